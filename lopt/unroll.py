@@ -1,0 +1,108 @@
+"""Run an optimizer on a problem: the losses, or everything.
+
+    x[k+1] = x[k] + update(grad f(x[k])),    losses recorded *before* each update and after the last:
+    steps updates, steps + 1 losses f(x[0]) ... f(x[steps]).
+
+``unroll`` runs any ``optax.GradientTransformation``, ``record`` any ``ComponentOptimizer`` and keeps the
+states too; ``evaluate`` runs one optimizer of a family on many problems.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily
+from lopt.tasks import Task
+
+__all__ = ["Recording", "evaluate", "meta_objective", "record", "unroll"]
+
+
+class Recording(NamedTuple):
+    """Everything about one run (or, stacked, many): entry k belongs to x[k], before its update."""
+
+    losses: Float[Array, "*runs steps_plus_1"]
+    x: Float[Array, "*runs steps_plus_1 components"]
+    gradients: Float[Array, "*runs steps_plus_1 components"]
+    h: Float[Array, "*runs steps_plus_1 components state"]
+    updates: Float[Array, "*runs steps components"]
+
+
+def unroll(
+    task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
+) -> Float[Array, " steps_plus_1"]:
+    """Return the losses of one run on one problem."""
+    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+
+    def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], Array]:
+        x, state = carry
+        loss, gradient = value_and_grad(problem, x)
+        update, state = transformation.update(gradient, state, x)
+        return (x + update, state), loss
+
+    x_0 = task.init(problem)
+    (x, _), losses = jax.lax.scan(step, (x_0, transformation.init(x_0)), length=steps)
+    return jnp.append(losses, task.loss(problem, x))
+
+
+def record(
+    task: Task, component: ComponentOptimizer, problem: Any, steps: int
+) -> Recording:
+    """Return losses, parameters, gradients, states and updates of one run on one problem."""
+    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+
+    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        x, h = carry
+        loss, gradient = value_and_grad(problem, x)
+        h_next = component.transition(h, gradient)
+        update = component.readout(h_next)
+        return (x + update, h_next), (loss, x, gradient, h, update)
+
+    x_0 = task.init(problem)
+    h_0 = jnp.broadcast_to(component.initial_state, (*x_0.shape, *component.initial_state.shape))
+    (x, h), (losses, xs, gradients, hs, updates) = jax.lax.scan(step, (x_0, h_0), length=steps)
+    loss, gradient = value_and_grad(problem, x)
+    return Recording(
+        losses=jnp.append(losses, loss),
+        x=jnp.concatenate([xs, x[None]]),
+        gradients=jnp.concatenate([gradients, gradient[None]]),
+        h=jnp.concatenate([hs, h[None]]),
+        updates=updates,
+    )
+
+
+@partial(jax.jit, static_argnames=("task", "family", "steps", "batch_size"))
+def evaluate(
+    task: Task,
+    family: OptimizerFamily,
+    theta: Any,
+    problems: PyTree,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+) -> Float[Array, "problems steps_plus_1"]:
+    """Return the losses of one optimizer on a batch of problems.
+
+    Args:
+        task: the task the problems come from (static).
+        family: the optimizer's family (static).
+        theta: its parameters.
+        problems: problems stacked along the leading axis.
+        steps: number of updates (static).
+        batch_size: how many problems run at a time, to bound memory (static; default: all).
+    """
+
+    def one(problem: Any) -> Array:
+        return unroll(task, family.build(theta), problem, steps)
+
+    if batch_size is None:
+        return jax.vmap(one)(problems)
+    return jax.lax.map(one, problems, batch_size=batch_size)
+
+
+def meta_objective(losses: Float[Array, "*runs steps_plus_1"]) -> Float[Array, "*runs"]:
+    """Return the mean of the losses over the first, mean_k f(x_k) / f(x_0), run by run."""
+    return jnp.mean(losses, axis=-1) / losses[..., 0]
