@@ -1,0 +1,279 @@
+r"""What the analysis returns: NamedTuples of NumPy arrays, one per stage and file.
+
+This module knows neither JAX nor files, so that figures and tables can read the results without the
+optimizer that made them. Dimension names mean the same everywhere:
+
+    state          size n of the optimizer's state h        steps_plus_1   iterations 0 ... steps
+    mode           eigenmodes of J (as many as ``state``)   update_grid    gradients of update functions
+    constant_grid  constant gradients, ascending            component      principal components kept
+
+Conventions: an optimizer *adds* its update, x[k+1] = x[k] + dx[k]; an effective learning rate is
+-d(dx)/dg at g = 0; speed is 1/2 ||h - F(h, g)||^2; angles and directions are unit vectors in the
+Euclidean norm of the state. "Arm" 0 are negative gradients, arm 1 positive ones.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+
+__all__ = [
+    "Code",
+    "FixedPointAnalysis",
+    "FixedPoints",
+    "Linearization",
+    "Responses",
+    "Trajectories",
+    "ValidationRow",
+]
+
+
+class Code(IntEnum):
+    """How the search for a fixed point from one start ended."""
+
+    CONVERGED = 0
+    """The speed is below the tolerance: a fixed point to working precision."""
+    SLOW_POINT = 1
+    """A minimum of the speed that is not zero: the state lingers here, but moves on."""
+    STALLED = 2
+    """Iterations ran out before either was certain."""
+    OUTLIER = 3
+    """Non-finite, or much further from the starts than they are from each other."""
+
+
+class Trajectories(NamedTuple):
+    """What runs of one optimizer on test problems visited (``trajectories.npz``).
+
+    Problems whose losses became non-finite are counted in ``diverged`` and left out of all the rest.
+    """
+
+    mean_losses: Float[np.ndarray, " steps_plus_1"]
+    """Mean over problems of f(x[k])."""
+    loss_standard_errors: Float[np.ndarray, " steps_plus_1"]
+    """Standard error of that mean (0 for a single problem)."""
+    total_variance: Float[np.ndarray, " steps_plus_1"]
+    """Trace of the covariance of h[k] over all problems and components, iteration by iteration.
+    Figure 2's inset."""
+    visited_states: Float[np.ndarray, "visited state"]
+    """A random sample of the states met, uniform over iterations, problems and components."""
+    visited_iterations: Int[np.ndarray, " visited"]
+    """The iteration each of them belongs to."""
+    late_states: Float[np.ndarray, "late state"]
+    """A random sample of the states h[steps] at the end of the runs."""
+    gradient_edges: Float[np.ndarray, " gradient_edge"]
+    """Edges of the bins of the signed gradient, ascending (one more than counts). Figure 3."""
+    gradient_counts: Int[np.ndarray, " gradient_bin"]
+    """Gradients met per bin."""
+    gradients_outside: Int[np.ndarray, "2"]
+    """Gradients below the first edge and above the last."""
+    magnitude_edges: Float[np.ndarray, " magnitude_edge"]
+    """Edges of the bins of log10 |g|, ascending (one more than counts)."""
+    magnitude_counts: Int[np.ndarray, " magnitude_bin"]
+    """Gradients met per bin; the end bins also hold what lies beyond them, exact zeros the first."""
+    gradient_quantile_levels: Float[np.ndarray, " quantile"]
+    """Levels in (0, 1) of the quantiles of |g|."""
+    gradient_quantiles: Float[np.ndarray, " quantile"]
+    """Quantiles of |g| over everything met (to the resolution of the magnitude bins)."""
+    autonomous_states: Float[np.ndarray, "steps_plus_1 state"]
+    """h[0] ... h[steps] with g = 0 throughout: the autonomous trajectory; row 0 is the initial
+    state."""
+    problems: Int[np.ndarray, ""]
+    """Number of problems run."""
+    diverged: Int[np.ndarray, ""]
+    """How many of them became non-finite."""
+
+
+class FixedPoints(NamedTuple):
+    """Fixed points found from many starts for one constant gradient, start by start."""
+
+    points: Float[np.ndarray, "start state"]
+    """Where the search from each start ended (meaningful with its code and speed)."""
+    speeds: Float[np.ndarray, " start"]
+    """1/2 ||h - F(h, g)||^2 there."""
+    iterations: Int[np.ndarray, " start"]
+    """Evaluations of the pre-search plus Newton/Levenberg-Marquardt iterations spent."""
+    codes: Int[np.ndarray, " start"]
+    """A ``Code`` per start."""
+    groups: Int[np.ndarray, " start"]
+    """Row of ``distinct_points`` that the start found, or -1 if it did not converge."""
+    distinct_points: Float[np.ndarray, "distinct state"]
+    """The converged points without duplicates, each the best (slowest) of its group; most often
+    found first."""
+    distinct_speeds: Float[np.ndarray, " distinct"]
+    """Their speeds."""
+    distinct_counts: Int[np.ndarray, " distinct"]
+    """How many starts found each."""
+
+
+class FixedPointAnalysis(NamedTuple):
+    """The fixed points of one optimizer (``fixed_points.npz``)."""
+
+    convergence_point: Float[np.ndarray, " state"]
+    """h* = F(h*, 0), the one that the runs end at."""
+    convergence_speed: Float[np.ndarray, ""]
+    """Speed there."""
+    convergence_code: Int[np.ndarray, ""]
+    """Its ``Code``; anything but CONVERGED says that h* is only approximate."""
+    convergence_update: Float[np.ndarray, ""]
+    """readout(h*): the drift of the parameters once the gradient is 0, ideally none."""
+    basin_share: Float[np.ndarray, ""]
+    """Share of the late states from which the autonomous map arrives at h*."""
+    basin_distance: Float[np.ndarray, ""]
+    """Largest distance from h* left among those after ``basin_steps`` autonomous steps."""
+    basin_steps: Int[np.ndarray, ""]
+    """How many autonomous steps the late states were run on."""
+    points: Float[np.ndarray, "start state"]
+    """For the starts drawn from visited states, g = 0: as in ``FixedPoints``."""
+    speeds: Float[np.ndarray, " start"]
+    iterations: Int[np.ndarray, " start"]
+    codes: Int[np.ndarray, " start"]
+    groups: Int[np.ndarray, " start"]
+    distinct_points: Float[np.ndarray, "distinct state"]
+    distinct_speeds: Float[np.ndarray, " distinct"]
+    distinct_counts: Int[np.ndarray, " distinct"]
+    constant_gradients: Float[np.ndarray, " constant_grid"]
+    """The constant gradients g, ascending; negative ones first."""
+    constant_gradient_points: Float[np.ndarray, "constant_grid state"]
+    """argmin 1/2 ||h - F(h, g)||^2 for each, followed outward from h* along each arm."""
+    constant_gradient_speeds: Float[np.ndarray, " constant_grid"]
+    constant_gradient_iterations: Int[np.ndarray, " constant_grid"]
+    constant_gradient_codes: Int[np.ndarray, " constant_grid"]
+
+
+class Linearization(NamedTuple):
+    r"""An optimizer linearised at a point (``linearization.npz``).
+
+    h' = h* + J (h - h*) + j g,  dx = dx* + r^T (h' - h*),  J = R Lambda L,  L = R^-1. Modes are sorted
+    by |lambda|, largest first, conjugate pairs adjacent with the positive imaginary part first.
+    """
+
+    point: Float[np.ndarray, " state"]
+    """h*, where the derivatives were taken."""
+    gradient: Float[np.ndarray, ""]
+    """The gradient g at which they were taken (0 at a convergence point)."""
+    update: Float[np.ndarray, ""]
+    """dx* = readout(F(h*, g))."""
+    jacobian: Float[np.ndarray, "state state"]
+    """J = dF/dh."""
+    input_vector: Float[np.ndarray, " state"]
+    """j = dF/dg."""
+    readout_vector: Float[np.ndarray, " state"]
+    """r = gradient of the readout at F(h*, g)."""
+    eigenvalues: Complex[np.ndarray, " mode"]
+    """lambda_m."""
+    right_vectors: Complex[np.ndarray, "state mode"]
+    """R: column m is the direction of mode m, of unit norm."""
+    left_vectors: Complex[np.ndarray, "mode state"]
+    """L = R^-1: row m measures the amplitude of mode m."""
+    momenta: Float[np.ndarray, " mode"]
+    """beta_m = |lambda_m|."""
+    complex_learning_rates: Complex[np.ndarray, " mode"]
+    """alpha_m = -(r^T R)_m (L j)_m; conjugate for conjugate modes. Their sum is the effective
+    learning rate at h*."""
+    learning_rates: Float[np.ndarray, " mode"]
+    """Re alpha_m: the mode's immediate response; a pair together contributes twice this."""
+    timescales: Float[np.ndarray, " mode"]
+    """-1 / log|lambda_m| in iterations: 0 for lambda = 0, infinite at |lambda| = 1, negative
+    (growth) beyond."""
+    condition_number: Float[np.ndarray, ""]
+    """Of R in the 2-norm: errors in L and alpha can be this much larger than in J."""
+    reconstruction_error: Float[np.ndarray, ""]
+    """||R Lambda L - J||_F / ||J||_F."""
+    slow_mode: Int[np.ndarray, ""]
+    """Index of the slow mode: the largest |lambda| among the modes that a gradient can move and the
+    update can see."""
+    leading_mode: Int[np.ndarray, ""]
+    """Index of the mode with the largest |alpha|."""
+
+
+class Responses(NamedTuple):
+    """Everything that figures 2-5 draw beyond the other stages (``responses.npz``).
+
+    Update functions are dx(g) = readout(F(h, g)) on ``update_gradients``. Projections are coordinates
+    on the first principal components of the visited states *with the convergence point as origin*.
+    """
+
+    update_gradients: Float[np.ndarray, " update_grid"]
+    """Gradient grid g of every update function below, ascending."""
+
+    slow_mode_direction: Float[np.ndarray, " state"]
+    """Unit vector along the slow mode, signed so that moving along it raises the update."""
+    slow_mode_positions: Float[np.ndarray, " position"]
+    """Signed distances from h* along it, ascending: the five positions of figure 2."""
+    slow_mode_states: Float[np.ndarray, "position state"]
+    """h* + position * direction."""
+    slow_mode_updates: Float[np.ndarray, "position update_grid"]
+    """Update function at each position (figure 2, middle)."""
+    slow_mode_intercepts: Float[np.ndarray, " position"]
+    """dx at g = 0."""
+    slow_mode_learning_rates: Float[np.ndarray, " position"]
+    """Effective learning rate."""
+
+    initial_updates: Float[np.ndarray, " update_grid"]
+    """Update function at the initial state (figure 3, top)."""
+    initial_intercept: Float[np.ndarray, ""]
+    """dx at g = 0 there."""
+    initial_learning_rate: Float[np.ndarray, ""]
+    """Effective learning rate there."""
+    saturation_levels: Float[np.ndarray, "2"]
+    """Per arm, largest |dx(g) - dx(0)| on the grid at the initial state."""
+    half_saturation_gradients: Float[np.ndarray, "2"]
+    """Per arm, smallest |g| at which half of that is reached."""
+    saturation_slopes: Float[np.ndarray, "2"]
+    """Per arm, -d(dx)/dg at the end of the grid over that at g = 0: 1 for a linear response, 0 for a
+    saturated one."""
+
+    autonomous_learning_rates: Float[np.ndarray, " steps_plus_1"]
+    """Effective learning rate along the autonomous trajectory (figure 4, bottom)."""
+    autonomous_updates: Float[np.ndarray, " steps_plus_1"]
+    """Update at g = 0 along it."""
+
+    constant_gradients: Float[np.ndarray, " constant_grid"]
+    """Constant gradients of the fixed points, ascending."""
+    constant_gradient_learning_rates: Float[np.ndarray, " constant_grid"]
+    """Effective learning rate at each constant-gradient fixed point (figure 5, bottom)."""
+    constant_gradient_intercepts: Float[np.ndarray, " constant_grid"]
+    """dx at g = 0 there: subtract it from an update function to recentre it."""
+    constant_gradient_updates: Float[np.ndarray, "constant_grid update_grid"]
+    """Update function at each, *not* recentred."""
+    constant_gradient_shown: Int[np.ndarray, " shown"]
+    """Rows of the (up to) four drawn in figure 5, middle, ascending."""
+
+    convergence_learning_rate: Float[np.ndarray, ""]
+    """Effective learning rate at the convergence point."""
+
+    components: Float[np.ndarray, "component state"]
+    """Principal axes of the visited states, orthonormal rows, largest variance first."""
+    explained_variance_ratios: Float[np.ndarray, " component"]
+    """Share of the visited states' variance along each."""
+    slow_mode_overlaps: Float[np.ndarray, " component"]
+    """Squared cosine between the slow mode's direction and each axis."""
+    slow_mode_pair: Int[np.ndarray, "2"]
+    """The two axes with the largest overlap, ascending (figure 2, top)."""
+    autonomous_pair: Int[np.ndarray, "2"]
+    """The two axes along which the autonomous trajectory extends most (figure 4, top)."""
+    constant_gradient_pair: Int[np.ndarray, "2"]
+    """The two axes along which the constant-gradient points extend most (figure 5, top)."""
+    projected_visited: Float[np.ndarray, "visited component"]
+    projected_convergence_point: Float[np.ndarray, " component"]
+    """Zeros: the origin."""
+    projected_slow_mode_direction: Float[np.ndarray, " component"]
+    """Components of the unit vector (shorter than 1 in a projection)."""
+    projected_slow_mode_states: Float[np.ndarray, "position component"]
+    projected_autonomous: Float[np.ndarray, "steps_plus_1 component"]
+    projected_constant_gradient: Float[np.ndarray, "constant_grid component"]
+
+
+class ValidationRow(NamedTuple):
+    """One known answer beside the one the analysis found (a row of ``validation.csv``)."""
+
+    optimizer: str
+    quantity: str
+    truth: float
+    found: float
+    error: float
+    """|found - truth|, relative to |truth| where that exceeds 1."""
+    tolerance: float
+    verdict: str
+    """"pass" if the error is finite and within the tolerance, else "fail"."""
