@@ -3,9 +3,9 @@ r"""What the analysis returns: NamedTuples of NumPy arrays, one per stage and fi
 This module knows neither JAX nor files, so that figures and tables can read the results without the
 optimizer that made them. Dimension names mean the same everywhere:
 
-    state          size n of the optimizer's state h        steps_plus_1   iterations 0 ... steps
-    mode           eigenmodes of J (as many as ``state``)   update_grid    gradients of update functions
-    constant_grid  constant gradients, ascending            component      principal components kept
+    state          size n of the optimizer's state h       steps_plus_1  iterations 0 ... steps
+    mode           eigenmodes of J (as many as ``state``)  update_grid   g of update functions
+    constant_grid  constant gradients, ascending           component     principal components kept
 
 Conventions: an optimizer *adds* its update, x[k+1] = x[k] + dx[k]; an effective learning rate is
 -d(dx)/dg at g = 0; speed is 1/2 ||h - F(h, g)||^2; angles and directions are unit vectors in the
@@ -45,7 +45,8 @@ class Code(IntEnum):
 class Trajectories(NamedTuple):
     """What runs of one optimizer on test problems visited (``trajectories.npz``).
 
-    Problems whose losses became non-finite are counted in ``diverged`` and left out of all the rest.
+    Problems whose losses became non-finite are counted in ``diverged`` and left out of all the
+    rest.
     """
 
     mean_losses: Float[np.ndarray, " steps_plus_1"]
@@ -70,7 +71,7 @@ class Trajectories(NamedTuple):
     magnitude_edges: Float[np.ndarray, " magnitude_edge"]
     """Edges of the bins of log10 |g|, ascending (one more than counts)."""
     magnitude_counts: Int[np.ndarray, " magnitude_bin"]
-    """Gradients met per bin; the end bins also hold what lies beyond them, exact zeros the first."""
+    """Gradients met per bin; the end bins also hold what lies beyond, exact zeros the first."""
     gradient_quantile_levels: Float[np.ndarray, " quantile"]
     """Levels in (0, 1) of the quantiles of |g|."""
     gradient_quantiles: Float[np.ndarray, " quantile"]
@@ -144,8 +145,9 @@ class FixedPointAnalysis(NamedTuple):
 class Linearization(NamedTuple):
     r"""An optimizer linearised at a point (``linearization.npz``).
 
-    h' = h* + J (h - h*) + j g,  dx = dx* + r^T (h' - h*),  J = R Lambda L,  L = R^-1. Modes are sorted
-    by |lambda|, largest first, conjugate pairs adjacent with the positive imaginary part first.
+    h' = h* + J (h - h*) + j g,  dx = dx* + r^T (h' - h*),  J = R Lambda L,  L = R^-1. Modes are
+    sorted by |lambda|, largest first, conjugate pairs adjacent with the positive imaginary part
+    first.
     """
 
     point: Float[np.ndarray, " state"]
@@ -190,8 +192,9 @@ class Linearization(NamedTuple):
 class Responses(NamedTuple):
     """Everything that figures 2-5 draw beyond the other stages (``responses.npz``).
 
-    Update functions are dx(g) = readout(F(h, g)) on ``update_gradients``. Projections are coordinates
-    on the first principal components of the visited states *with the convergence point as origin*.
+    Update functions are dx(g) = readout(F(h, g)) on ``update_gradients``. Projections are
+    coordinates on the first principal components of the visited states *with the convergence point
+    as origin*.
     """
 
     update_gradients: Float[np.ndarray, " update_grid"]
@@ -221,8 +224,8 @@ class Responses(NamedTuple):
     half_saturation_gradients: Float[np.ndarray, "2"]
     """Per arm, smallest |g| at which half of that is reached."""
     saturation_slopes: Float[np.ndarray, "2"]
-    """Per arm, -d(dx)/dg at the end of the grid over that at g = 0: 1 for a linear response, 0 for a
-    saturated one."""
+    """Per arm, d(dx)/dg at the end of the grid over that at g = 0: 1 for a linear response, 0 for
+    a saturated one."""
 
     autonomous_learning_rates: Float[np.ndarray, " steps_plus_1"]
     """Effective learning rate along the autonomous trajectory (figure 4, bottom)."""
