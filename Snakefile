@@ -1,0 +1,31 @@
+# Reverse engineering learned optimizers: from config.yaml to the figures.
+#
+#   snakemake --cores all                  everything, at config.yaml's scale
+#   snakemake --cores all fig4             one figure
+#   snakemake --list-target-rules          what else there is
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/meta_training.smk"
+include: "rules/baselines.smk"
+include: "rules/evaluation.smk"
+include: "rules/analysis.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.fig1.input,
+        rules.fig2.input,
+        rules.fig3.input,
+        rules.fig4.input,
+        rules.fig5.input,
+        rules.supplement.input,

@@ -1,0 +1,67 @@
+"""Learned and tuned optimizers on the same held-out problems.
+
+``Evaluation`` holds the losses of every run, ``summarize`` the table beside it: mean and standard
+error per optimizer over problems. A run diverges when a loss is not finite or exceeds its first by
+``DIVERGENCE_FACTOR``; diverged runs are counted in the table and stay in its means: an optimizer that
+diverges on one problem of 128 shows the mean that this gives, not a better one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+__all__ = ["LEARNED", "Evaluation", "summarize"]
+
+LEARNED = "learned"
+DIVERGENCE_FACTOR = 1e6
+
+
+class Evaluation(NamedTuple):
+    """Losses of every optimizer on the same problems (``losses.npz``).
+
+    ``optimizers`` names each run's optimizer ("learned", "momentum", ...); ``seeds`` is the training
+    seed of a learned one and -1 for a tuned one.
+    """
+
+    optimizers: np.ndarray
+    seeds: Int[np.ndarray, " runs"]
+    losses: Float[np.ndarray, "runs problems steps_plus_1"]
+
+
+def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
+    """Return the summary table, one optimizer a row.
+
+    ``meta_objective`` is mean_k f(x_k) / f(x_0), ``final_loss`` the last loss; ``_se`` are standard
+    errors over problems.
+    """
+    rows = []
+    for optimizer, seed, losses in zip(*evaluation, strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            objectives = losses.mean(axis=1) / losses[:, 0]
+            bound = DIVERGENCE_FACTOR * losses[:, :1]
+            diverged = ~np.all(np.isfinite(losses) & (losses <= bound), axis=1)
+            rows.append(
+                {
+                    "task": task,
+                    "optimizer": str(optimizer),
+                    "seed": int(seed),
+                    "problems": len(losses),
+                    "diverged": int(diverged.sum()),
+                    "meta_objective": _mean(objectives),
+                    "meta_objective_se": _standard_error(objectives),
+                    "final_loss": _mean(losses[:, -1]),
+                    "final_loss_se": _standard_error(losses[:, -1]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values.astype(np.float64)))
+
+
+def _standard_error(values: np.ndarray) -> float:
+    count = len(values)
+    return float(np.std(values.astype(np.float64), ddof=1) / count**0.5) if count > 1 else 0.0

@@ -1,0 +1,206 @@
+r"""Meta-training: gradient descent on the parameters of an optimizer.
+
+One meta-step draws ``problems`` fresh problems from the task, computes the gradient of
+
+    mean over problems of [ 1/(T+1) sum_k f(x_k) / f(x_0) ]  +  theta_penalty * ||theta||_2
+
+through the full unroll (``meta_gradient``), clips it element-wise and applies Adam with an
+exponentially decaying learning rate (arXiv 2011.02159, appendix; the authors' released
+configuration). A meta-gradient that is not finite is skipped and counted.
+
+Many meta-steps run as one jitted ``lax.scan`` (a chunk); the host loop around it measures a validation
+meta-objective on held-out problems, and keeps the best theta by it: a deviation from the
+authors, who keep the last, for runs as short as ours end anywhere on a noisy curve.
+
+The state after a chunk is a function of the settings, the seed and the chunk's index alone, whichever
+process computed it: a run that goes on from a stored state ends with the same bytes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PyTree
+
+from lopt.config import MetaTrainingSettings
+from lopt.keys import stream
+from lopt.meta_gradient import block_length, meta_gradient
+from lopt.optimizers.gru import GRU, GRUTheta
+from lopt.tasks import Task, sample_batch
+from lopt.unroll import evaluate, meta_objective
+
+__all__ = ["CurvePoint", "MetaTrainingError", "State", "initial_state", "meta_train", "train_chunk"]
+
+
+class MetaTrainingError(RuntimeError):
+    """Meta-training cannot go on; the message says at which meta-step and what to try."""
+
+
+class State(NamedTuple):
+    """Everything a run needs to go on: all of it is arrays."""
+
+    step: Int[Array, ""]
+    theta: GRUTheta
+    optimizer: PyTree
+    best_theta: GRUTheta
+    best_validation: Float[Array, ""]
+    best_step: Int[Array, ""]
+
+
+class CurvePoint(NamedTuple):
+    """One row of the training curve, the mean over one chunk; skipped steps are a running total."""
+
+    step: int
+    meta_objective: float
+    validation_meta_objective: float
+    gradient_norm: float
+    skipped_steps: int
+
+
+def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
+    schedule = optax.exponential_decay(
+        settings.learning_rate, settings.decay_steps, settings.decay_factor
+    )
+    # The number of errors in a row is judged by the host, which can say something about it.
+    return optax.apply_if_finite(
+        optax.chain(
+            optax.clip(settings.clip),
+            optax.adam(schedule, b1=settings.b1, b2=settings.b2, eps=settings.epsilon),
+        ),
+        max_consecutive_errors=np.iinfo(np.int32).max,
+    )
+
+
+def initial_state(family: GRU, settings: MetaTrainingSettings, seed: int) -> State:
+    """Return the state before the first meta-step."""
+    theta = family.init(stream(seed, "theta"))
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        theta=theta,
+        optimizer=_optimizer(settings).init(theta),
+        best_theta=theta,
+        best_validation=jnp.full((), jnp.inf, jnp.float32),
+        best_step=jnp.zeros((), jnp.int32),
+    )
+
+
+@partial(jax.jit, static_argnames=("task", "family", "settings", "steps", "block"))
+def train_chunk(
+    state: State,
+    seed: Int[Array, ""],
+    *,
+    task: Task,
+    family: GRU,
+    settings: MetaTrainingSettings,
+    steps: int,
+    block: int,
+) -> tuple[State, Float[Array, " chunk"], Float[Array, " chunk"]]:
+    """Run ``settings.chunk`` meta-steps; return the state, meta-objectives and gradient norms.
+
+    ``vmap`` over ``state`` and ``seed`` trains several seeds in one program.
+    """
+    optimizer = _optimizer(settings)
+
+    def meta_step(state: State, _: None) -> tuple[State, tuple[Array, Array]]:
+        problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
+        objective, gradient = meta_gradient(task, family, state.theta, problems, steps, block)
+        scale = settings.theta_penalty / jnp.maximum(optax.global_norm(state.theta), 1e-30)
+        gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer)
+        state = state._replace(
+            step=state.step + 1,
+            theta=optax.apply_updates(state.theta, updates),
+            optimizer=optimizer_state,
+        )
+        return state, (objective, optax.global_norm(gradient))
+
+    state, (objectives, norms) = jax.lax.scan(meta_step, state, length=settings.chunk)
+    return state, objectives, norms
+
+
+def meta_train(
+    task: Task,
+    family: GRU,
+    settings: MetaTrainingSettings,
+    seed: int,
+    *,
+    steps: int,
+    state: State | None = None,
+    after_chunk: Callable[[State, CurvePoint], None] = lambda state, point: None,
+) -> State:
+    """Meta-train one optimizer and return the final state.
+
+    Args:
+        task: the distribution of problems to train on.
+        family: the optimizer's family.
+        settings: how to train.
+        seed: names all random streams of this run.
+        steps: updates per problem (T).
+        state: where to go on from (default: the beginning).
+        after_chunk: called with the state and the curve's new row after every chunk.
+
+    Raises:
+        MetaTrainingError: after ``settings.skipped_in_a_row`` meta-gradients in a row that are
+            not finite.
+        ValueError: if the memory budget is too small for any division into blocks.
+    """
+    state = initial_state(family, settings, seed) if state is None else state
+    rows = settings.problems * task.components
+    block = block_length(family, rows, steps, settings.memory_budget_gb * 1e9)
+    with jax.default_matmul_precision(settings.precision):
+        # Every seed is validated on the same problems: seeds are compared by this number.
+        validation = sample_batch(task, stream(0, "validation"), settings.validation_problems)
+        while int(state.step) < settings.meta_steps:
+            state, objectives, norms = train_chunk(
+                state,
+                jnp.asarray(seed, jnp.uint32),
+                task=task,
+                family=family,
+                settings=settings,
+                steps=steps,
+                block=block,
+            )
+            step, skipped_in_a_row = int(state.step), int(state.optimizer.notfinite_count)
+            if skipped_in_a_row >= settings.skipped_in_a_row:
+                raise MetaTrainingError(
+                    f"the last {skipped_in_a_row} meta-gradients up to meta-step {step} were not "
+                    "finite (limit: skipped_in_a_row); try a smaller learning_rate, clip or "
+                    "output_scale for this task"
+                )
+            validation_objective = np.nan
+            if step % settings.validation_interval == 0:
+                state, validation_objective = _validate(task, family, state, validation, steps)
+            # Skipped steps have no objective to average; a chunk of nothing else shows as nan.
+            finite = np.isfinite(objectives) & np.isfinite(norms)
+            point = CurvePoint(
+                step=step,
+                meta_objective=_mean(np.asarray(objectives)[finite]),
+                validation_meta_objective=float(validation_objective),
+                gradient_norm=_mean(np.asarray(norms)[finite]),
+                skipped_steps=int(state.optimizer.total_notfinite),
+            )
+            after_chunk(state, point)
+    return state
+
+
+def _validate(
+    task: Task, family: GRU, state: State, problems: PyTree, steps: int
+) -> tuple[State, float]:
+    """Measure theta on the validation problems and keep it if it is the best so far."""
+    losses = evaluate(task, family, state.theta, problems, steps=steps)
+    objective = float(jnp.mean(meta_objective(losses)))
+    if objective < float(state.best_validation):
+        state = state._replace(
+            best_theta=state.theta,
+            best_validation=jnp.asarray(objective, jnp.float32),
+            best_step=state.step,
+        )
+    return state, objective
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -1,0 +1,95 @@
+"""Prepare a process before JAX is imported: threads, precision, device, log.
+
+XLA sizes its thread pool from ``NPROC`` (it ignores ``OMP_NUM_THREADS``) and reads its settings once, at
+import; the workflow's scripts therefore call ``prepare`` before they import anything that imports JAX.
+"""
+
+import fcntl
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+__all__ = ["prepare"]
+
+_held_slot: IO[str] | None = None  # keeps the GPU's lock for the life of the process
+
+
+def prepare(
+    *, threads: int = 1, x64: bool = False, gpus: int = 0, log: str | Path | None = None
+) -> logging.Logger:
+    """Set this process up and return its logger.
+
+    Args:
+        threads: CPU threads that XLA may use.
+        x64: float64 by default (the analysis) instead of float32 (training).
+        gpus: 0 for the CPU; otherwise a free GPU of this machine is taken, unless
+            ``CUDA_VISIBLE_DEVICES`` already says which (as a cluster's scheduler does).
+        log: file that gets the log and the traceback of an uncaught error.
+
+    Raises:
+        RuntimeError: if JAX was imported already, when none of this would have an effect.
+    """
+    if "jax" in sys.modules:
+        raise RuntimeError("lopt.process.prepare must be called before jax is imported")
+    os.environ["NPROC"] = str(threads)
+    os.environ["JAX_ENABLE_X64"] = "1" if x64 else "0"
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logger = _open_log(log)
+    if gpus:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        if "CUDA_VISIBLE_DEVICES" not in os.environ:
+            os.environ["CUDA_VISIBLE_DEVICES"] = _take_gpu_slot()
+        logger.info("CUDA_VISIBLE_DEVICES=%s", os.environ["CUDA_VISIBLE_DEVICES"])
+    else:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    return logger
+
+
+def _open_log(path: str | Path | None) -> logging.Logger:
+    logger = logging.getLogger("lopt")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers.clear()
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="a")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(handler)
+        default_hook = sys.excepthook
+
+        def log_and_raise(kind, error, traceback) -> None:
+            logger.error("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
+            default_hook(kind, error, traceback)
+
+        sys.excepthook = log_and_raise
+    return logger
+
+
+def _take_gpu_slot() -> str:
+    """Lock the least-used GPU of this machine for the life of this process and return its index."""
+    global _held_slot
+    gpus = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    if not gpus:
+        raise RuntimeError(
+            "this job asks for a GPU (device: gpu) and none is visible; "
+            "set device: cpu in the configuration to run it on the CPU"
+        )
+    folder = Path(tempfile.gettempdir()) / f"lopt-gpu-slots-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Round after round of slots: the first round gives every GPU one job, the next ones share.
+    for share in range(64):
+        for gpu in gpus:
+            slot = open(folder / f"{gpu.name}.{share}", "w")  # noqa: SIM115 held until exit
+            try:
+                fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                slot.close()
+                continue
+            _held_slot = slot
+            return gpu.name.removeprefix("nvidia")
+    raise RuntimeError(f"all {len(gpus)} GPUs are shared by 64 jobs each")

@@ -1,0 +1,186 @@
+"""Files: the only module of the package that reads or writes them.
+
+Arrays are stored as ``.npz`` without pickle, one NamedTuple a file, with a JSON entry of metadata. The
+NamedTuple's jaxtyping annotations are the file's schema: on save and on load every array is
+checked for its dtype kind and shape, dimensions of the same name must agree across fields, and the file
+must have been written from the same type. Every write is atomic: a reader sees the old
+file or the new one, never half of one.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, TypeVar, get_type_hints
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "StoreError",
+    "load",
+    "load_json",
+    "load_table",
+    "save",
+    "save_json",
+    "save_table",
+    "write_atomically",
+]
+
+SCHEMA_VERSION = 1
+METADATA = "metadata"
+Record = TypeVar("Record", bound=tuple)
+
+
+class StoreError(ValueError):
+    """A file is missing, damaged, or not what was expected; the message names it."""
+
+
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Call ``write`` with a temporary file beside ``path``, then move it into place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save(path: str | Path, record: tuple, metadata: Mapping[str, Any] | None = None) -> None:
+    """Store a NamedTuple of arrays with its metadata.
+
+    Raises:
+        StoreError: if an array does not have the shape or kind that its annotation states.
+    """
+    arrays = {name: np.asarray(value) for name, value in record._asdict().items()}
+    _check_arrays(path, type(record), arrays)
+    entry = {
+        **(metadata or {}),
+        "schema": type(record).__name__,
+        "schema_version": SCHEMA_VERSION,
+    }
+    arrays[METADATA] = np.array(json.dumps(entry, sort_keys=True))
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
+    """Return the NamedTuple of type ``kind`` stored at ``path``, and its metadata.
+
+    Raises:
+        StoreError: if the file is missing, truncated, of another schema or version, holds pickled
+            objects, or holds arrays of another shape; the message says which.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise StoreError(f"{path}: damaged, or not an array file of lopt ({error})") from None
+    try:
+        metadata = json.loads(str(arrays.pop(METADATA)))
+    except (KeyError, json.JSONDecodeError):
+        raise StoreError(f"{path}: no metadata entry; not written by lopt") from None
+    found = metadata.get("schema"), metadata.get("schema_version")
+    if found != (kind.__name__, SCHEMA_VERSION):
+        raise StoreError(
+            f"{path}: holds {found[0]} (version {found[1]}), expected {kind.__name__} "
+            f"(version {SCHEMA_VERSION})"
+        )
+    _check_arrays(path, kind, arrays)
+    return kind(**arrays), metadata
+
+
+def _check_arrays(path: str | Path, kind: type[tuple], arrays: Mapping[str, np.ndarray]) -> None:
+    if set(arrays) != set(kind._fields):
+        wrong = sorted(set(arrays) ^ set(kind._fields))
+        raise StoreError(f"{path}: missing or unknown arrays {wrong} for {kind.__name__}")
+    sizes: dict[str, tuple[int, ...]] = {}
+    hints = get_type_hints(kind, include_extras=True)
+    for name, array in arrays.items():
+        hint = hints[name]
+        if array.dtype.hasobject:
+            raise StoreError(f"{path}: {name} holds Python objects, expected numbers")
+        if not hasattr(hint, "dim_str"):
+            continue
+        if hint.dtypes and array.dtype.name not in hint.dtypes:
+            raise StoreError(f"{path}: {name} is {array.dtype.name}, expected {hint.__name__}")
+        _check_shape(path, name, array.shape, hint.dim_str, sizes)
+
+
+def _check_shape(
+    path: str | Path, name: str, shape: tuple[int, ...], dims: str, sizes: dict[str, tuple]
+) -> None:
+    """Match ``shape`` with jaxtyping's dimension string; ``sizes`` remembers what names stand for."""
+    names = dims.split()
+    variadic = [i for i, dim in enumerate(names) if dim.startswith("*") or dim == "..."]
+    if len(variadic) > 1 or len(shape) < len(names) - len(variadic):
+        raise StoreError(f"{path}: {name} has shape {shape}, expected [{dims}]")
+    if variadic:
+        position, extra = variadic[0], len(shape) - len(names) + 1
+        parts = [(n,) for n in shape[:position]] + [shape[position : position + extra]]
+        parts += [(n,) for n in shape[position + extra :]]
+    else:
+        parts = [(n,) for n in shape]
+    if len(parts) != len(names):
+        raise StoreError(f"{path}: {name} has shape {shape}, expected [{dims}]")
+    for dim, part in zip(names, parts, strict=True):
+        if dim in ("...", "_"):
+            continue
+        expected = (int(dim),) if dim.isdigit() else sizes.setdefault(dim.lstrip("*"), part)
+        if part != expected:
+            raise StoreError(
+                f"{path}: {name} has shape {shape}, expected [{dims}] with {dim} = {expected}"
+            )
+
+
+def save_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Store a tidy table as CSV, floats at full precision."""
+    write_atomically(path, lambda file: table.to_csv(file, index=False, float_format="%.9g"))
+
+
+def load_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the table at ``path``, which must have at least ``columns``.
+
+    Raises:
+        StoreError: if the file is missing or unreadable, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: not a readable table ({error})") from None
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise StoreError(f"{path}: lacks the columns {missing}; it has {list(table)}")
+    return table
+
+
+def save_json(path: str | Path, value: Any) -> None:
+    """Store a JSON value, readable by a person."""
+    text = json.dumps(value, indent=2) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def load_json(path: str | Path) -> Any:
+    """Return the JSON value at ``path``.
+
+    Raises:
+        StoreError: if the file is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: not JSON ({error})") from None

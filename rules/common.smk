@@ -1,0 +1,88 @@
+# The configuration, checked; and the only helper functions of the workflow.
+
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+# Scripts run in processes of their own, here or on a cluster's node, and use the repository's package.
+ROOT = Path(workflow.current_basedir).parent
+if (ROOT / "lopt").is_dir():
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    )
+    sys.path.insert(0, str(ROOT))
+
+from lopt.config import ConfigError, resolve
+
+with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
+    try:
+        STUDIES = resolve(config, yaml.safe_load(schema))
+    except ConfigError as error:
+        raise WorkflowError(f"The configuration can't be used. {error}") from None
+
+SCALE = config["scale"]
+STUDY = STUDIES[SCALE]
+TASKS = list(STUDY["tasks"])
+OPTIMIZERS = list(STUDY["baselines"])
+
+
+wildcard_constraints:
+    scale="|".join(STUDIES),
+    task="|".join(TASKS),
+    optimizer="|".join(OPTIMIZERS),
+    seed=r"\d+",
+
+
+def study(*keys):
+    """A function of the wildcards that looks keys up in the scale's settings; "{task}" is the task."""
+
+    def find(wildcards):
+        value = STUDIES[wildcards.scale]
+        for key in keys:
+            value = value[key.format(**dict(wildcards.items()))]
+        return value
+
+    return find
+
+
+def seeds(path):
+    """The path for every seed of its scale and task."""
+
+    def expand_seeds(wildcards):
+        task = wildcards.get("task")
+        return [
+            path.format(scale=wildcards.scale, task=name, seed=seed)
+            for name in ([task] if task else TASKS)
+            for seed in STUDIES[wildcards.scale]["tasks"][name]["seeds"]
+        ]
+
+    return expand_seeds
+
+
+def tasks(path):
+    """The path for every task."""
+    return expand(path, task=TASKS, allow_missing=True)
+
+
+def code(*modules):
+    """Source files of the package that a rule's result depends on; a folder stands for its files.
+
+    Snakemake re-runs a rule whose input's content changed: a changed model re-trains, a changed plot
+    does not.
+    """
+    files = []
+    for module in modules:
+        path = ROOT / "lopt" / module
+        files += sorted(path.glob("*.py")) if path.is_dir() else [path]
+    return [str(file) for file in files]
+
+
+def gpus(wildcards):
+    """How many GPUs a meta-training job asks for."""
+    return int(STUDIES[wildcards.scale]["device"] == "gpu")
+
+
+MODEL = code("config.py", "store.py", "keys.py", "tasks", "optimizers", "unroll.py")

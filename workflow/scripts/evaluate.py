@@ -1,0 +1,47 @@
+"""Evaluate every learned and tuned optimizer of a task on the same held-out problems."""
+
+from lopt.process import prepare
+
+logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
+
+import numpy as np
+
+from lopt import store
+from lopt.evaluation import LEARNED, Evaluation, summarize
+from lopt.keys import stream
+from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.tasks import make_task, sample_batch
+from lopt.unroll import evaluate
+
+
+def optimizers(inputs):
+    """Yield (name, seed, family, theta) of all that are compared."""
+    for path in inputs.theta:
+        theta, metadata = store.load(path, GRUTheta)
+        yield LEARNED, metadata["seed"], GRU(**metadata["optimizer"]), theta
+    for path in inputs.baselines:
+        best = store.load_json(path)
+        yield best["optimizer"], -1, *make_baseline(best["optimizer"], best["hyperparameters"])
+
+
+def main(wildcards, inputs, params, output) -> None:
+    task = make_task(wildcards.task, params.problem)
+    problems = sample_batch(task, stream(0, "evaluation"), params.evaluation["problems"])
+    names, seeds, losses = [], [], []
+    for name, seed, family, theta in optimizers(inputs):
+        logger.info("%s %s", name, "" if seed < 0 else f"seed {seed}")
+        run = evaluate(
+            task,
+            family,
+            theta,
+            problems,
+            steps=params.steps,
+            batch_size=params.evaluation["batch_size"],
+        )
+        names.append(name), seeds.append(seed), losses.append(np.asarray(run))
+    evaluation = Evaluation(np.array(names), np.array(seeds), np.stack(losses))
+    store.save(output.losses, evaluation, {"task": wildcards.task, "steps": params.steps})
+    store.save_table(output.summary, summarize(wildcards.task, evaluation))
+
+
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

@@ -1,0 +1,17 @@
+"""Choose the seed that the figures show."""
+
+from lopt.process import prepare
+
+prepare(log=snakemake.log[0])
+
+from lopt import selection, store
+from lopt.optimizers import GRUTheta
+
+
+def main(paths: list[str], output: str) -> None:
+    metadata = [store.load(path, GRUTheta)[1] for path in paths]
+    validation = {entry["seed"]: entry["validation_meta_objective"] for entry in metadata}
+    store.save_json(output, selection.select(validation))
+
+
+main(list(snakemake.input.theta), snakemake.output[0])
