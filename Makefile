@@ -1,0 +1,43 @@
+# The project's verbs. `make figures` and `make test` need nothing but Python 3.11 or newer.
+
+PYTHON ?= python3
+CORES ?= all
+ENV := .venv
+BIN := $(ENV)/bin
+
+.PHONY: env figures test lint bench report clean
+
+# The environment is made anew when the locked versions change. --require-hashes: every file that pip
+# fetches is the one that was locked.
+env: $(ENV)/.installed
+
+$(ENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "lopt needs Python 3.11 or newer; $(PYTHON) is older. Try: make env PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(ENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+figures: env
+	$(BIN)/snakemake --cores $(CORES)
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+bench: env
+	$(BIN)/python benchmarks/meta_step.py
+
+report: env
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --report results/report.html
+
+# Everything that the workflow and the environment made. Checkpoints of unfinished training go too.
+clean:
+	rm -rf $(ENV) .snakemake results .pytest_cache .ruff_cache build *.egg-info

@@ -1,0 +1,243 @@
+"""How fast a meta-step is, against this machine's own matrix products and a plain implementation.
+
+    make bench                                     the paper's linear regression: GRU 256, 64 problems
+    python benchmarks/meta_step.py --seeds 1 8     on a GPU: several seeds in one program
+
+Three things are measured in the same run, each for the same number of seconds:
+
+* matmul: the float32 products of one step (forward, backward, weights) on the same shapes, nothing
+  else. Their rate is the machine's ceiling.
+* ours: ``lopt.meta_training.train_chunk``, the training itself. On CPUs one single-threaded process per core.
+* plain: autodiff through vmapped problems, one remat per step; on CPUs one process with all threads.
+
+The work of a meta-step is counted as three forward-equivalents (forward, cotangents, weights)
+of 2 * rows * units * 3 units operations per step. Printed, and stored in
+results/benchmarks/meta_step.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+RESULT = Path("results/benchmarks/meta_step.json")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", default="linear_regression")
+    parser.add_argument("--units", type=int, default=256)
+    parser.add_argument("--problems", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--chunk", type=int, default=2, help="meta-steps per call")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--memory-gb", type=float, default=3.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="trained in one program")
+    parser.add_argument("--without-plain", action="store_true")
+    parser.add_argument("--worker", choices=["matmul", "ours", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--seed-count", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+# The worker: one process that prepares, waits for the start, and counts calls.
+
+
+def worker(args: argparse.Namespace) -> None:
+    if args.core is not None:
+        os.sched_setaffinity(0, [args.core])
+    import jax
+
+    run, calls_each, peak = globals()[f"prepare_{args.worker}"](args)
+    jax.block_until_ready(run())  # compile
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began, calls = time.perf_counter(), 0
+    while time.perf_counter() - began < args.seconds:
+        jax.block_until_ready(run())
+        calls += 1
+    seconds = time.perf_counter() - began
+    device = jax.devices()[0]
+    statistics = device.memory_stats() or {}
+    report = {
+        "rate": calls * calls_each / seconds,
+        "peak_bytes": statistics.get("peak_bytes_in_use", peak),
+        "device": device.device_kind,
+        "jax": jax.__version__,
+    }
+    print(json.dumps(report), flush=True)
+
+
+def problem(args: argparse.Namespace):
+    from lopt.optimizers import GRU
+    from lopt.tasks import make_task
+
+    return make_task(args.task), GRU(args.units)
+
+
+def prepare_matmul(args: argparse.Namespace):
+    """All products of one step of one meta-step; the rate is in meta-steps."""
+    import jax
+    import jax.numpy as jnp
+
+    task, _ = problem(args)
+    rows, n = args.problems * task.components, args.units
+    keys = jax.random.split(jax.random.key(0), 4)
+    h, gates = jax.random.normal(keys[0], (rows, n)), jax.random.normal(keys[1], (rows, 2 * n))
+    both, last = jax.random.normal(keys[2], (n, 2 * n)), jax.random.normal(keys[3], (n, n))
+    # Weight gradients are products over all steps at once: as many steps as stay small in memory.
+    many = 10
+    tall_h, tall_gates = jnp.tile(h, (many, 1)), jnp.tile(gates, (many, 1))
+    per_step = jax.jit(lambda h, gates: (h @ both, h @ last, gates @ both.T, h @ last.T))
+    per_many = jax.jit(lambda h, gates: (h.T @ gates, h.T @ h))
+
+    def run():
+        return [per_step(h, gates) for _ in range(many)], per_many(tall_h, tall_gates)
+
+    return run, many / args.steps, None
+
+
+def prepare_ours(args: argparse.Namespace):
+    import dataclasses
+    from functools import partial
+
+    import jax
+    import jax.numpy as jnp
+    import yaml
+
+    from lopt import config, meta_training
+    from lopt.meta_gradient import block_length
+
+    task, family = problem(args)
+    raw = yaml.safe_load(Path("config.yaml").read_text())
+    recipe = raw["study"]["tasks"][args.task]["meta_training"]
+    settings = dataclasses.replace(
+        config.settings(config.MetaTrainingSettings, recipe),
+        problems=args.problems,
+        chunk=args.chunk,
+        memory_budget_gb=args.memory_gb,
+    )
+    rows = args.problems * task.components * args.seed_count
+    block = block_length(family, rows, args.steps, args.memory_gb * 1e9)
+    chunk = partial(
+        meta_training.train_chunk,
+        task=task,
+        family=family,
+        settings=settings,
+        steps=args.steps,
+        block=block,
+    )
+    seeds = jnp.arange(args.seed_count, dtype=jnp.uint32)
+    states = [meta_training.initial_state(family, settings, seed) for seed in range(len(seeds))]
+    if args.seed_count == 1:
+        state, seed = states[0], seeds[0]
+    else:
+        chunk, seed = jax.vmap(chunk), seeds
+        state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    lowered = jax.jit(chunk).lower(state, seed).compile()
+    memory = lowered.memory_analysis()
+    peak = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+    holder = [state]
+
+    def run():
+        holder[0], *_ = lowered(holder[0], seed)
+        return holder[0]
+
+    return run, args.chunk * args.seed_count, peak
+
+
+def prepare_plain(args: argparse.Namespace):
+    import jax
+
+    from lopt.meta_gradient import autodiff_meta_gradient
+    from lopt.tasks import sample_batch
+
+    task, family = problem(args)
+    theta = family.init(jax.random.key(0))
+    gradient = jax.jit(
+        lambda theta, problems: autodiff_meta_gradient(task, family, theta, problems, args.steps)
+    )
+    problems = sample_batch(task, jax.random.key(1), args.problems)
+    return lambda: gradient(theta, problems), 1, None
+
+
+# The parent: starts workers together and adds their rates.
+
+
+def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, seeds: int) -> dict:
+    command = [sys.executable, __file__, *sys.argv[1:], "--worker", kind, "--seed-count", str(seeds)]
+    environment = {**os.environ, "NPROC": str(threads), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    cores = sorted(os.sched_getaffinity(0))
+    workers = []
+    for index in range(processes):
+        own = [] if processes == 1 else ["--core", str(cores[index])]
+        workers.append(
+            subprocess.Popen(
+                command + own,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for process in workers:
+        if process.stdout.readline() != "ready\n":
+            raise SystemExit(f"the {kind} measurement failed to start")
+    for process in workers:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    reports = [json.loads(process.communicate()[0]) for process in workers]
+    return {**reports[0], "rate": sum(report["rate"] for report in reports)}
+
+
+def main() -> None:
+    args = arguments()
+    if args.worker:
+        worker(args)
+        return
+    on_cpu = not any(Path("/dev").glob("nvidia[0-9]*"))
+    cores = len(os.sched_getaffinity(0))
+    processes, threads = (cores, 1) if on_cpu else (1, cores)
+    task, _ = problem(args)
+    rows = args.problems * task.components
+    operations = 3 * args.steps * 2 * rows * args.units * 3 * args.units
+    ceiling = measure("matmul", args, processes, threads, 1)
+    plain = None if args.without_plain else measure("plain", args, 1, cores, 1)
+    results = []
+    for seeds in args.seeds:
+        ours = measure("ours", args, processes, threads, seeds)
+        results.append(
+            {
+                "device": ours["device"],
+                "machine": f"{platform.machine()}, {cores} cores",
+                "jax": ours["jax"],
+                "task": args.task,
+                "units": args.units,
+                "problems": args.problems,
+                "steps": args.steps,
+                "processes": processes,
+                "seeds_per_process": seeds,
+                "seconds_per_meta_step": processes / ours["rate"],
+                "meta_steps_per_second": ours["rate"],
+                "row_steps_per_second": ours["rate"] * rows * args.steps,
+                "gflops": ours["rate"] * operations / 1e9,
+                "matmul_gflops": ceiling["rate"] * operations / 1e9,
+                "matmul_share": ours["rate"] / ceiling["rate"],
+                "ratio_to_plain": ours["rate"] / plain["rate"] if plain else None,
+                "peak_bytes": ours["peak_bytes"],
+            }
+        )
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    for result in results:
+        for name, value in result.items():
+            print(f"{name:24s} {value:.4g}" if isinstance(value, float) else f"{name:24s} {value}")
+        print()
+    print(f"stored in {RESULT}")
+
+
+main()

@@ -1,0 +1,49 @@
+"""Tune one baseline optimizer on one task by random search."""
+
+from lopt.process import prepare
+
+logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
+
+import pandas as pd
+
+from lopt import store, tuning
+from lopt.optimizers import BASELINES
+from lopt.tasks import make_task
+
+
+def main(wildcards, params, output) -> None:
+    settings = params.tuning
+    ranges = settings["ranges"][wildcards.optimizer]
+    result = tuning.search(
+        make_task(wildcards.task, params.problem),
+        BASELINES[wildcards.optimizer],
+        {name: tuning.SearchRange(**bounds) for name, bounds in ranges.items()},
+        samples=settings["samples"],
+        problems=settings["problems"],
+        steps=params.steps,
+        seed=0,
+        rungs=[tuning.Rung(**rung) for rung in settings["rungs"]],
+        divergence_factor=settings["divergence_factor"],
+    )
+    winner = result.winner
+    best = {
+        "optimizer": wildcards.optimizer,
+        "hyperparameters": {name: float(value) for name, value in winner.theta._asdict().items()},
+        "meta_objective": winner.score,
+        "meta_objective_se": winner.standard_error,
+        "trials": settings["samples"],
+        "diverged_share": result.diverged_share,
+        "fresh_meta_objective": winner.fresh_score,
+        "fresh_rank": winner.fresh_rank,
+        "fresh_diverged": winner.fresh_diverged,
+        "contenders": winner.contenders,
+        "alike": winner.alike,
+        "gradients": result.gradients,
+        "gradients_of_full_search": result.gradients_of_full_search,
+    }
+    logger.info("best: %s", best)
+    store.save_table(output.trials, pd.DataFrame(tuning.trial_columns(result.table)))
+    store.save_json(output.best, best)
+
+
+main(snakemake.wildcards, snakemake.params, snakemake.output)
