@@ -8,8 +8,8 @@
 
 ``identity`` describes all that the computation depends on (settings, seed, code, versions). A
 checkpoint with another identity, or a damaged one, is refused: ``refusal`` says why and ``load``
-returns None. The lock is a file lock of the operating system: it goes when the process does, however it ends,
-and keeps a second copy of the same job (a requeued cluster job, say) from running beside the first.
+returns None. The lock is a file lock of the operating system: it goes when the process does, however that
+ends, and keeps a second copy of the same job (a requeued cluster job, say) from running beside the first.
 """
 
 import contextlib

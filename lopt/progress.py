@@ -17,11 +17,21 @@ class Progress:
     """
 
     def __init__(
-        self, total: int, unit: str, logger: logging.Logger, *, start: int = 0, seconds: float = 10.0
+        self,
+        total: int,
+        unit: str,
+        logger: logging.Logger,
+        *,
+        start: int = 0,
+        seconds: float = 10.0,
     ) -> None:
         self.total, self.unit, self.logger, self.seconds = total, unit, logger, seconds
         self.bar = tqdm(
-            total=total, initial=start, unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False
+            total=total,
+            initial=start,
+            unit=f" {unit}",
+            disable=not sys.stderr.isatty(),
+            leave=False,
         )
         self._measured_from: tuple[float, int] | None = None
         self._logged_at = -float("inf")

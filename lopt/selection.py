@@ -19,7 +19,9 @@ def select(validation: Mapping[int, float]) -> dict[str, Any]:
     """
     if not validation:
         raise ValueError("there is no seed to select from")
-    ranked = sorted(validation, key=lambda seed: (validation[seed] != validation[seed], validation[seed]))
+    ranked = sorted(
+        validation, key=lambda seed: (validation[seed] != validation[seed], validation[seed])
+    )
     return {
         "selected": ranked[0],
         "criterion": "validation meta-objective",

@@ -48,9 +48,7 @@ def unroll(
     return jnp.append(losses, task.loss(problem, x))
 
 
-def record(
-    task: Task, component: ComponentOptimizer, problem: Any, steps: int
-) -> Recording:
+def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) -> Recording:
     """Return losses, parameters, gradients, states and updates of one run on one problem."""
     value_and_grad = jax.value_and_grad(task.loss, argnums=1)
 

@@ -14,14 +14,14 @@ rule analyse:
         "results/{scale}/logs/analyse/{task}_seed_{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/analyse/{task}_seed_{seed}.tsv"
-    params:
-        problem=study("tasks", "{task}", "problem"),
-        steps=study("tasks", "{task}", "steps"),
-        analysis=study("tasks", "{task}", "analysis"),
     threads: 1
     resources:
         mem_mb=4000,
         runtime="2h",
+    params:
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        analysis=study("tasks", "{task}", "analysis"),
     script:
         "../workflow/scripts/analyse.py"
 

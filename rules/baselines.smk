@@ -11,14 +11,14 @@ rule tune:
         "results/{scale}/logs/tune/{task}_{optimizer}.log",
     benchmark:
         "results/{scale}/benchmarks/tune/{task}_{optimizer}.tsv"
-    params:
-        problem=study("tasks", "{task}", "problem"),
-        steps=study("tasks", "{task}", "steps"),
-        tuning=study("tasks", "{task}", "tuning"),
     threads: 1
     resources:
         mem_mb=3000,
         runtime="2h",
+    params:
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        tuning=study("tasks", "{task}", "tuning"),
     script:
         "../workflow/scripts/tune.py"
 

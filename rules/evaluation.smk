@@ -17,14 +17,14 @@ rule evaluate:
         "results/{scale}/logs/evaluate/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/evaluate/{task}.tsv"
-    params:
-        problem=study("tasks", "{task}", "problem"),
-        steps=study("tasks", "{task}", "steps"),
-        evaluation=study("tasks", "{task}", "evaluation"),
     threads: 1
     resources:
         mem_mb=4000,
         runtime="2h",
+    params:
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        evaluation=study("tasks", "{task}", "evaluation"),
     script:
         "../workflow/scripts/evaluate.py"
 

@@ -11,16 +11,16 @@ rule meta_train:
         "results/{scale}/logs/meta_train/{task}_seed_{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/meta_train/{task}_seed_{seed}.tsv"
-    params:
-        problem=study("tasks", "{task}", "problem"),
-        steps=study("tasks", "{task}", "steps"),
-        optimizer=study("tasks", "{task}", "optimizer"),
-        meta_training=study("tasks", "{task}", "meta_training"),
     threads: 1
     resources:
         gpu=gpus,
         mem_mb=4000,
         runtime="1d",
+    params:
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        optimizer=study("tasks", "{task}", "optimizer"),
+        meta_training=study("tasks", "{task}", "meta_training"),
     script:
         "../workflow/scripts/meta_train.py"
 
@@ -45,4 +45,6 @@ rule select:
 
 rule meta_training:
     input:
-        expand(tasks("results/{scale}/meta_training/{task}/selection.json"), scale=SCALE),
+        expand(
+            tasks("results/{scale}/meta_training/{task}/selection.json"), scale=SCALE
+        ),

@@ -36,7 +36,10 @@ def main(wildcards, params, output) -> None:
     identity = {**metadata, "code": provenance.code_digest(CODE)}
     path = Path(output.theta).with_name("checkpoint.npz")
     with Checkpoint.locked(path, identity, settings.checkpoint_seconds) as checkpoint:
-        state, rows = checkpoint.load(meta_training.initial_state(family, settings, seed)) or (None, [])
+        state, rows = checkpoint.load(meta_training.initial_state(family, settings, seed)) or (
+            None,
+            [],
+        )
         if checkpoint.refusal:
             logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
         elif rows:
