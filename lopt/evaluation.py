@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-__all__ = ["LEARNED", "Evaluation", "summarize"]
+__all__ = ["LEARNED", "Evaluation", "LossCurves", "loss_curves", "summarize"]
 
 LEARNED = "learned"
 DIVERGENCE_FACTOR = 1e6
@@ -28,6 +28,23 @@ class Evaluation(NamedTuple):
     optimizers: np.ndarray
     seeds: Int[np.ndarray, " runs"]
     losses: Float[np.ndarray, "runs problems steps_plus_1"]
+
+
+class LossCurves(NamedTuple):
+    """Mean and standard error over problems of every run's loss, iteration by iteration."""
+
+    means: Float[np.ndarray, "runs steps_plus_1"]
+    standard_errors: Float[np.ndarray, "runs steps_plus_1"]
+
+
+def loss_curves(evaluation: Evaluation) -> LossCurves:
+    """Return mean_p f_p(x_k) and its standard error over problems p (0 for a single problem)."""
+    losses = evaluation.losses.astype(np.float64)
+    count = losses.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.mean(losses, axis=1)
+        spread = np.std(losses, axis=1, ddof=1) if count > 1 else np.zeros_like(means)
+    return LossCurves(means, spread / count**0.5)
 
 
 def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:

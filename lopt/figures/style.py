@@ -1,0 +1,281 @@
+"""How all figures look, and how they are written.
+
+Widths are those of a column (3.3 in) and a page (6.9 in): fonts are in points at that size. Optimizers
+differ in colour *and* line style; the colours' lightness differs too, so that they can be told apart
+without colour vision (tests/test_figures.py simulates it). The two arms of constant gradients, red and
+green as published, differ in marker and line style, and the green leans to blue.
+
+The same data give the same bytes: no dates, no versions, a fixed salt for identifiers. Figures are built
+without pyplot, hence without global state or a display.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lopt import store
+
+__all__ = [
+    "COLUMN_WIDTH",
+    "GREY",
+    "INK",
+    "LEARNED",
+    "NEGATIVE",
+    "OPTIMIZERS",
+    "PAGE_WIDTH",
+    "POSITIVE",
+    "Role",
+    "column_titles",
+    "legend",
+    "limits_around",
+    "log_limits",
+    "modest_ticks",
+    "panels",
+    "role",
+    "row_letters",
+    "save",
+    "seed_colors",
+    "shades",
+    "small_print",
+    "styled",
+    "task_title",
+]
+
+COLUMN_WIDTH = 3.3  # inches
+PAGE_WIDTH = 6.9
+
+INK = "#222222"
+GREY = "#B4B4B4"  # visited states
+
+RC = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same glyphs everywhere
+    "font.size": 7.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
+    "axes.labelpad": 2.0,
+    "axes.titlepad": 4.0,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+    "legend.fontsize": 6.8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.6,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.04,
+    "figure.constrained_layout.w_pad": 0.04,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lopt",
+    "image.interpolation": "nearest",
+}
+
+
+class Role(NamedTuple):
+    """How one optimizer is drawn."""
+
+    label: str
+    color: str
+    linestyle: str | tuple
+
+    def line(self) -> dict:
+        """Keyword arguments of ``Axes.plot``."""
+        return {"color": self.color, "linestyle": self.linestyle, "label": self.label}
+
+
+# In the order of the legend.
+OPTIMIZERS = {
+    "rmsprop": Role("RMSProp", "#E3BC22", (0, (1.2, 0.9))),
+    "momentum": Role("Momentum", "#E06A00", (0, (4.0, 1.4))),
+    "adam": Role("Adam", "#8F0F2B", (0, (5.0, 1.2, 1.2, 1.2))),
+    "learned": Role("Learned optimizer", "#2B6CB8", "-"),
+}
+LEARNED = OPTIMIZERS["learned"]
+NEGATIVE = LinearSegmentedColormap.from_list("negative", ["#F0A590", "#C93C32", "#6E0A1B"])
+POSITIVE = LinearSegmentedColormap.from_list("positive", ["#8FD9C0", "#1F9A78", "#004634"])
+
+TASK_TITLES = {
+    "linear_regression": "Linear Regression",
+    "rosenbrock": "Rosenbrock",
+    "two_moons": "Neural network training",
+}
+
+
+def role(optimizer: str) -> Role:
+    """Return how an optimizer is drawn; one without a role of its own is grey.
+
+    >>> role("adam").label, role("my_optimizer").label
+    ('Adam', 'My optimizer')
+    """
+    plain = Role(optimizer.replace("_", " ").capitalize(), "#6B6B6B", (0, (2.0, 1.0)))
+    return OPTIMIZERS.get(optimizer, plain)
+
+
+def task_title(task: str) -> str:
+    """Return the title of a task's column.
+
+    >>> task_title("two_moons"), task_title("my_task")
+    ('Neural network training', 'My task')
+    """
+    return TASK_TITLES.get(task, task.replace("_", " ").capitalize())
+
+
+def shades(colormap: Colormap, count: int) -> list[str]:
+    """Return ``count`` colours evenly spread over a colormap, light to dark."""
+    places = np.linspace(0.0, 1.0, count) if count > 1 else [0.7]
+    return [matplotlib.colors.to_hex(colormap(place)) for place in places]
+
+
+def seed_colors(seeds: Sequence[int], selected: int) -> dict[int, str]:
+    """Return a colour per seed: blue for the one that the figures show, greys for the others."""
+    others = [seed for seed in seeds if seed != selected]
+    greys = shades(LinearSegmentedColormap.from_list("greys", ["#6F6F6F", "#BDBDBD"]), len(others))
+    return dict(zip(others, greys, strict=True)) | {selected: LEARNED.color}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Run a drawing function under this style, whatever the user's settings are."""
+
+    @wraps(draw)
+    def in_style(*arguments) -> Figure:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(RC)
+            return draw(*arguments)
+
+    return in_style
+
+
+def panels(rows: int, columns: int, height: float, **gridspec) -> tuple[Figure, np.ndarray]:
+    """Return a figure of ``rows`` x ``columns`` panels, of page width for three columns."""
+    width = PAGE_WIDTH if columns == 3 else max(COLUMN_WIDTH, columns * PAGE_WIDTH / 3.0)
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=gridspec or None)
+
+
+def column_titles(axes: np.ndarray, tasks: Sequence[str]) -> None:
+    """Write the tasks' names above the columns."""
+    for panel, task in zip(axes[0], tasks, strict=True):
+        panel.set_title(task_title(task), fontweight="bold")
+
+
+def row_letters(axes: np.ndarray) -> None:
+    """Write a, b, c ... beside the rows."""
+    for row, letter in zip(axes, "abcdefgh", strict=False):
+        row[0].annotate(
+            letter,
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(-30.0, 3.0),
+            textcoords="offset points",
+            fontsize=9.0,
+            fontweight="bold",
+            va="bottom",
+        )
+
+
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int | None = None) -> None:
+    """Put one legend above all panels, where it covers no data."""
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=columns or len(handles), borderpad=0.1
+    )
+
+
+def small_print(figure: Figure, scale: str, seeds: dict[str, int] | None = None, note: str = "") -> None:
+    """Say at the foot which scale and which trained optimizers the figure shows."""
+    parts = [f"scale: {scale}"]
+    if seeds:
+        parts.append(
+            "seed: " + ", ".join(f"{task_title(task)} {seed}" for task, seed in seeds.items())
+        )
+    if note:
+        parts.append(note)
+    figure.supxlabel("  ·  ".join(parts), fontsize=5.5, color="#666666", x=0.995, ha="right")
+
+
+def limits_around(values: np.ndarray, margin: float = 0.08) -> tuple[float, float]:
+    """Return axis limits that hold the finite ``values`` with some margin.
+
+    >>> limits_around([0.0, 1.0], margin=0.5)
+    (-0.5, 1.5)
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    pad = margin * (high - low) or max(abs(high), 1.0) * margin
+    return low - pad, high + pad
+
+
+def log_limits(values: np.ndarray, decades: float, margin: float = 1.5) -> tuple[float, float]:
+    """Return limits of a logarithmic axis: the largest value, and at most ``decades`` below it.
+
+    >>> log_limits([1e-9, 1.0, 10.0], decades=3.0, margin=1.0)
+    (0.01, 10.0)
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values) & (values > 0.0)]
+    if not values.size:
+        return 0.1, 1.0
+    high = float(values.max())
+    low = max(float(values.min()), high * 10.0**-decades)
+    return low / margin, high * margin
+
+
+def modest_ticks(panel: Axes, x: int = 4, y: int = 4) -> None:
+    """Leave few, round ticks on linear axes."""
+    for axis, scale, count in (
+        (panel.xaxis, panel.get_xscale(), x),
+        (panel.yaxis, panel.get_yscale(), y),
+    ):
+        if scale == "linear":
+            axis.set_major_locator(matplotlib.ticker.MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+
+
+def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:
+    """Write the figure as PDF and PNG; the same figure gives the same bytes."""
+    formats = {"pdf": (pdf, {"CreationDate": None}), "png": (png, {"Software": None})}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        for kind, (path, metadata) in formats.items():
+            store.write_atomically(
+                path,
+                lambda file, kind=kind, metadata=metadata: figure.savefig(
+                    file, format=kind, metadata=metadata
+                ),
+            )

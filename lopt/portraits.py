@@ -1,0 +1,98 @@
+"""What tasks and hand-made optimizers look like: NamedTuples of arrays, one per kind and file.
+
+A task's portrait is what figure 1 shows of it above the losses; ``lopt.portray`` computes it. This module
+knows neither JAX nor files, so that the figures can read portraits.
+
+A new task whose portrait is none of these kinds gets a NamedTuple here, an entry in ``KINDS``, a
+function in ``lopt.portray`` and one in ``lopt.figures.fig1_performance`` that draws it. A task without an
+entry is shown by its start losses: nothing has to be done.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+__all__ = [
+    "KINDS",
+    "CommonOptimizers",
+    "ConditionNumbers",
+    "LabelledPoints",
+    "Landscape",
+    "Portrait",
+    "StartLosses",
+    "portrait_kind",
+]
+
+
+class ConditionNumbers(NamedTuple):
+    """How ill-conditioned a distribution of quadratics is."""
+
+    log10_condition_numbers: Float[np.ndarray, " problem"]
+    """log10 of the largest over the smallest eigenvalue of the Hessian, problem by problem."""
+    optimal_learning_rate: Float[np.ndarray, ""]
+    """Learning rate of the heavy ball that is fastest on the whole range of eigenvalues ..."""
+    optimal_momentum: Float[np.ndarray, ""]
+    """... and its momentum (Polyak 1964): the star on the supplement's plane of modes."""
+
+
+class Landscape(NamedTuple):
+    """The loss of a task of two parameters on a grid."""
+
+    x: Float[np.ndarray, " column"]
+    """First parameter, ascending."""
+    y: Float[np.ndarray, " row"]
+    """Second parameter, ascending."""
+    log10_losses: Float[np.ndarray, "row column"]
+    """log10 f(x, y)."""
+    minimum: Float[np.ndarray, "2"]
+    """Where the loss is smallest."""
+
+
+class LabelledPoints(NamedTuple):
+    """The data of a classification task in the plane."""
+
+    positions: Float[np.ndarray, "point 2"]
+    labels: Int[np.ndarray, " point"]
+
+
+class StartLosses(NamedTuple):
+    """Where optimization starts: the portrait of a task that has no other."""
+
+    log10_losses: Float[np.ndarray, " problem"]
+    """log10 f(x_0), problem by problem."""
+
+
+class CommonOptimizers(NamedTuple):
+    """Update functions of hand-made optimizers as one state variable varies (supplement, b)."""
+
+    optimizers: np.ndarray
+    """Names, one a row of the arrays below."""
+    variables: np.ndarray
+    """The name of the state variable that varies, one per optimizer."""
+    gradients: Float[np.ndarray, " grid"]
+    """Gradient grid g of the update functions, ascending."""
+    values: Float[np.ndarray, "optimizer value"]
+    """Values of the variable, ascending."""
+    updates: Float[np.ndarray, "optimizer value grid"]
+    """dx(g) at each value."""
+    learning_rates: Float[np.ndarray, "optimizer value"]
+    """Effective learning rate -d(dx)/dg at g = 0 at each value."""
+
+
+Portrait = ConditionNumbers | Landscape | LabelledPoints | StartLosses
+
+KINDS: dict[str, type] = {
+    "linear_regression": ConditionNumbers,
+    "rosenbrock": Landscape,
+    "two_moons": LabelledPoints,
+}
+
+
+def portrait_kind(task: str) -> type:
+    """Return the type of the portrait of the task called ``task``.
+
+    >>> portrait_kind("rosenbrock").__name__, portrait_kind("a_new_task").__name__
+    ('Landscape', 'StartLosses')
+    """
+    return KINDS.get(task, StartLosses)

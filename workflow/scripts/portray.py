@@ -1,0 +1,21 @@
+"""Compute what one task looks like (figure 1, top)."""
+
+from lopt.process import prepare
+
+prepare(threads=snakemake.threads, log=snakemake.log[0])
+
+from lopt import provenance, store
+from lopt.portray import portrait
+from lopt.tasks import make_task
+
+
+def main(wildcards, params, output) -> None:
+    metadata = provenance.describe(
+        {"task": wildcards.task, "problem": params.problem},
+        task=wildcards.task,
+        problem=params.problem,
+    )
+    store.save(output[0], portrait(make_task(wildcards.task, params.problem)), metadata)
+
+
+main(snakemake.wildcards, snakemake.params, snakemake.output)
