@@ -1,0 +1,267 @@
+r"""How an optimizer answers to gradients, state by state.
+
+    update function at h:           g -> dx(g) = readout(F(h, g))
+    effective learning rate at h:   -d(dx)/dg at g = 0
+
+Both come straight from the optimizer, the slope by forward-mode autodiff; nothing is linearised
+about anything but the state itself. ``respond`` evaluates them wherever the study looks: at the
+initial state, along the autonomous trajectory, at positions along the slow mode and at the fixed
+points of constant gradients, and projects those states onto the principal axes of the visited
+ones.
+
+Units: updates are in units of the parameters, gradients of loss per parameter.
+
+Source: arXiv 2011.02159, sections 4.1-4.4 and figures 2-5.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from lopt.analysis import projection
+from lopt.analysis.checks import check_component, check_grid, check_states
+from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.optimizers.component import ComponentOptimizer
+
+__all__ = [
+    "Saturation",
+    "effective_learning_rate",
+    "mode_direction",
+    "respond",
+    "saturation",
+    "update_function",
+]
+
+BISECTIONS = 60
+
+
+def update_function(
+    component: ComponentOptimizer,
+    states: Float[ArrayLike, "*rows state"],
+    gradients: Float[ArrayLike, " update_grid"],
+) -> Float[Array, "*rows update_grid"]:
+    """Return dx(g) = readout(F(h, g)) at every state, for every gradient.
+
+    >>> from lopt.optimizers.momentum import Momentum, MomentumTheta
+    >>> component = Momentum().component(MomentumTheta(learning_rate=0.5, momentum=0.9))
+    >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 0.0, 2.0])).tolist()
+    [[1.0, 0.0, -1.0], [-3.5, -4.5, -5.5]]
+    """
+    states = jnp.asarray(states)
+    flat = _updates(
+        component.transition,
+        component.readout,
+        states.reshape(-1, states.shape[-1]),
+        jnp.asarray(gradients, states.dtype),
+    )
+    return flat.reshape(*states.shape[:-1], -1)
+
+
+def effective_learning_rate(
+    component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float = 0.0
+) -> Float[Array, "*rows"]:
+    """Return -d(dx)/dg at every state, at g = 0 unless another gradient is given.
+
+    >>> from lopt.optimizers.momentum import Momentum, MomentumTheta
+    >>> component = Momentum().component(MomentumTheta(learning_rate=0.5, momentum=0.9))
+    >>> effective_learning_rate(component, jnp.array([[0.0], [10.0]])).tolist()
+    [0.5, 0.5]
+    """
+    states = jnp.asarray(states)
+    gradients = jnp.full(states.shape[:-1], g, states.dtype)
+    return -_slopes(component.transition, component.readout, states, gradients)
+
+
+@partial(jax.jit, static_argnames=("transition", "readout"))
+def _updates(
+    transition: Callable, readout: Callable, states: Array, gradients: Array
+) -> Float[Array, "row update_grid"]:
+    def one(h: Array) -> Array:
+        return readout(transition(jnp.broadcast_to(h, (len(gradients), len(h))), gradients))
+
+    # State by state: all at once would hold rows x grid x state numbers.
+    return jax.lax.map(one, states)
+
+
+@partial(jax.jit, static_argnames=("transition", "readout"))
+def _slopes(
+    transition: Callable, readout: Callable, states: Array, gradients: Array
+) -> Float[Array, "*rows"]:
+    def update(gradients: Array) -> Array:
+        return readout(transition(states, gradients))
+
+    return jax.jvp(update, (gradients,), (jnp.ones_like(gradients),))[1]
+
+
+class Saturation(NamedTuple):
+    """How one arm (0: g < 0, 1: g > 0) of an update function bends; see ``Responses``."""
+
+    levels: Float[np.ndarray, "2"]
+    half_gradients: Float[np.ndarray, "2"]
+    slopes: Float[np.ndarray, "2"]
+
+
+def saturation(
+    component: ComponentOptimizer,
+    state: Float[ArrayLike, " state"],
+    gradients: Float[ArrayLike, " update_grid"],
+) -> Saturation:
+    """Return level, gradient of half the level, and final over initial slope of the update function.
+
+    The level is the largest |dx(g) - dx(0)| on the grid's arm; the smallest |g| at which half of
+    it is reached is bracketed on the grid and bisected to rounding. A clipped update -alpha
+    clip(g, t) gives levels alpha t, half gradients t / 2 and slopes 0; a linear one slopes 1. An
+    arm without grid points gives NaN.
+
+    Raises:
+        ValueError: if the grid is empty, unsorted or non-finite, or the state is.
+    """
+    gradients = check_grid("gradients", gradients)
+    state = check_states("state", np.asarray(state)[None])[0]
+
+    def departure(g: ArrayLike) -> Float[np.ndarray, " grid"]:
+        updates = np.asarray(update_function(component, state, np.append(g, 0.0)))
+        return np.abs(updates[:-1] - updates[-1])
+
+    levels, halves, slopes = np.full((3, 2), np.nan)
+    initial_slope = float(effective_learning_rate(component, state))
+    for arm, sign in enumerate((-1.0, 1.0)):
+        grid = np.sort(np.abs(gradients[sign * gradients > 0.0]))
+        if not grid.size:
+            continue
+        sizes = departure(sign * grid)
+        levels[arm] = sizes.max()
+        final_slope = float(effective_learning_rate(component, state, sign * grid[-1]))
+        slopes[arm] = final_slope / initial_slope if initial_slope else np.nan
+        if not np.isfinite(levels[arm]) or levels[arm] == 0.0:
+            continue
+        first = int(np.argmax(sizes >= 0.5 * levels[arm]))
+        halves[arm] = _bisect(
+            lambda g, sign=sign: departure(sign * g)[0],
+            0.5 * levels[arm],
+            grid[first - 1] if first else 0.0,
+            grid[first],
+        )
+    return Saturation(levels, halves, slopes)
+
+
+def _bisect(function: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Return where ``function`` first reaches ``level``, given that it does between the two."""
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if function(middle) >= level else (middle, high)
+    return high
+
+
+def mode_direction(linearization: Linearization, mode: int) -> Float[np.ndarray, " state"]:
+    """Return the real unit vector along a mode, signed so that moving along it raises the update.
+
+    A complex mode spans a plane: the direction in it is the one whose readout is largest.
+    """
+    vector = linearization.right_vectors[:, mode]
+    response = linearization.readout_vector @ vector
+    if abs(response) <= 1e-12 * np.linalg.norm(linearization.readout_vector):
+        # The update does not see this mode: its largest entry is made real and positive.
+        response = vector[np.argmax(np.abs(vector))]
+    direction = (vector * np.conj(response)).real
+    return direction / np.linalg.norm(direction)
+
+
+def respond(
+    component: ComponentOptimizer,
+    trajectories: Trajectories,
+    fixed_points: FixedPointAnalysis,
+    linearization: Linearization,
+    *,
+    update_gradients: Float[ArrayLike, " update_grid"],
+    slow_mode_positions: Float[ArrayLike, " position"] | None = None,
+    components: int = 10,
+) -> Responses:
+    """Return every response that figures 2-5 show.
+
+    Args:
+        component: the optimizer, float64.
+        trajectories: what its runs visited.
+        fixed_points: its convergence point and constant-gradient fixed points.
+        linearization: its modes at the convergence point.
+        update_gradients: strictly ascending grid of the update functions.
+        slow_mode_positions: strictly ascending distances from the convergence point along the slow
+            mode (default: five, up to the 95 % quantile of the late half of the visited states).
+        components: how many principal components to keep.
+
+    Raises:
+        ValueError: for an optimizer that is not float64, results of another optimizer (other
+            sizes), or an empty or unsorted grid.
+    """
+    size = check_component(component)
+    grid = check_grid("update_gradients", update_gradients)
+    h_star = check_states("convergence_point", fixed_points.convergence_point[None], size)[0]
+    visited = check_states("visited_states", trajectories.visited_states, size)
+    autonomous = check_states("autonomous_states", trajectories.autonomous_states, size)
+    constant = check_states("constant_gradient_points", fixed_points.constant_gradient_points, size)
+    direction = mode_direction(linearization, int(linearization.slow_mode))
+    if slow_mode_positions is None:
+        late = trajectories.visited_iterations >= 0.5 * trajectories.visited_iterations.max()
+        reach = np.quantile(np.abs((visited[late] - h_star) @ direction), 0.95)
+        slow_mode_positions = np.linspace(-1.0, 1.0, 5) * (reach or 1.0)
+    positions = check_grid("slow_mode_positions", slow_mode_positions)
+    along = h_star + positions[:, None] * direction
+    initial = autonomous[0]
+    bend = saturation(component, initial, grid)
+    updates = partial(update_function, component)
+    slopes = partial(effective_learning_rate, component)
+    zero = np.zeros(1)
+
+    axes, ratios = projection.principal_axes(visited, components)
+    slow_mode_pair, overlaps = projection.overlap_pair(axes, direction)
+    project = partial(projection.project, axes, origin=h_star)
+    values = {
+        "update_gradients": grid,
+        "slow_mode_direction": direction,
+        "slow_mode_positions": positions,
+        "slow_mode_states": along,
+        "slow_mode_updates": updates(along, grid),
+        "slow_mode_intercepts": updates(along, zero)[:, 0],
+        "slow_mode_learning_rates": slopes(along),
+        "initial_updates": updates(initial, grid),
+        "initial_intercept": updates(initial, zero)[0],
+        "initial_learning_rate": slopes(initial),
+        "saturation_levels": bend.levels,
+        "half_saturation_gradients": bend.half_gradients,
+        "saturation_slopes": bend.slopes,
+        "autonomous_learning_rates": slopes(autonomous),
+        "autonomous_updates": updates(autonomous, zero)[:, 0],
+        "constant_gradients": fixed_points.constant_gradients,
+        "constant_gradient_learning_rates": slopes(constant),
+        "constant_gradient_intercepts": updates(constant, zero)[:, 0],
+        "constant_gradient_updates": updates(constant, grid),
+        "constant_gradient_shown": _shown(fixed_points.constant_gradients),
+        "convergence_learning_rate": slopes(h_star),
+        "components": axes,
+        "explained_variance_ratios": ratios,
+        "slow_mode_overlaps": overlaps,
+        "slow_mode_pair": slow_mode_pair,
+        "autonomous_pair": projection.extent_pair(project(autonomous)),
+        "constant_gradient_pair": projection.extent_pair(project(constant)),
+        "projected_visited": project(visited),
+        "projected_convergence_point": project(h_star),
+        "projected_slow_mode_direction": projection.project(axes, direction),
+        "projected_slow_mode_states": project(along),
+        "projected_autonomous": project(autonomous),
+        "projected_constant_gradient": project(constant),
+    }
+    return Responses(**{name: np.asarray(value) for name, value in values.items()})
+
+
+def _shown(gradients: Float[np.ndarray, " constant_grid"]) -> Int[np.ndarray, " shown"]:
+    """Return the rows of the largest and the middle |g| of each arm: four, or fewer if few."""
+    rows: set[int] = set()
+    for arm in (np.flatnonzero(gradients < 0.0)[::-1], np.flatnonzero(gradients > 0.0)):
+        if arm.size:
+            rows |= {int(arm[-1]), int(arm[(len(arm) - 1) // 2])}
+    return np.array(sorted(rows), dtype=np.int64)

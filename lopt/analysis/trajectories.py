@@ -1,0 +1,252 @@
+r"""Run an optimizer on test problems and keep what the rest of the analysis needs, within bounds.
+
+A full recording is components x (steps + 1) x states numbers a problem: 3.5 GB for two_moons and
+256 units. ``summarize_trajectories`` scans over the steps and keeps, problem by problem, the
+losses, the mean state and the scatter about it, a few random rows of the states, and histograms
+of the gradients. Scatter about *local* means is combined over problems by the law of total
+variance,
+
+    tr Cov(h) = mean_p [tr Cov_p(h) + ||mean_p - mean||^2],
+
+in float64, so that a variance that decays to 1e-12 is not lost in rounding. Problems whose run
+becomes non-finite are counted and left out.
+
+Any precision will do (float32 halves the time); the initial state h[0] counts as visited, and the
+gradient at x[steps], which no optimizer sees, is not counted as met.
+
+Source: arXiv 2011.02159, section 4: states and gradients on test problems.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+
+from lopt.analysis.checks import check_grid
+from lopt.analysis.results import Trajectories
+from lopt.optimizers.component import ComponentOptimizer
+from lopt.tasks import Task
+
+__all__ = ["autonomous_trajectory", "default_magnitude_edges", "summarize_trajectories"]
+
+QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+
+
+def default_magnitude_edges() -> Float[np.ndarray, " magnitude_edge"]:
+    """Return edges for log10 |g| from -12 to 8, forty bins a decade."""
+    return np.linspace(-12.0, 8.0, 801)
+
+
+class _Observation(NamedTuple):
+    """What is kept of the states of one problem at one iteration."""
+
+    mean_state: Float[Array, "*at state"]
+    scatter: Float[Array, "*at"]
+    rows: Float[Array, "*at kept state"]
+
+
+class _Run(NamedTuple):
+    """What is kept of the run on one problem (or, stacked, on many)."""
+
+    losses: Float[Array, "*problems steps_plus_1"]
+    observations: _Observation
+    late_rows: Float[Array, "*problems kept_late state"]
+    gradient_counts: Int[Array, "*problems bins_plus_2"]
+    magnitude_counts: Int[Array, "*problems magnitude_bins"]
+
+
+def summarize_trajectories(
+    task: Task,
+    component: ComponentOptimizer,
+    problems: PyTree,
+    *,
+    steps: int,
+    key: jax.Array,
+    gradient_edges: Float[ArrayLike, " gradient_edge"],
+    magnitude_edges: Float[ArrayLike, " magnitude_edge"] | None = None,
+    visited_states: int = 2000,
+    late_states: int = 100,
+    batch_size: int | None = None,
+) -> Trajectories:
+    """Run ``component`` on ``problems`` and return what its runs looked like.
+
+    Args:
+        task: the task the problems come from.
+        component: the optimizer, in the precision that the runs should have.
+        problems: problems stacked along the leading axis.
+        steps: number of updates.
+        key: chooses the states that are kept.
+        gradient_edges: ascending edges of the histogram of g (figure 3's range).
+        magnitude_edges: ascending, equally spaced edges of the histogram of log10 |g|.
+        visited_states: how many visited states to keep (fewer if there were fewer).
+        late_states: how many states at the end of runs to keep (likewise).
+        batch_size: how many problems run at a time, to bound memory (default: all).
+
+    Raises:
+        ValueError: if a grid is empty or unsorted, a count is not positive, or no run stayed
+            finite.
+    """
+    edges = check_grid("gradient_edges", gradient_edges, least=2)
+    magnitudes = default_magnitude_edges() if magnitude_edges is None else magnitude_edges
+    magnitudes = check_grid("magnitude_edges", magnitudes, least=2)
+    if not np.allclose(np.diff(magnitudes), magnitudes[1] - magnitudes[0]):
+        raise ValueError("magnitude_edges is not equally spaced")
+    for name, count in (("steps", steps), ("visited_states", visited_states)):
+        if count < 1:
+            raise ValueError(f"{name} is {count}, expected at least 1")
+    count = jax.tree.leaves(problems)[0].shape[0]
+    key_rows, key_visited, key_late = jax.random.split(key, 3)
+    runs = _run_all(
+        task,
+        component,
+        problems,
+        jax.random.split(key_rows, count),
+        jnp.asarray(edges, component.initial_state.dtype),
+        magnitudes,
+        steps=steps,
+        kept=min(task.components, -(-visited_states // (count * (steps + 1)))),
+        kept_late=min(task.components, -(-late_states // count)),
+        batch_size=batch_size,
+    )
+    runs = jax.tree.map(np.asarray, runs)
+    finite = np.all(np.isfinite(runs.losses), axis=1)
+    finite &= np.all(np.isfinite(runs.observations.scatter), axis=1)
+    if not finite.any():
+        raise ValueError(f"all {count} runs became non-finite: the optimizer diverges on this task")
+    runs = jax.tree.map(lambda array: array[finite], runs)
+
+    losses = runs.losses.astype(np.float64)
+    rows = runs.observations.rows  # [problems, steps_plus_1, kept, state]
+    iterations = np.broadcast_to(np.arange(steps + 1)[None, :, None], rows.shape[:-1]).reshape(-1)
+    visited = _choose(key_visited, len(iterations), visited_states)
+    late = runs.late_rows.reshape(-1, rows.shape[-1])
+    gradient_counts = runs.gradient_counts.sum(axis=0, dtype=np.int64)
+    magnitude_counts = runs.magnitude_counts.sum(axis=0, dtype=np.int64)
+    autonomous = autonomous_trajectory(component, steps)
+    return Trajectories(
+        mean_losses=losses.mean(axis=0),
+        loss_standard_errors=_standard_error(losses),
+        total_variance=_total_variance(runs.observations, task.components),
+        visited_states=rows.reshape(-1, rows.shape[-1])[visited],
+        visited_iterations=iterations[visited],
+        late_states=late[_choose(key_late, len(late), late_states)],
+        gradient_edges=edges,
+        gradient_counts=gradient_counts[1:-1],
+        gradients_outside=gradient_counts[[0, -1]],
+        magnitude_edges=magnitudes,
+        magnitude_counts=magnitude_counts,
+        gradient_quantile_levels=np.array(QUANTILE_LEVELS),
+        gradient_quantiles=_quantiles(magnitude_counts, magnitudes),
+        autonomous_states=np.asarray(autonomous),
+        problems=np.array(count),
+        diverged=np.array(count - int(finite.sum())),
+    )
+
+
+def autonomous_trajectory(
+    component: ComponentOptimizer, steps: int
+) -> Float[Array, "steps_plus_1 state"]:
+    """Return h[0] ... h[steps] of the optimizer run without gradient, h[k+1] = F(h[k], 0)."""
+
+    def step(h: Array, _: None) -> tuple[Array, Array]:
+        return component.transition(h, jnp.zeros((), h.dtype)), h
+
+    last, states = jax.lax.scan(step, component.initial_state, length=steps)
+    return jnp.concatenate([states, last[None]])
+
+
+def _run_all(
+    task: Task,
+    component: ComponentOptimizer,
+    problems: PyTree,
+    keys: jax.Array,
+    edges: Float[Array, " gradient_edge"],
+    magnitudes: Float[np.ndarray, " magnitude_edge"],
+    *,
+    steps: int,
+    kept: int,
+    kept_late: int,
+    batch_size: int | None,
+) -> _Run:
+    low, width, bins = magnitudes[0], magnitudes[1] - magnitudes[0], len(magnitudes) - 1
+    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+
+    def observe(h: Array, key: jax.Array) -> _Observation:
+        mean = jnp.mean(h, axis=0)
+        chosen = jax.random.randint(key, (kept,), 0, task.components)
+        return _Observation(mean, jnp.sum((h - mean) ** 2), h[chosen])
+
+    def one(problem: Any, key: jax.Array) -> _Run:
+        def step(carry: tuple, k: Array) -> tuple:
+            x, h, gradient_counts, magnitude_counts = carry
+            loss, g = value_and_grad(problem, x)
+            observation = observe(h, jax.random.fold_in(key, k))
+            h_next = component.transition(h, g)
+            gradient_bin = jnp.searchsorted(edges, g, side="right")
+            magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) / width)
+            magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)
+            carry = (
+                x + component.readout(h_next),
+                h_next,
+                gradient_counts.at[gradient_bin].add(1),
+                magnitude_counts.at[magnitude_bin].add(1),
+            )
+            return carry, (loss, observation)
+
+        x_0 = task.init(problem)
+        h_0 = jnp.broadcast_to(component.initial_state, (len(x_0), *component.initial_state.shape))
+        counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(bins, jnp.int32)
+        (x, h, *counts), (losses, observations) = jax.lax.scan(
+            step, (x_0, h_0, *counts), jnp.arange(steps)
+        )
+        key_last, key_late = jax.random.split(jax.random.fold_in(key, steps))
+        last = observe(h, key_last)
+        late = jax.random.choice(key_late, task.components, (kept_late,), replace=False)
+        return _Run(
+            losses=jnp.append(losses, task.loss(problem, x)),
+            observations=jax.tree.map(
+                lambda all_but_last, end: jnp.concatenate([all_but_last, end[None]]),
+                observations,
+                last,
+            ),
+            late_rows=h[late],
+            gradient_counts=counts[0],
+            magnitude_counts=counts[1],
+        )
+
+    if batch_size is None:
+        return jax.jit(jax.vmap(one))(problems, keys)
+    mapped = partial(jax.lax.map, lambda pair: one(*pair), batch_size=batch_size)
+    return jax.jit(mapped)((problems, keys))
+
+
+def _total_variance(
+    observations: _Observation, components: int
+) -> Float[np.ndarray, " steps_plus_1"]:
+    means = observations.mean_state.astype(np.float64)
+    within = observations.scatter.astype(np.float64).mean(axis=0) / components
+    return within + np.sum((means - means.mean(axis=0)) ** 2, axis=-1).mean(axis=0)
+
+
+def _standard_error(losses: Float[np.ndarray, "problem step"]) -> Float[np.ndarray, " step"]:
+    if len(losses) == 1:
+        return np.zeros(losses.shape[1])
+    return losses.std(axis=0, ddof=1) / len(losses) ** 0.5
+
+
+def _choose(key: jax.Array, available: int, wanted: int) -> Int[np.ndarray, " chosen"]:
+    """Return ``wanted`` different indices below ``available``, or all, in random order."""
+    return np.asarray(jax.random.permutation(key, available))[:wanted]
+
+
+def _quantiles(
+    counts: Int[np.ndarray, " bin"], edges: Float[np.ndarray, " edge"]
+) -> Float[np.ndarray, " quantile"]:
+    """Return quantiles of |g|, interpolating the cumulative histogram of log10 |g|."""
+    cumulative = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
+    # Empty bins are flat stretches: keep the last edge of each, so that np.interp can invert.
+    rising = np.append(np.diff(cumulative) > 0, True)
+    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[rising], edges[rising])
