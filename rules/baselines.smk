@@ -3,7 +3,7 @@
 
 rule tune:
     input:
-        code=MODEL + code("tuning.py"),
+        code=MODEL + code("tuning"),
     output:
         best="results/{scale}/baselines/{task}/{optimizer}/best.json",
         trials="results/{scale}/baselines/{task}/{optimizer}/trials.csv",

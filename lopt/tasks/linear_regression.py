@@ -70,13 +70,15 @@ class LinearRegression:
         # Written around the optimum: expanding the square would lose the last digits of a loss
         # that falls by seven orders of magnitude.
         distance = x - problem.optimum
-        if self.dimension > 8:  # the sum below has dimension^2 terms to compile
+        if self.dimension > 8:  # the sum below has dimension^2 / 2 terms to compile
             return 0.5 * jnp.sum(distance * jnp.sum(problem.hessian * distance, axis=-1))
         # Written out, because hundreds of calls of a 5 x 5 product per step, batched over problems,
         # cost more than the optimizer: products of numbers fuse into one elementwise loop over the
-        # problems, 7 to 25 times faster. ``split``, because its derivative is a concatenation.
+        # problems, ten times faster. ``split``, because its derivative is a concatenation.
         d = [part[0] for part in jnp.split(distance, self.dimension)]
-        rows = jnp.split(problem.hessian, self.dimension)
-        hessian = [[part[0, 0] for part in jnp.split(row, self.dimension, axis=1)] for row in rows]
-        products = [sum(h * d_j for h, d_j in zip(row, d, strict=True)) for row in hessian]
-        return 0.5 * sum(d_i * product for d_i, product in zip(d, products, strict=True))
+        total = 0.0
+        for i, row in enumerate(jnp.split(problem.hessian, self.dimension)):
+            h = [part[0, 0] for part in jnp.split(row, self.dimension, axis=1)]
+            below = sum((h[j] * d[j] for j in range(i)), 0.5 * h[i] * d[i])  # H is symmetric
+            total += d[i] * below
+        return total

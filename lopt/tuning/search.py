@@ -1,0 +1,244 @@
+r"""Random search over the hyperparameters of a family, whole or by successive halving.
+
+Every trial is one theta, drawn at random; its score is the meta-objective averaged over problems,
+
+    score = 1/P sum_p mean_k f_p(x_k) / f_p(x_0),
+
+and the lowest wins. A trial that diverges on *any* problem (its meta-objective there is not finite
+or exceeds ``divergence_factor``) has the score +inf. With ``divergence_factor`` of at least P this
+excludes nothing better than standing still, whose score is 1; it only shows what diverged.
+
+Successive halving spends little on poor trials: on each rung the surviving trials run on the first
+``problems`` problems for ``steps`` updates, and the best ``keep`` share goes on; the survivors of
+all rungs are scored on every problem and step. Scores compare within one rung only. Where the few
+problems on which a setting diverges decide, the rungs should have all problems and few steps.
+
+The winner is the best of thousands on the problems that chose it, hence a little lucky. So the best
+``CONTENDERS`` trials are scored once more, on as many problems that the search has never seen.
+
+Source: arXiv 2011.02159 (random search, 2,500 samples per optimizer and task); Jamieson and
+Talwalkar 2016 for halving. The ranges and the number of problems are not published.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from lopt.keys import stream
+from lopt.optimizers import OptimizerFamily
+from lopt.tasks import Task
+from lopt.tuning.ranges import SearchRange, sample_trials
+from lopt.tuning.trials import run_trials
+
+__all__ = [
+    "CONTENDERS",
+    "Rung",
+    "SearchResult",
+    "TrialTable",
+    "Winner",
+    "gradient_count",
+    "search",
+    "trial_columns",
+]
+
+CONTENDERS = 20
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One stage of halving: run on ``problems`` problems for ``steps`` updates, keep a share."""
+
+    keep: float
+    problems: int
+    steps: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.keep <= 1.0:
+            raise ValueError(f"keep should be in (0, 1], got {self.keep}")
+        if self.problems < 1 or self.steps < 1:
+            raise ValueError(f"a rung needs problems and steps of at least 1, got {self}")
+
+
+class TrialTable(NamedTuple):
+    """All trials; numpy arrays, one entry a trial, in the order in which they were drawn.
+
+    ``score``, ``standard_error`` (over problems), ``diverged`` (number of problems), ``problems``
+    and ``steps`` are those of the last stage that the trial ran in, ``rung``, counted from 0; the
+    full stage comes last. ``rank`` counts from 1, the winner: by stage reached, then by score.
+    """
+
+    theta: Any
+    score: Float[np.ndarray, " trials"]
+    standard_error: Float[np.ndarray, " trials"]
+    diverged: Int[np.ndarray, " trials"]
+    problems: Int[np.ndarray, " trials"]
+    steps: Int[np.ndarray, " trials"]
+    rung: Int[np.ndarray, " trials"]
+    rank: Int[np.ndarray, " trials"]
+
+
+class Winner(NamedTuple):
+    """The best trial, and how it does on problems that it was not chosen on.
+
+    ``fresh_rank`` counts from 1 among the ``contenders`` best trials, on fresh problems, of which
+    the winner diverges on ``fresh_diverged``. ``alike`` of the contenders, the winner included,
+    score within two standard errors of the paired difference from the winner on the problems that
+    chose it: more than 1 means that they do not single it out.
+    """
+
+    theta: Any
+    trial: int
+    score: float
+    standard_error: float
+    alike: int
+    contenders: int
+    fresh_rank: int
+    fresh_score: float
+    fresh_standard_error: float
+    fresh_diverged: int
+
+
+class SearchResult(NamedTuple):
+    """``diverged_share`` of the trials diverged on some problem of the last stage they ran in.
+
+    ``gradients`` is the number of gradient evaluations spent, beside that of the full search.
+    """
+
+    table: TrialTable
+    winner: Winner
+    diverged_share: float
+    gradients: int
+    gradients_of_full_search: int
+
+
+def gradient_count(samples: int, problems: int, steps: int, rungs: Sequence[Rung] = ()) -> int:
+    """Return the gradient evaluations of a search; fewer if more than planned diverge.
+
+    >>> gradient_count(2500, 64, 200)
+    32000000
+    >>> gradient_count(2500, 64, 200, [Rung(0.1, 2, 20), Rung(0.1, 4, 200)])
+    620000
+    """
+    total = 0
+    for rung in rungs:
+        total += samples * rung.problems * rung.steps
+        samples = math.ceil(rung.keep * samples)
+    return total + samples * problems * steps
+
+
+def search(
+    task: Task,
+    family: OptimizerFamily,
+    ranges: Mapping[str, SearchRange],
+    *,
+    samples: int,
+    problems: int,
+    steps: int,
+    seed: int,
+    rungs: Sequence[Rung] = (),
+    divergence_factor: float = 1e6,
+) -> SearchResult:
+    """Draw ``samples`` thetas and find the best on ``problems`` problems of ``steps`` updates.
+
+    Args:
+        task: the task.
+        family: a family with a ``theta_type`` of scalar hyperparameters.
+        ranges: for each hyperparameter where to search.
+        samples: number of trials.
+        problems: problems of the full stage, and of the fresh set.
+        steps: updates per run in the full stage.
+        seed: trials and problems are drawn from streams under it; all families of a task meet the
+            same problems.
+        rungs: stages of halving before the full stage; empty for the full search.
+        divergence_factor: a run whose meta-objective exceeds this has diverged.
+
+    Raises:
+        ValueError: if a rung asks for more than the full stage, the ranges do not fit the family,
+            or every trial diverges.
+    """
+    for rung in rungs:
+        if rung.problems > problems or rung.steps > steps:
+            raise ValueError(f"{rung} exceeds the full stage: {problems} problems, {steps} steps")
+    thetas = sample_trials(family, ranges, samples, seed)
+    chosen_on, fresh = _draw_problems(task, problems, seed)
+
+    scores, errors = np.zeros(samples), np.zeros(samples)
+    diverged, counts, lengths, reached = (np.zeros(samples, int) for _ in range(4))
+    alive, gradients = np.arange(samples), 0
+    for number, rung in enumerate([*rungs, Rung(1.0, problems, steps)]):
+        batch = jax.tree.map(lambda leaf, count=rung.problems: leaf[:count], chosen_on)
+        runs = run_trials(task, family, _pick(thetas, alive), batch, rung.steps)
+        gradients += runs.size * rung.steps
+        summary = _summarize(runs, divergence_factor)
+        scores[alive], errors[alive], diverged[alive] = summary
+        counts[alive], lengths[alive], reached[alive] = rung.problems, rung.steps, number
+        finite = int(np.sum(summary[2] == 0))
+        if not finite:
+            raise ValueError(
+                f"all {len(alive)} trials of {type(family).__name__} on {task} diverged on some of "
+                f"{rung.problems} problems: extend the search ranges or draw more samples"
+            )
+        order = np.argsort(summary[0], kind="stable")
+        order = order[: min(finite, math.ceil(rung.keep * len(alive)))]
+        alive, runs = alive[order], runs[order]
+
+    rank = np.empty(samples, int)
+    rank[np.lexsort((scores, -reached))] = np.arange(1, samples + 1)
+    table = TrialTable(thetas, scores, errors, diverged, counts, lengths, reached, rank)
+    alive, runs = alive[:CONTENDERS], runs[:CONTENDERS]
+    fresh_runs = run_trials(task, family, _pick(thetas, alive), fresh, steps)
+    fresh_scores, fresh_errors, fresh_diverged = _summarize(fresh_runs, divergence_factor)
+    difference, uncertainty, _ = _summarize(runs - runs[0], np.inf)
+    winner = Winner(
+        theta=_pick(thetas, alive[0]),
+        trial=int(alive[0]),
+        score=float(scores[alive[0]]),
+        standard_error=float(errors[alive[0]]),
+        alike=int(np.sum(difference <= 2.0 * np.nan_to_num(uncertainty))),
+        contenders=len(alive),
+        fresh_rank=int(1 + np.sum(fresh_scores < fresh_scores[0])),
+        fresh_score=float(fresh_scores[0]),
+        fresh_standard_error=float(fresh_errors[0]),
+        fresh_diverged=int(fresh_diverged[0]),
+    )
+    full = gradient_count(samples, problems, steps)
+    return SearchResult(table, winner, float(np.mean(diverged > 0)), gradients, full)
+
+
+def _draw_problems(task: Task, count: int, seed: int) -> tuple[Any, Any]:
+    """Draw the problems that choose and the fresh ones."""
+    keys = [jax.random.split(stream(seed, "tuning", name), count) for name in ("problems", "fresh")]
+    # One by one, not batched: the batched sampler takes seconds to compile.
+    problems = jax.jit(lambda keys: jax.lax.map(task.sample, keys))(jnp.concatenate(keys))
+    return _pick(problems, slice(None, count)), _pick(problems, slice(count, None))
+
+
+def _pick(tree: Any, index: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _summarize(
+    runs: Float[np.ndarray, "trials problems"], divergence_factor: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return score, standard error (nan for one problem) and diverged problems of every trial."""
+    diverged = np.sum(~(runs <= divergence_factor), axis=1)  # not-a-number compares false
+    kept = np.where((diverged > 0)[:, None], np.nan, runs.astype(np.float64))
+    score = np.where(diverged > 0, np.inf, np.mean(kept, axis=1))
+    count = runs.shape[1]
+    spread = np.std(kept, axis=1, ddof=1) if count > 1 else np.full(len(runs), np.nan)
+    return score, spread / count**0.5, diverged
+
+
+def trial_columns(table: TrialTable) -> dict[str, np.ndarray]:
+    """Return the table's columns by name, one row a trial: ready for a CSV file."""
+    return {
+        "trial": np.arange(len(table.score)),
+        **table.theta._asdict(),
+        **{name: getattr(table, name) for name in TrialTable._fields[1:]},
+    }
