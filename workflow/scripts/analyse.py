@@ -1,0 +1,75 @@
+"""Read the mechanism off one trained optimizer: runs, fixed points, modes, responses."""
+
+import time
+
+from lopt.process import prepare
+
+logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
+
+import numpy as np
+
+from lopt import store
+from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.analysis.linearization import linearize
+from lopt.analysis.responses import respond
+from lopt.analysis.trajectories import summarize_trajectories
+from lopt.keys import stream
+from lopt.optimizers import GRU, GRUTheta
+from lopt.tasks import as_dtype, make_task, sample_batch
+
+UPDATE_POINTS, GRADIENT_BINS = 201, 100  # resolution of the figures' curves and histograms
+
+
+def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
+    """Return ``count`` gradients per arm, log-spaced in magnitude, ascending."""
+    magnitudes = np.logspace(log10_smallest, log10_largest, count)
+    return np.concatenate([-magnitudes[::-1], magnitudes])
+
+
+def main(wildcards, inputs, params, output) -> None:
+    settings = params.analysis
+    task = make_task(wildcards.task, params.problem)
+    theta, metadata = store.load(inputs.theta, GRUTheta)
+    family = GRU(**metadata["optimizer"])
+    limit = settings["update_gradients"]
+    facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
+    began = time.monotonic()
+
+    def keep(name: str, result: tuple) -> None:
+        logger.info("%s after %.1f s", name, time.monotonic() - began)
+        store.save(output[name], result, facts)
+
+    # The runs in float32, as trained and evaluated; what is read off them in float64.
+    trajectories = summarize_trajectories(
+        task,
+        family.component(as_dtype(theta, np.float32)),
+        sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
+        steps=params.steps,
+        key=stream(0, "analysis", "states"),
+        gradient_edges=np.linspace(-limit, limit, GRADIENT_BINS + 1),
+        visited_states=settings["sample_states"],
+        batch_size=settings["batch_size"],
+    )
+    keep("trajectories", trajectories)
+    component = family.component(as_dtype(theta, np.float64))
+    fixed_points = analyse_fixed_points(
+        component,
+        trajectories.visited_states,
+        trajectories.late_states,
+        arms(**settings["gradients"]),
+        starts=settings["starts"],
+    )
+    keep("fixed_points", fixed_points)
+    linearization = linearize(component, fixed_points.convergence_point)
+    keep("linearization", linearization)
+    responses = respond(
+        component,
+        trajectories,
+        fixed_points,
+        linearization,
+        update_gradients=np.linspace(-limit, limit, UPDATE_POINTS),
+    )
+    keep("responses", responses)
+
+
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
