@@ -1,0 +1,50 @@
+"""What the claims are measured on: the stored results of one task, gathered."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.evaluation import LEARNED, Evaluation
+from lopt.portraits import CommonOptimizers, Portrait
+
+__all__ = ["OptimizerResults", "TaskResults", "problem_losses"]
+
+
+class OptimizerResults(NamedTuple):
+    """Everything the analysis found about one trained optimizer."""
+
+    trajectories: Trajectories
+    fixed_points: FixedPointAnalysis
+    linearization: Linearization
+    responses: Responses
+
+
+class TaskResults(NamedTuple):
+    """Everything known about one task at one scale."""
+
+    evaluation: Evaluation
+    learning_rates: Mapping[str, float]
+    """Learning rate of each tuned optimizer."""
+    optimizers: Mapping[int, OptimizerResults]
+    """By training seed."""
+    selected: int
+    """The seed that the figures show."""
+    portrait: Portrait | None = None
+    """What the task looks like."""
+    common_optimizers: CommonOptimizers | None = None
+    """Update functions of the tuned optimizers."""
+
+
+def problem_losses(
+    results: TaskResults, optimizer: str, seed: int
+) -> Float[np.ndarray, "problems steps_plus_1"]:
+    """Return the losses of one run as float64; ``seed`` only matters for the learned optimizer."""
+    evaluation = results.evaluation
+    rows = np.asarray(evaluation.optimizers) == optimizer
+    if optimizer == LEARNED:
+        rows &= np.asarray(evaluation.seeds) == seed
+    (row,) = np.flatnonzero(rows)
+    return np.asarray(evaluation.losses[row], np.float64)
