@@ -49,8 +49,8 @@ def update_function(
 
     >>> from lopt.optimizers.momentum import Momentum, MomentumTheta
     >>> component = Momentum().component(MomentumTheta(learning_rate=0.5, momentum=0.9))
-    >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 0.0, 2.0])).tolist()
-    [[1.0, 0.0, -1.0], [-3.5, -4.5, -5.5]]
+    >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 2.0])).tolist()
+    [[1.0, -1.0], [-3.5, -5.5]]
     """
     states = jnp.asarray(states)
     flat = _updates(

@@ -1,14 +1,14 @@
 r"""Gated recurrent units with planted weights: optimizers whose fixed point and modes are known.
 
-Where a GRU does not move, h' = u h + (1 - u) c = h, its candidate equals the state, c = h. There the update
-gate has no first-order effect, and with a constant reset gate r
+Where a GRU does not move, h' = u h + (1 - u) c = h, its candidate equals the state, c = h. There
+the update gate has no first-order effect, and with a constant reset gate r
 
     J = dF/dh = diag(u) + diag((1 - u)(1 - h*^2)) W_c diag(r),
     j = dF/dg = (1 - u)(1 - h*^2) A_c,                 with u taken at (h*, g = 0).
 
-These are solved for W_c, A_c and b_c (so that c(h*) = h*): any h* in (-1, 1)^n, J and j can be planted,
-whatever the update gate's own weights are. They are drawn at random, so that the optimizer is
-nonlinear away from h*. Planting says nothing about the rest of the state space.
+These are solved for W_c, A_c and b_c (so that c(h*) = h*): any h* in (-1, 1)^n, J and j can be
+planted, whatever the update gate's own weights are. They are drawn at random, so that the
+optimizer is nonlinear away from h*. Planting says nothing about the rest of the state space.
 """
 
 import jax
