@@ -18,9 +18,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lopt import store
 
@@ -38,14 +40,17 @@ __all__ = [
     "legend",
     "limits_around",
     "log_limits",
+    "mark",
     "modest_ticks",
     "panels",
     "role",
     "row_letters",
     "save",
+    "scaled_colorbar",
     "seed_colors",
     "shades",
     "small_print",
+    "square_limit",
     "styled",
     "task_title",
 ]
@@ -55,6 +60,15 @@ PAGE_WIDTH = 6.9
 
 INK = "#222222"
 GREY = "#B4B4B4"  # visited states
+VISITED = {"marker": "o", "markersize": 1.6, "color": GREY, "linestyle": "", "mew": 0.0}
+CONVERGENCE_POINT = {"marker": "s", "markersize": 4.2, "color": "black", "linestyle": ""}
+INITIAL_STATE = {
+    "marker": "o",
+    "markersize": 5.0,
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "linestyle": "",
+}
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same glyphs everywhere
@@ -123,6 +137,11 @@ OPTIMIZERS = {
     "learned": Role("Learned optimizer", "#2B6CB8", "-"),
 }
 LEARNED = OPTIMIZERS["learned"]
+TUNED_MOMENTUM = {
+    **OPTIMIZERS["momentum"].line(),
+    "label": "tuned momentum",
+    "linewidth": 1.1,
+}
 NEGATIVE = LinearSegmentedColormap.from_list("negative", ["#F0A590", "#C93C32", "#6E0A1B"])
 POSITIVE = LinearSegmentedColormap.from_list("positive", ["#8FD9C0", "#1F9A78", "#004634"])
 
@@ -214,6 +233,11 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int | None = None
     )
 
 
+def mark(label: str, marker: str, color: str, **more) -> Line2D:
+    """Return a legend's handle for a marker without a line."""
+    return Line2D([], [], marker=marker, color=color, linestyle="", label=label, **more)
+
+
 def small_print(figure: Figure, scale: str, seeds: dict[str, int] | None = None, note: str = "") -> None:
     """Say at the foot which scale and which trained optimizers the figure shows."""
     parts = [f"scale: {scale}"]
@@ -241,6 +265,18 @@ def limits_around(values: np.ndarray, margin: float = 0.08) -> tuple[float, floa
     return low - pad, high + pad
 
 
+def square_limit(points: np.ndarray, published: float) -> float:
+    """Return the half-width of a square around 0 that shows ``points``.
+
+    It is the ``published`` one, unless the points would leave it or crowd in its middle.
+
+    >>> square_limit([[3.0, -1.0]], 4.0), square_limit([[10.0, 0.0]], 4.0)
+    (4.0, 12.5)
+    """
+    extent = 1.25 * float(np.max(np.abs(points), initial=0.0))
+    return published if 0.25 * published <= extent <= published or not extent else extent
+
+
 def log_limits(values: np.ndarray, decades: float, margin: float = 1.5) -> tuple[float, float]:
     """Return limits of a logarithmic axis: the largest value, and at most ``decades`` below it.
 
@@ -258,12 +294,21 @@ def log_limits(values: np.ndarray, decades: float, margin: float = 1.5) -> tuple
 
 def modest_ticks(panel: Axes, x: int = 4, y: int = 4) -> None:
     """Leave few, round ticks on linear axes."""
-    for axis, scale, count in (
-        (panel.xaxis, panel.get_xscale(), x),
-        (panel.yaxis, panel.get_yscale(), y),
-    ):
-        if scale == "linear":
-            axis.set_major_locator(matplotlib.ticker.MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+    for axis, count in ((panel.xaxis, x), (panel.yaxis, y)):
+        if axis.get_scale() == "linear":
+            axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+
+
+def scaled_colorbar(bar: Colorbar, label: str) -> None:
+    """Label a horizontal colour bar; a power of ten goes into the label, where nothing overlaps it."""
+    largest = max(abs(bar.vmin), abs(bar.vmax))
+    exponent = int(np.floor(np.log10(largest))) if np.isfinite(largest) and largest > 0.0 else 0
+    exponent = exponent if not -2 <= exponent <= 3 else 0
+    bar.locator = MaxNLocator(4)
+    bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**exponent:g}")
+    bar.update_ticks()
+    bar.outline.set_linewidth(0.5)
+    bar.set_label(f"{label} ($10^{{{exponent}}}$)" if exponent else label)
 
 
 def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:

@@ -1,0 +1,244 @@
+"""Figure 1: learned optimizers against tuned momentum, RMSProp and Adam.
+
+Reads, per task: ``portraits/<task>.npz``, ``evaluation/<task>/losses.npz``, and
+``meta_training/<task>/selection.json`` for the seed that is shown.
+
+Draws two rows, a column per task:
+  a  what the task is: the density of log10 condition numbers; the log-loss over the plane with a star at the
+     minimum; the labelled points. A task without a picture of its own shows its start losses.
+  b  loss against iteration: the mean over all held-out problems, the band one standard error to either
+     side. The mean keeps runs that diverge.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
+
+from lopt.evaluation import LEARNED, loss_curves
+from lopt.figures import style, tables
+from lopt.figures.reading import Results
+from lopt.portraits import ConditionNumbers, LabelledPoints, Landscape, Portrait, StartLosses
+from lopt.store import StoreError
+
+__all__ = ["Column", "Curve", "Data", "draw", "numbers", "read"]
+
+# The published axis ends here; momentum falls on to rounding error, which says nothing.
+LOSS_FLOORS = {"linear_regression": 1e-5}
+LOSS_DECADES = 8.0
+BINS = 30
+
+
+class Curve(NamedTuple):
+    """The losses of one optimizer; ``seed`` is -1 for a tuned one."""
+
+    optimizer: str
+    seed: int
+    mean: Float[np.ndarray, " steps_plus_1"]
+    standard_error: Float[np.ndarray, " steps_plus_1"]
+
+
+class Column(NamedTuple):
+    """What is shown of one task."""
+
+    task: str
+    seed: int
+    problems: int
+    portrait: Portrait
+    curves: tuple[Curve, ...]
+
+
+class Data(NamedTuple):
+    """Everything that the figure shows."""
+
+    scale: str
+    columns: tuple[Column, ...]
+
+
+def read(results: Results) -> Data:
+    """Read what the figure shows.
+
+    Raises:
+        StoreError: if a file is missing or damaged, or the selected seed was not evaluated.
+    """
+    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+
+
+def _column(results: Results, task: str) -> Column:
+    seed, evaluation = results.selected(task), results.evaluation(task)
+    shown = [
+        Curve(str(optimizer), int(run_seed), mean, error)
+        for optimizer, run_seed, mean, error in zip(
+            evaluation.optimizers, evaluation.seeds, *loss_curves(evaluation), strict=True
+        )
+        if optimizer != LEARNED or run_seed == seed
+    ]
+    if not any(curve.optimizer == LEARNED for curve in shown):
+        raise StoreError(
+            f"{results.folder}/evaluation/{task}/losses.npz: has no run of the learned optimizer with "
+            f"the selected seed {seed}; its runs have {evaluation.seeds.tolist()}"
+        )
+    order = list(style.OPTIMIZERS)
+    shown.sort(key=lambda curve: order.index(curve.optimizer) if curve.optimizer in order else -1)
+    problems = evaluation.losses.shape[1]
+    return Column(task, seed, problems, results.portrait(task), tuple(shown))
+
+
+@style.styled
+def draw(data: Data) -> Figure:
+    """Draw the figure."""
+    figure, axes = style.panels(2, len(data.columns), height=4.5)
+    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
+        PICTURES[type(column.portrait)](top, column.portrait)
+        _losses(bottom, column)
+    axes[1, 0].set_ylabel("loss")
+    style.column_titles(axes, [column.task for column in data.columns])
+    style.row_letters(axes)
+    shown = {curve.optimizer for column in data.columns for curve in column.curves}
+    names = [name for name in style.OPTIMIZERS if name in shown]
+    names += sorted(shown - set(names))
+    style.legend(figure, [Line2D([], [], **style.role(name).line()) for name in names])
+    problems = sorted({column.problems for column in data.columns})
+    style.small_print(
+        figure,
+        data.scale,
+        {column.task: column.seed for column in data.columns},
+        f"mean ± standard error over {' / '.join(map(str, problems))} problems",
+    )
+    return figure
+
+
+def _losses(panel: Axes, column: Column) -> None:
+    panel.set_yscale("log", nonpositive="clip")
+    for curve in column.curves:
+        role, k = style.role(curve.optimizer), np.arange(len(curve.mean))
+        with np.errstate(invalid="ignore"):
+            low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
+        panel.fill_between(k, low, high, color=role.color, alpha=0.25, linewidth=0.0)
+        panel.plot(k, curve.mean, **role.line(), zorder=3 if curve.optimizer == LEARNED else 2)
+    means = np.concatenate([curve.mean for curve in column.curves])
+    low, high = style.log_limits(means, LOSS_DECADES)
+    start = max(float(curve.mean[0]) for curve in column.curves)
+    floor = LOSS_FLOORS.get(column.task, 0.0)
+    panel.set_ylim(max(low, floor), min(high, 30.0 * start) if np.isfinite(start) else high)
+    panel.set_xlim(0, max(len(curve.mean) for curve in column.curves) - 1)
+    panel.set_xlabel("iteration")
+    style.modest_ticks(panel)
+    panel.yaxis.set_major_locator(LogLocator(numticks=7))
+
+
+def _condition_numbers(panel: Axes, portrait: ConditionNumbers) -> None:
+    density, edges = _density(portrait.log10_condition_numbers)
+    panel.stairs(density, edges, fill=True, color="#8FA3B8", edgecolor="none")
+    panel.stairs(density, edges, color="#46596C", linewidth=0.7)
+    panel.set(xlabel="condition number", ylabel="density (per decade)", ylim=(0.0, None))
+    panel.set_xlim(min(0.0, edges[0]), max(np.ceil(edges[-1]), 1.0))
+    style.modest_ticks(panel)
+    panel.xaxis.set_major_locator(MultipleLocator(1.0))
+    panel.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+
+
+def _landscape(panel: Axes, portrait: Landscape) -> None:
+    # Below 10^-1 the narrow valley's floor falls between the grid's points: nothing to see there.
+    image = panel.pcolormesh(
+        portrait.x,
+        portrait.y,
+        portrait.log10_losses,
+        cmap="viridis",
+        vmin=max(-1.0, float(portrait.log10_losses.min())),
+        shading="gouraud",
+        rasterized=True,
+    )
+    x, y = portrait.minimum
+    panel.plot(x, y, "*", color="white", markeredgecolor=style.INK, markersize=9, mew=0.6)
+    panel.set(xlabel="$x$", ylabel="$y$")
+    style.modest_ticks(panel)
+    bar = panel.figure.colorbar(image, ax=panel, pad=0.02, aspect=18, extend="min")
+    bar.set_label(r"$\log_{10}$ loss")
+    bar.outline.set_linewidth(0.5)
+
+
+def _points(panel: Axes, portrait: LabelledPoints) -> None:
+    looks = [("o", "#3B4CA0"), ("^", "#D98032"), ("s", "#3F8F5B"), ("D", "#A0457D")]
+    for label, (marker, color) in zip(np.unique(portrait.labels), looks, strict=False):
+        chosen = portrait.positions[portrait.labels == label]
+        panel.plot(
+            *chosen.T, marker, color=color, markersize=2.2, alpha=0.7, mew=0.0, label=f"class {label}"
+        )
+    panel.set(xlabel="input 1", ylabel="input 2")
+    panel.set_aspect("equal", adjustable="datalim")
+    style.modest_ticks(panel)
+
+
+def _start_losses(panel: Axes, portrait: StartLosses) -> None:
+    density, edges = _density(portrait.log10_losses)
+    panel.stairs(density, edges, fill=True, color="#8FA3B8")
+    panel.set(xlabel="loss at the start", ylabel="density (per decade)", ylim=(0.0, None))
+    panel.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+    style.modest_ticks(panel)
+
+
+# How each kind of portrait is drawn.
+PICTURES: dict[type, Callable[[Axes, Portrait], None]] = {
+    ConditionNumbers: _condition_numbers,
+    Landscape: _landscape,
+    LabelledPoints: _points,
+    StartLosses: _start_losses,
+}
+
+
+def _density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.histogram(values[np.isfinite(values)], bins=BINS, density=True)
+
+
+def _power_of_ten(exponent: float, _: int) -> str:
+    return f"$10^{{{exponent:g}}}$"
+
+
+def numbers(data: Data) -> pd.DataFrame:
+    """Return every number drawn."""
+    parts = []
+    for column in data.columns:
+        parts.append(_portrait_rows(column.task, column.portrait))
+        for curve in column.curves:
+            parts.append(
+                tables.rows(
+                    "b",
+                    column.task,
+                    curve.seed,
+                    curve.optimizer,
+                    ("iteration", np.arange(len(curve.mean))),
+                    ("mean_loss", curve.mean),
+                    ("standard_error", curve.standard_error),
+                )
+            )
+    return tables.table(parts)
+
+
+def _portrait_rows(task: str, portrait: Portrait) -> pd.DataFrame:
+    match portrait:
+        case ConditionNumbers(values) | StartLosses(values):
+            density, edges = _density(values)
+            quantity = type(portrait)._fields[0].removesuffix("s")
+            x, y = (quantity, (edges[1:] + edges[:-1]) / 2.0), ("density", density)
+            return tables.rows("a", task, -1, "problems", x, y, ("bin_width", np.diff(edges)))
+        case Landscape():
+            x, y = np.meshgrid(portrait.x, portrait.y)
+            grid = tables.rows(
+                "a", task, -1, "landscape", ("x", x), ("y", y), ("log10_loss", portrait.log10_losses)
+            )
+            star = tables.rows(
+                "a", task, -1, "minimum", ("x", portrait.minimum[0]), ("y", portrait.minimum[1])
+            )
+            return tables.table([grid, star])
+        case LabelledPoints():
+            x, y = portrait.positions.T
+            return tables.rows(
+                "a", task, -1, "points", ("input_1", x), ("input_2", y), ("label", portrait.labels)
+            )

@@ -1,0 +1,251 @@
+"""Figure 2: learned optimizers have momentum, carried by a slow mode.
+
+Reads, per task and the selected seed: ``analysis/<task>/seed_<n>/{trajectories,linearization,
+responses}.npz``, and ``meta_training/<task>/selection.json``.
+
+Draws three rows, a column per task:
+  a  the states visited (grey) around the convergence point (black square) on the two principal axes
+     that hold most of the slow mode; five arrows point at the positions along the slow mode that row b
+     is computed at. Inset: total variance of the states across runs against iteration: it falls to
+     nothing when all runs end at one point.
+  b  the update function at each position, in its arrow's colour: momentum shifts it vertically.
+  c  the eigenvalues of the linearised optimizer at the convergence point with the unit circle, coloured
+     by |alpha|, the magnitude of the mode's learning rate.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Complex, Float, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Rectangle
+
+from lopt.figures import style, tables
+from lopt.figures.reading import Results
+
+__all__ = ["Column", "Data", "draw", "numbers", "read"]
+
+LIMIT = 1.0  # of row a, as published
+POSITIONS = LinearSegmentedColormap.from_list(
+    "positions", ["#3B0F70", "#8C2981", "#DE4968", "#F58B47", "#F2C14B"]
+)
+RATES = LinearSegmentedColormap.from_list("rates", ["#D5D9DE", "#7FA8D2", "#2B6CB8", "#0B2A55"])
+
+
+class Column(NamedTuple):
+    """What is shown of one task; projections are on the two axes of ``pair``."""
+
+    task: str
+    seed: int
+    pair: Int[np.ndarray, "2"]
+    visited: Float[np.ndarray, "visited 2"]
+    convergence_point: Float[np.ndarray, "2"]
+    direction: Float[np.ndarray, "2"]
+    positions: Float[np.ndarray, " position"]
+    position_points: Float[np.ndarray, "position 2"]
+    total_variance: Float[np.ndarray, " steps_plus_1"]
+    gradients: Float[np.ndarray, " update_grid"]
+    updates: Float[np.ndarray, "position update_grid"]
+    eigenvalues: Complex[np.ndarray, " mode"]
+    learning_rates: Complex[np.ndarray, " mode"]
+
+
+class Data(NamedTuple):
+    """Everything that the figure shows."""
+
+    scale: str
+    columns: tuple[Column, ...]
+
+
+def read(results: Results) -> Data:
+    """Read what the figure shows.
+
+    Raises:
+        StoreError: if a file is missing or damaged.
+    """
+    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+
+
+def _column(results: Results, task: str) -> Column:
+    seed = results.selected(task)
+    responses, linearization = results.responses(task, seed), results.linearization(task, seed)
+    pair = responses.slow_mode_pair
+    return Column(
+        task=task,
+        seed=seed,
+        pair=pair,
+        visited=responses.projected_visited[:, pair],
+        convergence_point=responses.projected_convergence_point[pair],
+        direction=responses.projected_slow_mode_direction[pair],
+        positions=responses.slow_mode_positions,
+        position_points=responses.projected_slow_mode_states[:, pair],
+        total_variance=results.trajectories(task, seed).total_variance,
+        gradients=responses.update_gradients,
+        updates=responses.slow_mode_updates,
+        eigenvalues=linearization.eigenvalues,
+        learning_rates=linearization.complex_learning_rates,
+    )
+
+
+@style.styled
+def draw(data: Data) -> Figure:
+    """Draw the figure."""
+    figure, axes = style.panels(3, len(data.columns), height=7.0, height_ratios=[1.0, 0.85, 1.15])
+    for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
+        _states(top, column)
+        _updates(middle, column)
+        _eigenvalues(bottom, column)
+    axes[1, 0].set_ylabel(r"update $\Delta x$")
+    axes[2, 0].set_ylabel(r"Im $\lambda$")
+    style.column_titles(axes, [column.task for column in data.columns])
+    style.row_letters(axes)
+    arrow_color = style.shades(POSITIONS, 5)[2]
+    style.legend(
+        figure,
+        [
+            Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
+            Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
+            style.mark("positions along the slow mode", r"$\downarrow$", arrow_color, markersize=7),
+        ],
+    )
+    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    return figure
+
+
+def _states(panel: Axes, column: Column) -> None:
+    limit = style.square_limit(column.position_points, LIMIT)
+    panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    panel.plot(*column.visited.T, **style.VISITED)
+    normal = _normal(column.direction)
+    tails = column.position_points + 0.3 * limit * normal
+    colors = style.shades(POSITIONS, len(column.positions))
+    for point, tail, color in zip(column.position_points, tails, colors, strict=True):
+        panel.annotate(
+            "",
+            xy=point,
+            xytext=tail,
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": color,
+                "linewidth": 1.4,
+                "mutation_scale": 7.0,
+                "shrinkA": 0.0,
+                "shrinkB": 0.0,
+            },
+            zorder=4,
+        )
+    panel.plot(*column.convergence_point, **style.CONVERGENCE_POINT, zorder=5)
+    panel.set_xlabel(f"PC {column.pair[0] + 1}")
+    panel.set_ylabel(f"PC {column.pair[1] + 1}")
+    style.modest_ticks(panel)
+    _variance(panel, column, np.concatenate([column.visited, column.position_points, tails]) / limit)
+
+
+def _normal(direction: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
+    """Return the upward unit normal of a direction in the plane."""
+    length = float(np.hypot(*direction))
+    x, y = direction / length if length > 0.0 else (1.0, 0.0)
+    return np.array([-y, x]) if x >= 0.0 else np.array([y, -x])
+
+
+def _variance(panel: Axes, column: Column, covered: Float[np.ndarray, "point 2"]) -> None:
+    """Draw the inset in the corner that covers least; ``covered`` is in units of the limits."""
+    width, height = 0.40, 0.35
+    inside = covered[np.all(np.abs(covered) <= 1.0, axis=1)]
+
+    def hidden(corner: tuple[int, int]) -> int:
+        x, y = (inside * corner).T
+        return int(np.sum((x > 1.0 - 2.0 * width - 0.1) & (y > 1.0 - 2.0 * height - 0.1)))
+
+    right, top = min([(1, 1), (-1, 1), (1, -1), (-1, -1)], key=hidden)
+    x, y = (0.99 - width if right > 0 else 0.01), (0.99 - height if top > 0 else 0.01)
+    backing = Rectangle(
+        (x, y), width, height, transform=panel.transAxes, color="white", alpha=0.85, zorder=6, lw=0
+    )
+    panel.add_patch(backing)
+    inset = panel.inset_axes((x + 0.07, y + 0.15, width - 0.12, height - 0.24), zorder=7)
+    inset.plot(column.total_variance, color=style.INK, linewidth=0.9)
+    inset.set_xlim(0, len(column.total_variance) - 1)
+    inset.set_ylim(0.0, None)
+    inset.set_xticks([0, len(column.total_variance) - 1])
+    inset.set_yticks([0])
+    inset.tick_params(labelsize=5.0, length=1.5, pad=1.0)
+    inset.set_title("total variance", fontsize=5.5, pad=1.5)
+    inset.set_xlabel("iteration", fontsize=5.0, labelpad=-1.0)
+    inset.patch.set_alpha(0.0)
+
+
+def _updates(panel: Axes, column: Column) -> None:
+    colors = style.shades(POSITIONS, len(column.positions))
+    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    for update, color in zip(column.updates, colors, strict=True):
+        panel.plot(column.gradients, update, color=color)
+    panel.set_xlim(column.gradients[0], column.gradients[-1])
+    panel.set_xlabel("gradient $g$")
+    style.modest_ticks(panel)
+
+
+def _eigenvalues(panel: Axes, column: Column) -> None:
+    limit = max(1.1, 1.05 * float(np.abs(column.eigenvalues).max()))
+    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.add_patch(Circle((0.0, 0.0), 1.0, fill=False, edgecolor=style.INK, linewidth=0.7))
+    rates = np.abs(column.learning_rates)
+    order = np.argsort(rates, kind="stable")  # the fastest on top
+    cloud = panel.scatter(
+        column.eigenvalues.real[order],
+        column.eigenvalues.imag[order],
+        c=rates[order],
+        cmap=RATES,
+        vmin=0.0,
+        s=11.0,
+        edgecolors="#5A6570",
+        linewidths=0.25,
+        zorder=3,
+    )
+    panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    panel.set_xlabel(r"Re $\lambda$")
+    panel.set_xticks([-1, 0, 1])
+    panel.set_yticks([-1, 0, 1])
+    bar = panel.figure.colorbar(cloud, ax=panel, location="bottom", pad=0.03, aspect=22, shrink=0.8)
+    style.scaled_colorbar(bar, r"learning rate of the mode, $|\alpha|$")
+
+
+def numbers(data: Data) -> pd.DataFrame:
+    """Return every number drawn."""
+    parts = []
+    for column in data.columns:
+        task, seed = column.task, column.seed
+        axes = [f"PC {axis + 1}" for axis in column.pair]
+        for series, points, value in [
+            ("visited states", column.visited, ("", np.nan)),
+            ("convergence point", column.convergence_point[None], ("", np.nan)),
+            ("slow mode", column.position_points, ("position", column.positions)),
+        ]:
+            x, y = points.T
+            parts.append(tables.rows("a", task, seed, series, (axes[0], x), (axes[1], y), value))
+        iterations = ("iteration", np.arange(len(column.total_variance)))
+        variance = ("total_variance", column.total_variance)
+        parts.append(tables.rows("a, inset", task, seed, "all runs", iterations, variance))
+        for position, update in zip(column.positions, column.updates, strict=True):
+            x, y = ("gradient", column.gradients), ("update", update)
+            parts.append(
+                tables.rows("b", task, seed, "update function", x, y, ("position", position))
+            )
+        parts.append(
+            tables.rows(
+                "c",
+                task,
+                seed,
+                "eigenvalues",
+                ("real_part", column.eigenvalues.real),
+                ("imaginary_part", column.eigenvalues.imag),
+                ("learning_rate_magnitude", np.abs(column.learning_rates)),
+            )
+        )
+    return tables.table(parts)

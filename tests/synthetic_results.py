@@ -1,0 +1,305 @@
+"""A results folder made of closed forms, for the tests of everything that reads results.
+
+Losses decay geometrically, the optimizer's map is linear with chosen eigenvalues, update functions
+are hyperbolic tangents. Shapes and orders of magnitude are those of the three tasks; nothing is trained.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lopt import store
+from lopt.analysis.results import Code, FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.evaluation import Evaluation
+from lopt.portraits import CommonOptimizers, ConditionNumbers, LabelledPoints, Landscape
+
+STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
+BASELINES = ("momentum", "rmsprop", "adam")
+
+
+class Magnitudes(NamedTuple):
+    """Orders of magnitude of one task."""
+
+    gradients: float  # update functions are known up to this |g|
+    constant: np.ndarray  # constant gradients of one arm
+    update: float  # where updates saturate
+    learning_rate: float
+    start: float  # loss
+    scheduled: bool
+
+
+MAGNITUDES = {
+    "linear_regression": Magnitudes(5.0, np.logspace(-1, 1, 8), 40.0, 6.0, 360.0, True),
+    "rosenbrock": Magnitudes(1000.0, np.logspace(-3, 3, 13), 0.06, 1.6e-3, 450.0, False),
+    "two_moons": Magnitudes(0.05, np.logspace(-4, -1, 13), 0.0215, 1.7, 0.9, False),
+}
+SEEDS = {"linear_regression": (0, 1), "rosenbrock": (0, 1, 2), "two_moons": (3,)}
+SELECTED = {"linear_regression": 1, "rosenbrock": 0, "two_moons": 3}
+
+
+def update_function(magnitudes, gradients, offset=0.0, learning_rate=None):
+    """offset - U tanh(alpha g / U): slope -alpha at 0, saturated at U."""
+    rate = magnitudes.learning_rate if learning_rate is None else learning_rate
+    return offset - magnitudes.update * np.tanh(rate * np.asarray(gradients) / magnitudes.update)
+
+
+def evaluation(task: str) -> Evaluation:
+    """Losses f_0 exp(-rate k) times a factor per problem."""
+    rng, runs = np.random.default_rng(0), [("learned", seed) for seed in SEEDS[task]]
+    runs += [(optimizer, -1) for optimizer in BASELINES]
+    rates = {"momentum": 0.09, "rmsprop": 0.01, "adam": 0.03}
+    start = MAGNITUDES[task].start * np.exp(0.5 * rng.normal(size=(128, 1)))
+    k = np.arange(STEPS + 1)
+    losses = [
+        start * np.exp(-np.minimum(rates.get(name, 0.07 + 0.002 * seed) * k, 18.0))
+        for name, seed in runs
+    ]
+    names, seeds = zip(*runs, strict=True)
+    return Evaluation(np.array(names), np.array(seeds), np.stack(losses).astype(np.float32))
+
+
+def portrait(task: str):
+    rng = np.random.default_rng(1)
+    if task == "linear_regression":
+        values = np.ptp(rng.uniform(-3.0, 0.0, size=(2000, 5)), axis=1)
+        return ConditionNumbers(values, np.array(3.76), np.array(0.881))
+    if task == "rosenbrock":
+        x, y = np.linspace(-2, 2, 32), np.linspace(-1, 3, 32)
+        loss = (1 - x) ** 2 + 100 * (y[:, None] - x**2) ** 2
+        return Landscape(x, y, np.log10(loss), np.ones(2))
+    angles, labels = np.tile(np.linspace(0, np.pi, 50), 2), np.repeat([0, 1], 50)
+    sign = np.where(labels, -1.0, 1.0)
+    positions = np.stack([np.cos(angles) * sign, np.sin(angles) * sign], axis=1)
+    positions += labels[:, None] * [1.0, 0.5]
+    return LabelledPoints(positions + 0.1 * rng.normal(size=(100, 2)), labels)
+
+
+def linearization(task: str, seed: int) -> Linearization:
+    """A random basis with chosen eigenvalues: a slow one, a leading pair, the rest inside."""
+    rng, magnitudes = np.random.default_rng(seed), MAGNITUDES[task]
+    pair = 0.9 * np.exp(0.1j)
+    inner = 0.8 * rng.uniform(size=STATE - 3) ** 0.5
+    eigenvalues = np.concatenate([[0.96], [pair, pair.conj()], -np.sort(-inner)])
+    rates = np.zeros(STATE, complex)
+    rates[:3] = magnitudes.learning_rate * np.array([0.3, 0.35 - 0.2j, 0.35 + 0.2j])
+    rates[3:] = 0.02 * magnitudes.learning_rate * rng.normal(size=STATE - 3)
+    right = np.linalg.qr(rng.normal(size=(STATE, STATE)))[0].astype(complex)
+    plane = right[:, 1:3].copy()
+    right[:, 1] = (plane[:, 0] + 1j * plane[:, 1]) / 2**0.5
+    right[:, 2] = right[:, 1].conj()
+    left = np.linalg.inv(right)
+    return Linearization(
+        point=np.full(STATE, 0.1),
+        gradient=np.array(0.0),
+        update=np.array(0.0),
+        jacobian=(right * eigenvalues @ left).real,
+        input_vector=(right @ (rates / 1.0)).real,
+        readout_vector=-left.sum(axis=0).real,
+        eigenvalues=eigenvalues,
+        right_vectors=right,
+        left_vectors=left,
+        momenta=np.abs(eigenvalues),
+        complex_learning_rates=rates,
+        learning_rates=rates.real,
+        timescales=-1.0 / np.log(np.abs(eigenvalues)),
+        condition_number=np.array(np.linalg.cond(right)),
+        reconstruction_error=np.array(1e-15),
+        slow_mode=np.array(0),
+        leading_mode=np.array(1),
+    )
+
+
+def trajectories(task: str, seed: int) -> Trajectories:
+    rng, magnitudes = np.random.default_rng(10 + seed), MAGNITUDES[task]
+    k = np.arange(STEPS + 1)
+    edges = np.linspace(-1.5, 1.5, 101) * magnitudes.gradients
+    scale = 0.08 * magnitudes.gradients
+    counts = np.round(1e6 * np.exp(-np.abs((edges[1:] + edges[:-1]) / 2) / scale)).astype(int)
+    magnitude_edges = np.linspace(-6, 4, 101)
+    centers = (magnitude_edges[1:] + magnitude_edges[:-1]) / 2
+    mean = magnitudes.start * np.exp(-np.minimum(0.07 * k, 18.0))
+    states = rng.normal(size=(VISITED, STATE))
+    levels = np.array([0.01, 0.1, 0.5, 0.9, 0.99])
+    return Trajectories(
+        mean_losses=mean,
+        loss_standard_errors=0.05 * mean,
+        total_variance=0.2 * k * np.exp(-k / 15.0),
+        visited_states=states,
+        visited_iterations=rng.integers(0, STEPS + 1, VISITED),
+        late_states=0.01 * states[:64],
+        gradient_edges=edges,
+        gradient_counts=counts,
+        gradients_outside=np.array([3, 4]),
+        magnitude_edges=magnitude_edges,
+        magnitude_counts=np.round(
+            1e5 * np.exp(-((centers - np.log10(scale)) ** 2))
+        ).astype(int),
+        gradient_quantile_levels=levels,
+        gradient_quantiles=-scale * np.log(1.0 - levels),
+        autonomous_states=np.exp(-k / 40.0)[:, None] * np.ones(STATE),
+        problems=np.array(64),
+        diverged=np.array(0),
+    )
+
+
+def fixed_points(task: str, seed: int) -> FixedPointAnalysis:
+    rng, arm = np.random.default_rng(20 + seed), MAGNITUDES[task].constant
+    count = 40
+    codes = np.where(np.arange(count) % 10 == 9, Code.SLOW_POINT, Code.CONVERGED)
+    speeds = np.where(codes == Code.CONVERGED, 1e-30, 1e-6) * 10 ** rng.normal(size=count)
+    return FixedPointAnalysis(
+        convergence_point=np.full(STATE, 0.1),
+        convergence_speed=np.array(1e-30),
+        convergence_code=np.array(int(Code.CONVERGED)),
+        convergence_update=np.array(1e-6),
+        basin_share=np.array(1.0),
+        basin_distance=np.array(1e-7),
+        basin_steps=np.array(1000),
+        points=np.full((count, STATE), 0.1),
+        speeds=speeds,
+        iterations=rng.integers(200, 320, count),
+        codes=codes,
+        groups=np.where(codes == Code.CONVERGED, 0, -1),
+        distinct_points=np.full((1, STATE), 0.1),
+        distinct_speeds=np.array([1e-31]),
+        distinct_counts=np.array([int(np.sum(codes == Code.CONVERGED))]),
+        constant_gradients=np.concatenate([-arm[::-1], arm]),
+        constant_gradient_points=np.zeros((2 * len(arm), STATE)),
+        constant_gradient_speeds=10.0 ** rng.uniform(-31, -29, 2 * len(arm)),
+        constant_gradient_iterations=np.full(2 * len(arm), 310),
+        constant_gradient_codes=np.zeros(2 * len(arm), int),
+    )
+
+
+def responses(task: str, seed: int) -> Responses:
+    rng, m = np.random.default_rng(30 + seed), MAGNITUDES[task]
+    k = np.arange(STEPS + 1)
+    grid = np.linspace(-m.gradients, m.gradients, 121)
+    direction = np.zeros(STATE)
+    direction[:3] = np.array([0.6, 0.0, 0.8])
+    positions = np.linspace(-0.5, 0.5, 5)
+    intercepts = 0.4 * m.update * positions
+    constant = np.concatenate([-m.constant[::-1], m.constant])
+    rates = m.learning_rate / (1.0 + np.abs(constant) / m.constant[len(m.constant) // 2]) ** 0.4
+    levels = 0.5 * m.update * np.tanh(constant / m.constant[len(m.constant) // 2])
+    schedule = 1.0 + m.scheduled * (k / 22.0 * np.exp(1 - k / 22.0) - k / 400.0)
+    visited = rng.normal(size=(VISITED, COMPONENTS)) * (np.arange(COMPONENTS) + 1.0) ** -0.7
+    s_curve = np.tanh(np.linspace(-2.0, 2.0, len(constant)))
+    projected = np.zeros((len(constant), COMPONENTS))
+    projected[:, 0], projected[:, 1] = 2.5 * s_curve, np.sin(1.5 * np.pi * s_curve)
+    autonomous = np.zeros((STEPS + 1, COMPONENTS))
+    autonomous[:, 0] = 3.0 * np.exp(-k / 30.0)
+    autonomous[:, 1] = -2.0 * np.exp(-k / 60.0) * np.sin(k / 40.0)
+    return Responses(
+        update_gradients=grid,
+        slow_mode_direction=direction,
+        slow_mode_positions=positions,
+        slow_mode_states=0.1 + positions[:, None] * direction,
+        slow_mode_updates=np.stack([update_function(m, grid, c) for c in intercepts]),
+        slow_mode_intercepts=intercepts,
+        slow_mode_learning_rates=np.full(5, m.learning_rate),
+        initial_updates=update_function(m, grid),
+        initial_intercept=np.array(0.0),
+        initial_learning_rate=np.array(m.learning_rate),
+        saturation_levels=np.full(2, m.update),
+        half_saturation_gradients=np.full(2, 0.55 * m.update / m.learning_rate),
+        saturation_slopes=np.full(2, 0.01),
+        autonomous_learning_rates=m.learning_rate * schedule,
+        autonomous_updates=np.zeros(STEPS + 1),
+        constant_gradients=constant,
+        constant_gradient_learning_rates=rates,
+        constant_gradient_intercepts=levels,
+        constant_gradient_updates=np.stack(
+            [update_function(m, grid, c, rate) for c, rate in zip(levels, rates, strict=True)]
+        ),
+        constant_gradient_shown=np.array([0, len(constant) // 4, 3 * len(constant) // 4, len(constant) - 1]),
+        convergence_learning_rate=np.array(m.learning_rate),
+        components=np.eye(COMPONENTS, STATE),
+        explained_variance_ratios=np.array([0.5, 0.2, 0.1, 0.08, 0.04, 0.02]),
+        slow_mode_overlaps=direction[:COMPONENTS] ** 2,
+        slow_mode_pair=np.array([0, 2]),
+        autonomous_pair=np.array([0, 1]),
+        constant_gradient_pair=np.array([0, 1]),
+        projected_visited=visited,
+        projected_convergence_point=np.zeros(COMPONENTS),
+        projected_slow_mode_direction=direction[:COMPONENTS],
+        projected_slow_mode_states=positions[:, None] * direction[:COMPONENTS],
+        projected_autonomous=autonomous,
+        projected_constant_gradient=projected,
+    )
+
+
+def common_optimizers(task: str) -> CommonOptimizers:
+    """Momentum shifts, RMSProp changes its slope: the textbook formulas."""
+    m = MAGNITUDES[task]
+    grid, shares = np.linspace(-m.gradients, m.gradients, 101), np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    velocity, square = shares * m.gradients, (0.25 * (shares + 1.5) * m.gradients) ** 2
+    alpha, gamma = m.learning_rate, 0.9
+    updates = [
+        -alpha * (0.9 * velocity[:, None] + grid),
+        -alpha * grid / np.sqrt(gamma * square[:, None] + (1 - gamma) * grid**2 + 1e-12),
+    ]
+    return CommonOptimizers(
+        optimizers=np.array(["momentum", "rmsprop"]),
+        variables=np.array(["v", "s"]),
+        gradients=grid,
+        values=np.stack([velocity, square]),
+        updates=np.stack(updates),
+        learning_rates=np.stack([np.full(5, alpha), alpha / np.sqrt(gamma * square + 1e-12)]),
+    )
+
+
+def trials(task: str, optimizer: str) -> pd.DataFrame:
+    """Scores on a parabola in log10(learning rate), some infinite; the second half was dropped early."""
+    rng, count = np.random.default_rng(40), 200
+    rate = MAGNITUDES[task].learning_rate * 10.0 ** rng.uniform(-2.0, 1.0, count)
+    distance = np.log10(rate / MAGNITUDES[task].learning_rate)
+    score = 0.05 * 10.0 ** (0.5 * distance**2 + 0.2 * rng.uniform(size=count))
+    score[distance > 0.8] = np.inf
+    rung = (np.arange(count) < count // 2).astype(int)
+    order = np.lexsort((score, -rung))
+    rank = np.empty(count, int)
+    rank[order] = np.arange(1, count + 1)
+    columns = {"trial": np.arange(count), "learning_rate": rate, "score": score}
+    return pd.DataFrame(columns | {"rung": rung, "rank": rank, "diverged": ~np.isfinite(score)})
+
+
+def write(folder: Path) -> None:
+    """Write a whole results folder (results/<scale>) to ``folder``."""
+    for task, seeds in SEEDS.items():
+        store.save(folder / "portraits" / f"{task}.npz", portrait(task))
+        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task))
+        store.save(folder / "common_optimizers" / f"{task}.npz", common_optimizers(task))
+        training = folder / "meta_training" / task
+        store.save_json(training / "selection.json", {"selected": SELECTED[task]})
+        for seed in seeds:
+            step = np.arange(10, 501, 10)
+            curve = {
+                "step": step,
+                "meta_objective": 0.04 + np.exp(-step / 100.0) * (1 + 0.1 * seed),
+                "validation_meta_objective": np.where(
+                    step % 50, np.nan, 0.041 + np.exp(-step / 100.0)
+                ),
+                "gradient_norm": 1.0 / step,
+                "skipped_steps": 0,
+            }
+            store.save_table(training / f"seed_{seed}" / "curve.csv", pd.DataFrame(curve))
+            analysis = folder / "analysis" / task / f"seed_{seed}"
+            for stage in (trajectories, fixed_points, linearization, responses):
+                store.save(analysis / f"{stage.__name__}.npz", stage(task, seed))
+        for optimizer in BASELINES:
+            table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
+            winner = table.loc[table["rank"].idxmin()]
+            store.save_table(baseline / "trials.csv", table)
+            store.save_json(
+                baseline / "best.json",
+                {
+                    "optimizer": optimizer,
+                    "hyperparameters": {"learning_rate": float(winner.learning_rate)},
+                    "meta_objective": float(winner.score),
+                    "trials": len(table),
+                    "diverged_share": 0.1,
+                },
+            )
