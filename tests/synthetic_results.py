@@ -133,9 +133,7 @@ def trajectories(task: str, seed: int) -> Trajectories:
         gradient_counts=counts,
         gradients_outside=np.array([3, 4]),
         magnitude_edges=magnitude_edges,
-        magnitude_counts=np.round(
-            1e5 * np.exp(-((centers - np.log10(scale)) ** 2))
-        ).astype(int),
+        magnitude_counts=np.round(1e5 * np.exp(-((centers - np.log10(scale)) ** 2))).astype(int),
         gradient_quantile_levels=levels,
         gradient_quantiles=-scale * np.log(1.0 - levels),
         autonomous_states=np.exp(-k / 40.0)[:, None] * np.ones(STATE),
@@ -214,7 +212,9 @@ def responses(task: str, seed: int) -> Responses:
         constant_gradient_updates=np.stack(
             [update_function(m, grid, c, rate) for c, rate in zip(levels, rates, strict=True)]
         ),
-        constant_gradient_shown=np.array([0, len(constant) // 4, 3 * len(constant) // 4, len(constant) - 1]),
+        constant_gradient_shown=np.array(
+            [0, len(constant) // 4, 3 * len(constant) // 4, len(constant) - 1]
+        ),
         convergence_learning_rate=np.array(m.learning_rate),
         components=np.eye(COMPONENTS, STATE),
         explained_variance_ratios=np.array([0.5, 0.2, 0.1, 0.08, 0.04, 0.02]),
@@ -234,7 +234,10 @@ def responses(task: str, seed: int) -> Responses:
 def common_optimizers(task: str) -> CommonOptimizers:
     """Momentum shifts, RMSProp changes its slope: the textbook formulas."""
     m = MAGNITUDES[task]
-    grid, shares = np.linspace(-m.gradients, m.gradients, 101), np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    grid, shares = (
+        np.linspace(-m.gradients, m.gradients, 101),
+        np.array([-1.0, -0.5, 0.0, 0.5, 1.0]),
+    )
     velocity, square = shares * m.gradients, (0.25 * (shares + 1.5) * m.gradients) ** 2
     alpha, gamma = m.learning_rate, 0.9
     updates = [
@@ -256,7 +259,9 @@ def trials(task: str, optimizer: str) -> pd.DataFrame:
     rng, count = np.random.default_rng(40), 200
     rate = MAGNITUDES[task].learning_rate * 10.0 ** rng.uniform(-2.0, 1.0, count)
     distance = np.log10(rate / MAGNITUDES[task].learning_rate)
-    score = 0.05 * 10.0 ** (0.5 * distance**2 + 0.2 * rng.uniform(size=count))
+    score = (0.05 + 0.02 * BASELINES.index(optimizer)) * 10.0 ** (
+        0.5 * distance**2 + 0.2 * rng.uniform(size=count)
+    )
     score[distance > 0.8] = np.inf
     rung = (np.arange(count) < count // 2).astype(int)
     order = np.lexsort((score, -rung))
@@ -297,7 +302,10 @@ def write(folder: Path) -> None:
                 baseline / "best.json",
                 {
                     "optimizer": optimizer,
-                    "hyperparameters": {"learning_rate": float(winner.learning_rate)},
+                    "hyperparameters": {
+                        "learning_rate": float(winner.learning_rate),
+                        "momentum": 0.85,
+                    },
                     "meta_objective": float(winner.score),
                     "trials": len(table),
                     "diverged_share": 0.1,

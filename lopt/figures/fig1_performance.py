@@ -169,7 +169,13 @@ def _points(panel: Axes, portrait: LabelledPoints) -> None:
     for label, (marker, color) in zip(np.unique(portrait.labels), looks, strict=False):
         chosen = portrait.positions[portrait.labels == label]
         panel.plot(
-            *chosen.T, marker, color=color, markersize=2.2, alpha=0.7, mew=0.0, label=f"class {label}"
+            *chosen.T,
+            marker,
+            color=color,
+            markersize=2.2,
+            alpha=0.7,
+            mew=0.0,
+            label=f"class {label}",
         )
     panel.set(xlabel="input 1", ylabel="input 2")
     panel.set_aspect("equal", adjustable="datalim")
@@ -231,7 +237,13 @@ def _portrait_rows(task: str, portrait: Portrait) -> pd.DataFrame:
         case Landscape():
             x, y = np.meshgrid(portrait.x, portrait.y)
             grid = tables.rows(
-                "a", task, -1, "landscape", ("x", x), ("y", y), ("log10_loss", portrait.log10_losses)
+                "a",
+                task,
+                -1,
+                "landscape",
+                ("x", x),
+                ("y", y),
+                ("log10_loss", portrait.log10_losses),
             )
             star = tables.rows(
                 "a", task, -1, "minimum", ("x", portrait.minimum[0]), ("y", portrait.minimum[1])

@@ -142,7 +142,7 @@ def _states(panel: Axes, column: Column) -> None:
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
     style.modest_ticks(panel)
-    _variance(panel, column, np.concatenate([column.visited, column.position_points, tails]) / limit)
+    _variance(panel, column, limit, np.concatenate([column.position_points, tails]))
 
 
 def _normal(direction: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
@@ -152,14 +152,19 @@ def _normal(direction: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
     return np.array([-y, x]) if x >= 0.0 else np.array([y, -x])
 
 
-def _variance(panel: Axes, column: Column, covered: Float[np.ndarray, "point 2"]) -> None:
-    """Draw the inset in the corner that covers least; ``covered`` is in units of the limits."""
+def _variance(
+    panel: Axes, column: Column, limit: float, arrows: Float[np.ndarray, "end 2"]
+) -> None:
+    """Draw the inset in the corner that covers least, arrows before states."""
     width, height = 0.40, 0.35
-    inside = covered[np.all(np.abs(covered) <= 1.0, axis=1)]
 
-    def hidden(corner: tuple[int, int]) -> int:
-        x, y = (inside * corner).T
-        return int(np.sum((x > 1.0 - 2.0 * width - 0.1) & (y > 1.0 - 2.0 * height - 0.1)))
+    def hidden(corner: tuple[int, int]) -> tuple[int, int]:
+        counts = []
+        for points in (arrows, column.visited):
+            x, y = (points * corner / limit).T
+            low = 0.98 - 2.0 * np.array([width, height])
+            counts.append(int(np.sum((low[0] < x) & (x < 1.0) & (low[1] < y) & (y < 1.0))))
+        return counts[0], counts[1]
 
     right, top = min([(1, 1), (-1, 1), (1, -1), (-1, -1)], key=hidden)
     x, y = (0.99 - width if right > 0 else 0.01), (0.99 - height if top > 0 else 0.01)
@@ -181,13 +186,11 @@ def _variance(panel: Axes, column: Column, covered: Float[np.ndarray, "point 2"]
 
 def _updates(panel: Axes, column: Column) -> None:
     colors = style.shades(POSITIONS, len(column.positions))
-    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
     for update, color in zip(column.updates, colors, strict=True):
         panel.plot(column.gradients, update, color=color)
-    panel.set_xlim(column.gradients[0], column.gradients[-1])
-    panel.set_xlabel("gradient $g$")
     style.modest_ticks(panel)
+    style.gradient_axis(panel, column.gradients)
+    panel.set_xlabel("gradient $g$")
 
 
 def _eigenvalues(panel: Axes, column: Column) -> None:

@@ -34,7 +34,8 @@ class Column(NamedTuple):
     updates: Float[np.ndarray, " update_grid"]
     edges: Float[np.ndarray, " gradient_edge"]
     density: Float[np.ndarray, " gradient_bin"]
-    share_outside: float
+    share_beyond: float
+    """Share of the gradients met that lie beyond the axis of row a."""
 
 
 class Data(NamedTuple):
@@ -56,9 +57,11 @@ def read(results: Results) -> Data:
 def _column(results: Results, task: str) -> Column:
     seed = results.selected(task)
     responses, met = results.responses(task, seed), results.trajectories(task, seed)
-    outside = int(met.gradients_outside.sum())
-    # A density over all gradients met: those beyond the edges count, though they are not drawn.
-    total = max(1, int(met.gradient_counts.sum()) + outside)
+    # A density over all gradients met: those beyond the axis count, though they are not drawn.
+    total = max(1, int(met.gradient_counts.sum() + met.gradients_outside.sum()))
+    low, high = responses.update_gradients[[0, -1]]
+    centers = (met.gradient_edges[:-1] + met.gradient_edges[1:]) / 2.0
+    drawn = int(met.gradient_counts[(low < centers) & (centers < high)].sum())
     return Column(
         task=task,
         seed=seed,
@@ -66,7 +69,7 @@ def _column(results: Results, task: str) -> Column:
         updates=responses.initial_updates,
         edges=met.gradient_edges,
         density=met.gradient_counts / (total * np.diff(met.gradient_edges)),
-        share_outside=outside / total,
+        share_beyond=1.0 - drawn / total,
     )
 
 
@@ -85,19 +88,17 @@ def draw(data: Data) -> Figure:
         figure,
         data.scale,
         {column.task: column.seed for column in data.columns},
-        "gradients beyond the axis: "
-        + ", ".join(f"{column.share_outside:.2g}" for column in data.columns),
+        "share of gradients beyond the axis: "
+        + ", ".join(style.number(column.share_beyond) for column in data.columns),
     )
     return figure
 
 
 def _update_function(panel: Axes, column: Column) -> None:
-    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
     panel.plot(column.gradients, column.updates, color=style.LEARNED.color, linewidth=1.6)
-    panel.set_xlim(column.gradients[0], column.gradients[-1])
-    panel.tick_params(labelbottom=False)
     style.modest_ticks(panel)
+    style.gradient_axis(panel, column.gradients)
+    panel.tick_params(labelbottom=False)
 
 
 def _density(panel: Axes, column: Column) -> None:
@@ -105,9 +106,8 @@ def _density(panel: Axes, column: Column) -> None:
     panel.set_yscale("log", nonpositive="clip")
     panel.stairs(column.density, column.edges, baseline=low / 10, fill=True, color="#8FA3B8")
     panel.set_ylim(low, high)
-    panel.set_xlim(column.gradients[0], column.gradients[-1])
+    style.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
-    style.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:
@@ -120,6 +120,6 @@ def numbers(data: Data) -> pd.DataFrame:
         width = np.diff(column.edges)
         x, y = ("gradient", column.edges[:-1] + width / 2.0), ("density", column.density)
         parts.append(tables.rows("b", task, seed, "gradients met", x, y, ("bin_width", width)))
-        beyond = ("share_beyond_the_edges", column.share_outside)
+        beyond = ("share_beyond_the_axis", column.share_beyond)
         parts.append(tables.rows("b", task, seed, "gradients met", ("", np.nan), beyond))
     return tables.table(parts)

@@ -87,7 +87,7 @@ def draw(data: Data) -> Figure:
         _points(top, column, colors)
         _updates(middle, column, colors)
         _learning_rates(bottom, column, colors)
-    axes[1, 0].set_ylabel(r"recentred update $\Delta x(g) - \Delta x(0)$")
+    axes[1, 0].set_ylabel(r"update $\Delta x(g) - \Delta x(0)$")
     axes[2, 0].set_ylabel("effective learning rate")
     style.column_titles(axes, [column.task for column in data.columns])
     style.row_letters(axes)
@@ -95,8 +95,11 @@ def draw(data: Data) -> Figure:
         figure,
         [
             style.mark("$g < 0$", NEGATIVE_MARKER, style.shades(style.NEGATIVE, 3)[1]),
-            style.mark("$g > 0$", POSITIVE_MARKER, style.shades(style.POSITIVE, 3)[1]),
-            Line2D([], [], linestyle="", label="(darker: larger $|g|$)"),
+            style.mark(
+                "$g > 0$ (darker: larger $|g|$)",
+                POSITIVE_MARKER,
+                style.shades(style.POSITIVE, 3)[1],
+            ),
             Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point ($g = 0$)"),
             Line2D([], [], **style.TUNED_MOMENTUM),
         ],
@@ -136,8 +139,6 @@ def _points(panel: Axes, column: Column, colors: list[str]) -> None:
 
 
 def _updates(panel: Axes, column: Column, colors: list[str]) -> None:
-    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
     for row, update in zip(column.shown, column.recentred_updates, strict=True):
         gradient = column.constant_gradients[row]
         panel.plot(
@@ -145,11 +146,11 @@ def _updates(panel: Axes, column: Column, colors: list[str]) -> None:
             update,
             color=colors[row],
             linestyle="-" if gradient >= 0.0 else (0, (4.0, 1.2)),
-            label=f"{gradient:.2g}",
+            label=style.number(gradient),
         )
-    panel.set_xlim(column.gradients[0], column.gradients[-1])
-    panel.set_xlabel("gradient $g$")
     style.modest_ticks(panel)
+    style.gradient_axis(panel, column.gradients)
+    panel.set_xlabel("gradient $g$")
     # Curves fall from the upper left to the lower right: the upper right corner is free.
     panel.legend(
         loc="upper right",
@@ -181,7 +182,13 @@ def _learning_rates(panel: Axes, column: Column, colors: list[str]) -> None:
         column.constant_gradients, column.learning_rates, colors, strict=True
     ):
         panel.plot(
-            abs(gradient), rate, _marker(gradient), color=color, markersize=5.0, mec="white", mew=0.3
+            abs(gradient),
+            rate,
+            _marker(gradient),
+            color=color,
+            markersize=5.0,
+            mec="white",
+            mew=0.3,
         )
     panel.axhline(column.momentum_learning_rate, **style.TUNED_MOMENTUM, zorder=0)
     high = np.nanmax([column.learning_rates.max(), column.momentum_learning_rate])

@@ -37,11 +37,13 @@ __all__ = [
     "POSITIVE",
     "Role",
     "column_titles",
+    "gradient_axis",
     "legend",
     "limits_around",
     "log_limits",
     "mark",
     "modest_ticks",
+    "number",
     "panels",
     "role",
     "row_letters",
@@ -173,7 +175,7 @@ def task_title(task: str) -> str:
 
 def shades(colormap: Colormap, count: int) -> list[str]:
     """Return ``count`` colours evenly spread over a colormap, light to dark."""
-    places = np.linspace(0.0, 1.0, count) if count > 1 else [0.7]
+    places = np.linspace(0.0, 1.0, count) if count > 1 else [0.7] * count
     return [matplotlib.colors.to_hex(colormap(place)) for place in places]
 
 
@@ -206,7 +208,8 @@ def panels(rows: int, columns: int, height: float, **gridspec) -> tuple[Figure, 
 
 
 def column_titles(axes: np.ndarray, tasks: Sequence[str]) -> None:
-    """Write the tasks' names above the columns."""
+    """Write the tasks' names above the columns, and line the rows' labels up."""
+    axes[0, 0].figure.align_ylabels(axes[:, 0])
     for panel, task in zip(axes[0], tasks, strict=True):
         panel.set_title(task_title(task), fontweight="bold")
 
@@ -238,7 +241,9 @@ def mark(label: str, marker: str, color: str, **more) -> Line2D:
     return Line2D([], [], marker=marker, color=color, linestyle="", label=label, **more)
 
 
-def small_print(figure: Figure, scale: str, seeds: dict[str, int] | None = None, note: str = "") -> None:
+def small_print(
+    figure: Figure, scale: str, seeds: dict[str, int] | None = None, note: str = ""
+) -> None:
     """Say at the foot which scale and which trained optimizers the figure shows."""
     parts = [f"scale: {scale}"]
     if seeds:
@@ -290,6 +295,31 @@ def log_limits(values: np.ndarray, decades: float, margin: float = 1.5) -> tuple
     high = float(values.max())
     low = max(float(values.min()), high * 10.0**-decades)
     return low / margin, high * margin
+
+
+def gradient_axis(panel: Axes, gradients: np.ndarray) -> None:
+    """Let the axis of gradients end where the update functions do, with ticks at 0 and both ends."""
+    low, high = float(gradients[0]), float(gradients[-1])
+    panel.set_xlim(low, high)
+    panel.set_xticks([low, 0.0, high] if low < 0.0 < high else [low, high])
+    panel.set_xticks([low / 2.0, high / 2.0], minor=True)
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    panel.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
+    panel.axvline(0.0, color=GREY, linewidth=0.5, zorder=0)
+
+
+def number(value: float) -> str:
+    r"""Return a number of two digits as a person writes it.
+
+    >>> number(-1e4), number(0.00316), number(0.72)
+    ('$-10^{4}$', '$3.2\\times10^{-3}$', '$0.72$')
+    """
+    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa, exponent = mantissa.removesuffix(".0"), int(exponent)
+    if value == 0.0 or -3 < exponent < 4:
+        return f"${value:.2g}$" if abs(value) < 100.0 else f"${value:.0f}$"
+    power = f"10^{{{exponent}}}"
+    return {"1": f"${power}$", "-1": f"$-{power}$"}.get(mantissa, rf"${mantissa}\times{power}$")
 
 
 def modest_ticks(panel: Axes, x: int = 4, y: int = 4) -> None:

@@ -1,0 +1,168 @@
+"""Supplement: the modes of every trained optimizer on the plane of learning rate and momentum.
+
+Reads, per task: ``analysis/<task>/seed_<n>/linearization.npz`` of all seeds,
+``meta_training/<task>/selection.json``, ``baselines/<task>/momentum/best.json`` if momentum was tuned, and
+``portraits/<task>.npz`` for the optimum of tasks that have one.
+
+Draws a panel per task: every mode m at the convergence point as (alpha_m, beta_m), where alpha_m is the real
+part of its learning rate (for a conjugate pair, drawn once as a diamond, the sum of the two) and beta_m =
+|lambda_m| its momentum; the seed that the other figures show in blue. The black star is the heavy ball
+that is fastest on the task's range of eigenvalues, the orange one tuned momentum. An optimizer that
+resembles momentum has a mode at the star. Larger markers carry more of the update.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lopt.analysis.results import Linearization
+from lopt.figures import style, tables
+from lopt.figures.reading import Results
+from lopt.portraits import ConditionNumbers
+
+__all__ = ["Column", "Data", "Modes", "draw", "numbers", "read"]
+
+
+class Modes(NamedTuple):
+    """The modes of one optimizer, conjugate pairs once."""
+
+    learning_rates: Float[np.ndarray, " mode"]
+    momenta: Float[np.ndarray, " mode"]
+    pairs: Bool[np.ndarray, " mode"]
+
+
+class Column(NamedTuple):
+    """What is shown of one task; hyperparameters are (learning rate, momentum) or NaN."""
+
+    task: str
+    seed: int
+    modes: dict[int, Modes]
+    optimum: tuple[float, float]
+    tuned: tuple[float, float]
+
+
+class Data(NamedTuple):
+    """Everything that the figure shows."""
+
+    scale: str
+    columns: tuple[Column, ...]
+
+
+def read(results: Results) -> Data:
+    """Read what the figure shows.
+
+    Raises:
+        StoreError: if a file is missing or damaged.
+    """
+    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+
+
+def _column(results: Results, task: str) -> Column:
+    portrait, tuned = results.portrait(task), (np.nan, np.nan)
+    optimum = (np.nan, np.nan)
+    if isinstance(portrait, ConditionNumbers):
+        optimum = float(portrait.optimal_learning_rate), float(portrait.optimal_momentum)
+    if "momentum" in results.baselines:
+        best = results.best(task, "momentum")["hyperparameters"]
+        tuned = float(best["learning_rate"]), float(best.get("momentum", np.nan))
+    modes = {seed: _modes(results.linearization(task, seed)) for seed in results.seeds[task]}
+    return Column(task, results.selected(task), modes, optimum, tuned)
+
+
+def _modes(linearization: Linearization) -> Modes:
+    drawn = linearization.eigenvalues.imag >= 0.0
+    pairs = linearization.eigenvalues.imag[drawn] > 0.0
+    rates = linearization.learning_rates[drawn]
+    return Modes(np.where(pairs, 2.0 * rates, rates), linearization.momenta[drawn], pairs)
+
+
+@style.styled
+def draw(data: Data) -> Figure:
+    """Draw the figure."""
+    figure, axes = style.panels(1, len(data.columns), height=2.7)
+    for panel, column in zip(axes[0], data.columns, strict=True):
+        _plane(panel, column)
+    axes[0, 0].set_ylabel(r"momentum $\beta_m = |\lambda_m|$")
+    style.column_titles(axes, [column.task for column in data.columns])
+    handles = [
+        style.mark("mode, chosen seed", "o", style.LEARNED.color, mec="white", mew=0.4),
+        style.mark("mode, other seeds", "o", "#8A8A8A", mec="white", mew=0.4),
+        style.mark(
+            "conjugate pair", "D", style.LEARNED.color, mec="white", mew=0.4, markersize=3.5
+        ),
+        Line2D([], [], **_star("black"), label="optimal heavy ball"),
+        Line2D([], [], **_star(style.OPTIMIZERS["momentum"].color), label="tuned momentum"),
+    ]
+    drawn = [
+        True,
+        any(len(column.modes) > 1 for column in data.columns),
+        any(modes.pairs.any() for column in data.columns for modes in column.modes.values()),
+        any(np.isfinite(column.optimum).all() for column in data.columns),
+        any(np.isfinite(column.tuned).all() for column in data.columns),
+    ]
+    style.legend(figure, [handle for handle, shown in zip(handles, drawn, strict=True) if shown])
+    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    return figure
+
+
+def _star(color: str) -> dict:
+    return {
+        "marker": "*",
+        "markersize": 9.0,
+        "markerfacecolor": color,
+        "markeredgecolor": "white",
+        "mew": 0.5,
+        "linestyle": "",
+    }
+
+
+def _plane(panel: Axes, column: Column) -> None:
+    colors = style.seed_colors(list(column.modes), column.seed)
+    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.axhline(1.0, color=style.GREY, linewidth=0.5, zorder=0)
+    largest = max(np.abs(modes.learning_rates).max() for modes in column.modes.values())
+    for seed, modes in column.modes.items():
+        share = np.abs(modes.learning_rates) / (largest or 1.0)
+        for chosen, marker in ((~modes.pairs, "o"), (modes.pairs, "D")):
+            panel.scatter(
+                modes.learning_rates[chosen],
+                modes.momenta[chosen],
+                s=(8.0 + 22.0 * share[chosen]) * (0.7 if marker == "D" else 1.0),
+                marker=marker,
+                color=colors[seed],
+                edgecolors="white",
+                linewidths=0.4,
+                alpha=0.85,
+                zorder=3 if seed == column.seed else 2,
+            )
+    panel.plot(*column.tuned, **_star(style.OPTIMIZERS["momentum"].color), zorder=5)
+    panel.plot(*column.optimum, **_star("black"), zorder=6)
+    rates = [modes.learning_rates for modes in column.modes.values()]
+    momenta = [modes.momenta for modes in column.modes.values()]
+    stars = np.array([column.tuned, column.optimum])
+    panel.set_xlim(style.limits_around(np.concatenate([*rates, stars[:, 0]]), 0.08))
+    panel.set_ylim(0.0, max(1.05, 1.05 * float(np.nanmax(np.concatenate([*momenta, stars[:, 1]])))))
+    panel.set_xlabel(r"learning rate $\alpha_m$")
+    style.modest_ticks(panel)
+
+
+def numbers(data: Data) -> pd.DataFrame:
+    """Return every number drawn; ``value`` is 1 for a conjugate pair."""
+    parts = []
+    for column in data.columns:
+        for seed, modes in column.modes.items():
+            x, y = ("learning_rate", modes.learning_rates), ("momentum", modes.momenta)
+            pairs = ("conjugate_pair", modes.pairs)
+            parts.append(tables.rows("a", column.task, seed, "modes", x, y, pairs))
+        for series, (rate, momentum) in (
+            ("optimal heavy ball", column.optimum),
+            ("tuned momentum", column.tuned),
+        ):
+            x, y = ("learning_rate", rate), ("momentum", momentum)
+            parts.append(tables.rows("a", column.task, -1, series, x, y))
+    return tables.table(parts)

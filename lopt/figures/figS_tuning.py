@@ -1,0 +1,148 @@
+"""Supplement: how the baselines were tuned.
+
+Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.csv}``.
+
+Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate, the
+winner as a star. Trials that a rung of the halving dropped are light: their scores belong to fewer
+problems and steps. Trials that diverged on some problem have no score; they are ticks along the top.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import blended_transform_factory
+
+from lopt.figures import style, tables
+from lopt.figures.reading import Results
+
+__all__ = ["Column", "Data", "draw", "numbers", "read"]
+
+DECADES = 3.0
+
+
+class Column(NamedTuple):
+    """What is shown of one task: a table of trials per baseline, and the winners."""
+
+    task: str
+    trials: dict[str, pd.DataFrame]
+    winners: dict[str, tuple[float, float]]
+    """Learning rate and meta-objective of the best trial."""
+
+
+class Data(NamedTuple):
+    """Everything that the figure shows."""
+
+    scale: str
+    optimizers: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def read(results: Results) -> Data:
+    """Read what the figure shows.
+
+    Raises:
+        StoreError: if a file is missing or damaged.
+    """
+    columns = []
+    for task in results.tasks:
+        winners = {}
+        for name in results.baselines:
+            best = results.best(task, name)
+            rate = float(best["hyperparameters"]["learning_rate"])
+            winners[name] = rate, float(best["meta_objective"])
+        trials = {name: results.trials(task, name) for name in results.baselines}
+        columns.append(Column(task, trials, winners))
+    return Data(results.scale, results.baselines, tuple(columns))
+
+
+@style.styled
+def draw(data: Data) -> Figure:
+    """Draw the figure."""
+    rows = len(data.optimizers)
+    figure, axes = style.panels(rows, len(data.columns), height=0.8 + 1.7 * rows)
+    for panels, column in zip(axes.T, data.columns, strict=True):
+        for panel, name in zip(panels, data.optimizers, strict=True):
+            _trials(panel, name, column.trials[name], column.winners[name])
+        panels[-1].set_xlabel("learning rate")
+    for panel, name in zip(axes[:, 0], data.optimizers, strict=True):
+        panel.set_ylabel(f"{style.role(name).label}: meta-objective")
+    style.column_titles(axes, [column.task for column in data.columns])
+    style.row_letters(axes)
+    ink = style.INK
+    handles = [style.mark("scored on all problems", "o", ink, markersize=3.0)]
+    if any(len(_dropped(table)) for column in data.columns for table in column.trials.values()):
+        handles.append(style.mark("dropped early", "o", "#C4C4C4", markersize=3.0))
+    handles += [
+        style.mark("diverged on some problem", "|", "#8A8A8A", markersize=4.0),
+        Line2D([], [], **_star("white"), label="winner"),
+    ]
+    style.legend(figure, handles)
+    counts = sorted({len(table) for column in data.columns for table in column.trials.values()})
+    style.small_print(figure, data.scale, note=f"trials: {' / '.join(map(str, counts))} each")
+    return figure
+
+
+def _star(color: str) -> dict:
+    return {
+        "marker": "*",
+        "markersize": 8.5,
+        "markerfacecolor": color,
+        "markeredgecolor": "black",
+        "mew": 0.7,
+        "linestyle": "",
+    }
+
+
+def _dropped(table: pd.DataFrame) -> pd.DataFrame:
+    """Trials that have a score of an earlier rung only."""
+    return table[(table.rung < table.rung.max()) & np.isfinite(table.score)]
+
+
+def _scored(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table.rung == table.rung.max()) & np.isfinite(table.score)]
+
+
+def _trials(panel: Axes, name: str, table: pd.DataFrame, winner: tuple[float, float]) -> None:
+    color = style.role(name).color
+    panel.set(xscale="log", yscale="log")
+    for part, look in (
+        (_dropped(table), {"color": "#C4C4C4", "alpha": 0.6, "zorder": 1}),
+        (_scored(table), {"color": color, "alpha": 0.6, "zorder": 2}),
+    ):
+        panel.plot(part.learning_rate, part.score, "o", markersize=1.8, mew=0.0, **look)
+    diverged = table.learning_rate[~np.isfinite(table.score)]
+    along_the_top = blended_transform_factory(panel.transData, panel.transAxes)
+    panel.plot(
+        diverged,
+        np.full(len(diverged), 0.985),
+        "|",
+        color="#8A8A8A",
+        alpha=0.35,
+        markersize=3.5,
+        mew=0.5,
+        transform=along_the_top,
+    )
+    panel.plot(*winner, **_star(color), zorder=5)
+    scores = table.score[np.isfinite(table.score)]
+    low, high = style.log_limits(np.append(scores, winner[1]), 10.0, margin=1.3)
+    # Standing still scores 1; leave room for the ticks at the top.
+    panel.set_ylim(max(low, winner[1] / 3.0), 1.6 * min(high, 3.0))
+    panel.set_xlim(*style.log_limits(table.learning_rate, 20.0, margin=1.2))
+
+
+def numbers(data: Data) -> pd.DataFrame:
+    """Return every number drawn; ``value`` is the rung that a trial reached."""
+    parts = []
+    for column in data.columns:
+        for row, name in enumerate(data.optimizers):
+            table, panel = column.trials[name], "abcdefgh"[row]
+            x, y = ("learning_rate", table.learning_rate), ("meta_objective", table.score)
+            parts.append(tables.rows(panel, column.task, -1, name, x, y, ("rung", table.rung)))
+            rate, score = column.winners[name]
+            x, y = ("learning_rate", rate), ("meta_objective", score)
+            parts.append(tables.rows(panel, column.task, -1, f"{name}, winner", x, y))
+    return tables.table(parts)
