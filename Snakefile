@@ -14,6 +14,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/meta_training.smk"
+include: "rules/meta_search.smk"
 include: "rules/baselines.smk"
 include: "rules/evaluation.smk"
 include: "rules/analysis.smk"

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -125,7 +126,9 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, d
         study = merge(config["study"], changes or {})
         _check(study, study_schema, prefix=f"scales.{name} (merged into study): ")
         for task, task_settings in study["tasks"].items():
-            _check_chunks(task_settings["meta_training"], f"scales.{name}.tasks.{task}")
+            prefix = f"config key 'scales.{name}.tasks.{task}"
+            _check_chunks(task_settings["meta_training"], prefix)
+            _check_rungs(task_settings, prefix)
         scales[name] = study
     return scales
 
@@ -172,7 +175,7 @@ def _explain(error: ValidationError) -> str:
 
 def _check_chunks(training: Mapping[str, Any], prefix: str) -> None:
     """Validation and the end of training fall on the ends of jitted chunks."""
-    chunk, prefix = training["chunk"], f"config key '{prefix}.meta_training"
+    chunk, prefix = training["chunk"], f"{prefix}.meta_training"
     for key in ("validation_interval", "meta_steps"):
         if training[key] % chunk:
             raise ConfigError(
@@ -183,3 +186,20 @@ def _check_chunks(training: Mapping[str, Any], prefix: str) -> None:
             f"{prefix}.meta_steps': {training['meta_steps']} should be a multiple of "
             f"validation_interval ({training['validation_interval']})"
         )
+
+
+def _check_rungs(task: Mapping[str, Any], prefix: str) -> None:
+    """Rungs go on with fewer trials for longer, and end with a validation."""
+    interval, rungs = task["meta_training"]["validation_interval"], task["meta_search"]["rungs"]
+    for rung in rungs:
+        if rung["meta_steps"] % interval:
+            raise ConfigError(
+                f"{prefix}.meta_search.rungs': meta_steps {rung['meta_steps']} should be a multiple "
+                f"of validation_interval ({interval})"
+            )
+    for earlier, later in pairwise(rungs):
+        if later["trials"] > earlier["trials"] or later["meta_steps"] <= earlier["meta_steps"]:
+            raise ConfigError(
+                f"{prefix}.meta_search.rungs': {later} follows {earlier}, but a rung should have no "
+                "more trials than the one before, and more meta_steps"
+            )

@@ -1,0 +1,12 @@
+"""Rank the trials of one rung."""
+
+from lopt.process import prepare
+
+prepare(log=snakemake.log[0])
+
+import pandas as pd
+
+from lopt import meta_search, store
+
+trials = pd.concat([store.load_table(path) for path in snakemake.input.results])
+store.save_table(snakemake.output[0], meta_search.rank(trials))

@@ -1,0 +1,13 @@
+"""Gather the rungs of a search in one table, the longest trained first."""
+
+from lopt.process import prepare
+
+prepare(log=snakemake.log[0])
+
+import pandas as pd
+
+from lopt import store
+
+store.save_table(
+    snakemake.output[0], pd.concat([store.load_table(path) for path in snakemake.input])
+)
