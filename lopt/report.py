@@ -3,7 +3,7 @@
 run_times       one row per job, from the benchmarks that the workflow wrote
 trainings       one row per trained optimizer, from the metadata it was stored with
 versions        what is installed here
-page            a table or a text as a self-contained HTML page
+page            tables or a text as a self-contained HTML page
 """
 
 import html
@@ -35,7 +35,7 @@ PACKAGES = ("lopt", "jax", "jaxlib", "numpy", "scipy", "optax", "pandas", "matpl
 
 STYLE = """\
 body { font: 14px/1.45 sans-serif; margin: 1.5em; color: #222; background: #fff; }
-h1 { font-size: 1.3em; }
+h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 1.6em; }
 p { max-width: 55em; }
 table { border-collapse: collapse; }
 th, td { border-bottom: 1px solid #ddd; padding: 0.25em 0.7em; text-align: left; vertical-align: top; }
@@ -114,10 +114,8 @@ def versions() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "version"])
 
 
-def page(
-    title: str, note: str, content: pd.DataFrame | str, columns: Sequence[str] | None = None
-) -> str:
-    """Return a table (its ``columns``, or all) or a text as an HTML page without outside references.
+def page(title: str, note: str, content: Sequence[tuple[str, pd.DataFrame]] | str) -> str:
+    """Return sections (heading, table) or a text as an HTML page without outside references.
 
     >>> "&lt;b&gt;" in page("a title", "<b>", "text")
     True
@@ -125,7 +123,10 @@ def page(
     if isinstance(content, str):
         body = f"<pre>{html.escape(content)}</pre>"
     else:
-        body = _table(content if columns is None else content[list(columns)])
+        body = "\n".join(
+            (f"<h2>{html.escape(heading)}</h2>\n" if heading else "") + _table(table)
+            for heading, table in content
+        )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"

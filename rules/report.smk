@@ -49,7 +49,7 @@ rule tabulate:
         trainings="results/{scale}/trainings.csv",
         versions="results/{scale}/versions.csv",
         configuration="results/{scale}/configuration.yaml",
-        code=code("store.py", "report.py"),
+        code=code("store.py", "report.py", "claims/document.py"),
     output:
         claims=reported("claims", "Published claims and ours", "Numbers"),
         validation=reported("validation", "Validation", "Numbers"),

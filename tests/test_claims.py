@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_results as synthetic
 import yaml
@@ -14,13 +15,13 @@ import yaml
 import lopt.claims
 from lopt.claims.compare import VERDICTS, compare, reductions, tolerance
 from lopt.claims.criteria import CRITERIA
-from lopt.claims.document import document
+from lopt.claims.document import markdown, sections
 from lopt.claims.measure import QUANTITIES, Measurement, clipping_gradients
 from lopt.claims.published import Published, published_values
 from lopt.claims.results import OptimizerResults, TaskResults
 from lopt.claims.shapes import turning, vertical_share
 from lopt.config import merge
-from lopt.store import StoreError
+from lopt.store import StoreError, save_table
 
 CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
 STUDY = CONFIG["study"]["tasks"]
@@ -398,17 +399,29 @@ def test_claims_need_no_jax():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_page_has_every_quantity(results):
+def test_the_page_has_every_quantity_and_counts_verdicts(results):
     table = compare(published_values(), results, LAPTOP, STUDY)
-    page = document(table, "laptop")
-    assert page == document(table, "laptop")
+    parts = dict(sections(table))
+    plotted = table[table["plotted"] == "yes"]["verdict"].value_counts()
+    counts = parts["Verdicts"]
+    for name in VERDICTS:
+        total = counts.loc[counts["figure"] == "all", name].item()
+        assert total == plotted.get(name, 0)
+        assert counts[name].sum() == 2 * total
+    bars = {len(part.columns) + 1 for part in parts.values()}
+    page = markdown("a title", "an introduction", parts.items())
     for quantity in table["quantity"]:
         assert quantity.replace("|", "\\|") in page
-    counts = table[table["plotted"] == "yes"]["verdict"].value_counts()
-    statements = next(line for line in page.splitlines() if line.startswith("| statements"))
-    numbers = next(line for line in page.splitlines() if line.startswith("| numbers"))
-    for column, name in enumerate(VERDICTS, start=2):
-        cells = (int(line.split("|")[column]) for line in (statements, numbers))
-        assert sum(cells) == counts.get(name, 0)
-    widths = {line.count("|") - line.count("\\|") for line in page.splitlines() if "**" in line}
-    assert widths <= {6, 8}  # no cell broke out of its table
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert {row.count("|") - row.count("\\|") for row in rows} == bars  # no cell broke its table
+    answers = parts["Figure 4, learning-rate schedules: rosenbrock, statements"]
+    assert answers["ours (measured)"].item() == "no (1) seed 0; no (1) seed 1; no (1) seed 2"
+
+
+def test_the_page_is_the_same_from_the_stored_table(results, tmp_path):
+    table = compare(published_values(), results, LAPTOP, STUDY)
+    save_table(tmp_path / "claims.csv", table)
+    stored = pd.read_csv(tmp_path / "claims.csv", dtype=str, keep_default_na=False)
+    for (heading, part), (again, from_file) in zip(sections(table), sections(stored), strict=True):
+        assert heading == again
+        assert part.astype(str).values.tolist() == from_file.astype(str).values.tolist()

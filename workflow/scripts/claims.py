@@ -6,7 +6,7 @@ logger = prepare(log=snakemake.log[0])
 
 from lopt import store
 from lopt.claims.compare import compare
-from lopt.claims.document import document
+from lopt.claims.document import INTRODUCTION, markdown, sections
 from lopt.claims.published import published_values
 from lopt.claims.results import OptimizerResults, TaskResults
 from lopt.figures.reading import Results
@@ -44,7 +44,8 @@ def main(wildcards, params, output) -> None:
     for verdict, count in table[table["plotted"] == "yes"]["verdict"].value_counts().items():
         logger.info("%s: %d", verdict, count)
     store.save_table(output.table, table)
-    page = document(table, wildcards.scale).encode()
+    title = f"Published claims and ours, scale {wildcards.scale}"
+    page = markdown(title, INTRODUCTION, sections(table)).encode()
     store.write_atomically(output.page, lambda file: file.write(page))
 
 

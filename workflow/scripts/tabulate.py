@@ -6,37 +6,34 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-from lopt import report, store
+import pandas as pd
 
-CLAIMS = ["figure", "task", "quantity", "seed", "published", "ours", "mean", "spread", "measured"]
-CLAIMS += ["tolerance", "comparison", "verdict", "reduced"]
+from lopt import report, store
+from lopt.claims.document import INTRODUCTION, sections
+
 PAGES = {
-    "claims": (
-        "Published claims and ours",
-        "Every value of the paper's figures, then ours.",
-        CLAIMS,
-    ),
-    "validation": (
-        "Validation",
-        "Optimizers whose answers are known, put through the analysis.",
-        None,
-    ),
-    "run_times": ("Run times", "One row per job, as measured where it ran.", None),
-    "trainings": ("Trained optimizers", "As recorded when each was stored.", None),
-    "versions": ("Versions", "Installed where this page was made.", None),
-    "configuration": (
-        "Configuration",
-        "The settings of this scale, merged into the study's.",
-        None,
-    ),
+    "claims": ("Published claims and ours", INTRODUCTION),
+    "validation": ("Validation", "Optimizers whose answers are known, put through the analysis."),
+    "run_times": ("Run times", "One row per job, as measured where it ran."),
+    "trainings": ("Trained optimizers", "As recorded when each was stored."),
+    "versions": ("Versions", "Installed where this page was made."),
+    "configuration": ("Configuration", "The settings of this scale, merged into the study's."),
 }
 
 
+def content(name: str, path: Path) -> list[tuple[str, pd.DataFrame]] | str:
+    """Return what a page shows: a text, sections, or one table."""
+    if path.suffix == ".yaml":
+        return path.read_text()
+    if name == "claims":
+        # As it was written: texts, and nothing where nothing is known.
+        return sections(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return [("", store.load_table(path))]
+
+
 def main(inputs, output) -> None:
-    for name, (title, note, columns) in PAGES.items():
-        path = Path(inputs[name])
-        table = path.read_text() if path.suffix == ".yaml" else store.load_table(path)
-        page = report.page(title, note, table, columns).encode()
+    for name, (title, note) in PAGES.items():
+        page = report.page(title, note, content(name, Path(inputs[name]))).encode()
         store.write_atomically(output[name], lambda file, page=page: file.write(page))
 
 

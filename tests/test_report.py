@@ -1,0 +1,183 @@
+"""The report: its tables and pages, and the whole thing in a browser without a network."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lopt import report
+
+ROOT = Path(__file__).parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def test_run_times_end_with_totals():
+    row = {"s": 10.0, "cpu_time": 8.0, "max_rss": 300.0}
+    jobs = [
+        ("tune", "a", row),
+        ("tune", "b", row | {"s": 5.0, "max_rss": 400.0}),
+        ("analyse", "c", row),
+    ]
+    table = report.run_times(jobs)
+    assert table["job"].tolist() == ["a", "b", "c", "all 2", "all 1"]
+    assert table["seconds"].tolist() == [10.0, 5.0, 10.0, 15.0, 10.0]
+    assert table["peak_memory_mb"].tolist()[-2:] == [400.0, 300.0]
+    # Snakemake writes NA for jobs that end before it looked at them.
+    assert np.isnan(report.run_times([("tune", "a", row | {"max_rss": "NA"})]).peak_memory_mb[0])
+    assert report.run_times([]).empty
+
+
+def test_trainings_mark_the_selected_seed():
+    stored = [
+        {"task": "rosenbrock", "seed": seed, "device": "cpu", "versions": {"jax": "1", "b": "2"}}
+        for seed in (0, 1)
+    ]
+    table = report.trainings(stored, {"rosenbrock": 1})
+    assert table["selected"].tolist() == ["no", "yes"]
+    assert table["versions"][0] == "b 2 jax 1"
+    assert table["meta_step"].tolist() == ["", ""]
+
+
+def test_versions_name_what_computed():
+    table = report.versions().set_index("what")["version"]
+    assert table["python"] == sys.version.split()[0]
+    assert table["numpy"] == np.__version__
+
+
+class Cells(html.parser.HTMLParser):
+    """The text of all table cells, row by row, as a browser would read them."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.open, self.references = [], False, []
+
+    def handle_starttag(self, tag, attributes):
+        self.references += [value for name, value in attributes if name in ("src", "href")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.open = True
+
+    def handle_endtag(self, tag):
+        self.open = self.open and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.open:
+            self.rows[-1][-1] += data
+
+
+def test_a_page_says_what_its_table_says():
+    table = pd.DataFrame({"a": ["<b>&</b>", "agrees"], "b": [0.1234567, np.nan], "c": [1, 2]})
+    text = report.page("a <title>", "a & note", [("a <heading>", table), ("", table[["a"]])])
+    cells = Cells()
+    cells.feed(text)
+    first = [["a", "b", "c"], ["<b>&</b>", "0.12346", "1"], ["agrees", "", "2"]]
+    assert cells.rows == [*first, ["a"], ["<b>&</b>"], ["agrees"]]
+    assert "a &lt;heading&gt;" in text
+    assert cells.references == []
+    assert "a &lt;title&gt;" in text and "a &amp; note" in text
+
+
+# --- the report of a run -------------------------------------------------------------------------
+
+# Runs inside the report: shows every result the way a click on it does, waits until the browser has drawn
+# it, and leaves what it saw in the page.
+PROBE = """
+<script>
+window.seen = {errors: [], shown: {}, fetched: []};
+window.addEventListener("error", event => seen.errors.push(String(event.message)));
+window.addEventListener("unhandledrejection", event => seen.errors.push(String(event.reason)));
+const consoleError = console.error;
+console.error = (...words) => { seen.errors.push(words.join(" ")); consoleError(...words); };
+</script>
+"""
+VISITS = """
+<script>
+function wait(milliseconds) { return new Promise(done => setTimeout(done, milliseconds)); }
+async function visit() {
+  for (let tries = 0; tries < 100 && typeof app === "undefined"; tries++) await wait(50);
+  for (const category of Object.keys(categories)) { app.showCategory(category); await wait(20); }
+  app.setView({content: "stats"}); await wait(200);
+  app.setView({content: "rulegraph"}); await wait(200);
+  for (const [path, result] of Object.entries(results)) {
+    app.showResultInfo(path);
+    const image = result.mime_type.startsWith("image/");
+    app.setView({content: image ? "img" : "html", contentPath: result.data_uri, resultPath: path});
+    const selector = image ? "#app img:not(.h-4)" : "#app iframe";
+    let width = 0;
+    for (let tries = 0; tries < 60 && !width; tries++) {
+      await wait(50);
+      const element = [...document.querySelectorAll(selector)].find(e => e.src == result.data_uri);
+      if (element && image && element.complete) width = element.naturalWidth;
+      if (element && !image) width = element.clientWidth;
+    }
+    seen.shown[path] = {width: width, caption: result.caption, mime: result.mime_type};
+  }
+  seen.fetched = performance.getEntriesByType("resource").map(entry => entry.name)
+    .filter(name => !name.startsWith("data:"));
+  const note = document.createElement("pre");
+  note.id = "seen";
+  note.textContent = JSON.stringify(seen);
+  document.body.appendChild(note);
+}
+visit();
+</script>
+"""
+
+
+def browser() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"NO BROWSER, THE REPORT WAS NOT OPENED: install one of {', '.join(BROWSERS)}")
+    return found
+
+
+def open_in_browser(path: Path, folder: Path) -> dict:
+    """Open a report offline, look at all that it has, and return what was seen."""
+    text = path.read_text()
+    instrumented = folder / "instrumented.html"
+    text = text.replace("<head>", "<head>" + PROBE, 1)
+    body, end = text.rsplit("</body>", 1)
+    instrumented.write_text(f"{body}{VISITS}</body>{end}")
+    command = [
+        browser(),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1600,1200",
+        "--virtual-time-budget=120000",
+        "--dump-dom",
+        instrumented.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    match = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match, f"the report's script did not come to its end: {done.stderr[-2000:]}"
+    return json.loads(html.unescape(match.group(1)))
+
+
+def build_report(folder: Path, scale: str, path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--report",
+        str(path),
+        "--config",
+        f"scale={scale}",
+    ]
+    environment = os.environ | {"NPROC": "1"}
+    subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, check=True, timeout=300
+    )
