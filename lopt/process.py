@@ -5,8 +5,10 @@ import; the workflow's scripts therefore call ``prepare`` before they import any
 """
 
 import fcntl
+import importlib.util
 import logging
 import os
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +20,12 @@ _held_slot: IO[str] | None = None  # keeps the GPU's lock for the life of the pr
 
 
 def prepare(
-    *, threads: int = 1, x64: bool = False, gpus: int = 0, log: str | Path | None = None
+    *,
+    threads: int = 1,
+    x64: bool = False,
+    gpus: int = 0,
+    gpu_memory_percent: int | None = None,
+    log: str | Path | None = None,
 ) -> logging.Logger:
     """Set this process up and return its logger.
 
@@ -27,10 +34,13 @@ def prepare(
         x64: float64 by default (the analysis) instead of float32 (training).
         gpus: 0 for the CPU; otherwise a free GPU of this machine is taken, unless
             ``CUDA_VISIBLE_DEVICES`` already says which (as a cluster's scheduler does).
+        gpu_memory_percent: the most of the GPU's memory that this job may take; memory is taken as it
+            is needed, so that jobs can share a GPU.
         log: file that gets the log and the traceback of an uncaught error.
 
     Raises:
-        RuntimeError: if JAX was imported already, when none of this would have an effect.
+        RuntimeError: if JAX was imported already, when none of this would have an effect; if a GPU is
+            asked for and there is none, or JAX can't use it.
     """
     if "jax" in sys.modules:
         raise RuntimeError("lopt.process.prepare must be called before jax is imported")
@@ -41,10 +51,16 @@ def prepare(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logger = _open_log(log)
     if gpus:
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        if not os.environ.get("CUDA_VISIBLE_DEVICES"):
             os.environ["CUDA_VISIBLE_DEVICES"] = _take_gpu_slot()
         logger.info("CUDA_VISIBLE_DEVICES=%s", os.environ["CUDA_VISIBLE_DEVICES"])
+        if not _has_cuda_plugin():
+            raise RuntimeError(_no_gpu("the installed JAX has no CUDA: pip install -e '.[cuda]'"))
+        # Without this JAX would run on the CPU, hours instead of minutes, when the GPU fails to start.
+        os.environ.setdefault("JAX_PLATFORMS", "cuda")
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        if gpu_memory_percent is not None:
+            os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", str(gpu_memory_percent / 100))
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
     return logger
@@ -70,21 +86,32 @@ def _open_log(path: str | Path | None) -> logging.Logger:
     return logger
 
 
+def _no_gpu(reason: str) -> str:
+    return (
+        f"this job asks for a GPU (device: gpu in the configuration), but {reason}. "
+        "To run it on the CPU: --config 'study={device: cpu}'"
+    )
+
+
+def _has_cuda_plugin() -> bool:
+    """Whether JAX will find CUDA, by its own rule: a module in the namespace package jax_plugins."""
+    plugins = importlib.util.find_spec("jax_plugins")
+    folders = plugins.submodule_search_locations if plugins else []
+    return any("cuda" in module.name for module in pkgutil.iter_modules(folders))
+
+
 def _take_gpu_slot() -> str:
     """Lock the least-used GPU of this machine for the life of this process and return its index."""
     global _held_slot
     gpus = sorted(Path("/dev").glob("nvidia[0-9]*"))
     if not gpus:
-        raise RuntimeError(
-            "this job asks for a GPU (device: gpu) and none is visible; "
-            "set device: cpu in the configuration to run it on the CPU"
-        )
+        raise RuntimeError(_no_gpu("this machine has none (no /dev/nvidia0)"))
     folder = Path(tempfile.gettempdir()) / f"lopt-gpu-slots-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     # Round after round of slots: the first round gives every GPU one job, the next ones share.
     for share in range(64):
         for gpu in gpus:
-            slot = open(folder / f"{gpu.name}.{share}", "w")  # noqa: SIM115 held until exit
+            slot = open(folder / f"{gpu.name}.{share}", "w")
             try:
                 fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -7,15 +7,25 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-# Scripts run in processes of their own, here or on a cluster's node, and use the repository's package.
-ROOT = Path(workflow.current_basedir).parent
-if (ROOT / "lopt").is_dir():
+# Scripts run in processes of their own, here or on a cluster's node, and use the repository's package. As a
+# module from a Git host the workflow comes without it, and the installed one serves.
+REPOSITORY = Path(str(workflow.current_basedir)).parent
+if (REPOSITORY / "lopt").is_dir():
     os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+        filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
     )
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(REPOSITORY))
 
-from lopt.config import ConfigError, resolve
+try:
+    import lopt
+    from lopt.config import ConfigError, resolve
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"The Python package lopt can't be used here ({error}). Install it in the environment that runs "
+        "Snakemake: see README.md."
+    ) from None
+
+PACKAGE = Path(lopt.__file__).parent
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
@@ -75,7 +85,7 @@ def code(*modules):
     """
     files = []
     for module in modules:
-        path = ROOT / "lopt" / module
+        path = PACKAGE / module
         files += sorted(path.glob("*.py")) if path.is_dir() else [path]
     return [str(file) for file in files]
 
