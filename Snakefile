@@ -19,6 +19,9 @@ include: "rules/baselines.smk"
 include: "rules/evaluation.smk"
 include: "rules/analysis.smk"
 include: "rules/figures.smk"
+include: "rules/validation.smk"
+include: "rules/claims.smk"
+include: "rules/report.smk"
 
 
 rule all:
@@ -30,3 +33,5 @@ rule all:
         rules.fig4.input,
         rules.fig5.input,
         rules.supplement.input,
+        rules.validation.input,
+        rules.claims.input,
