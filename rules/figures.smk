@@ -41,6 +41,16 @@ def figure_files(*names):
     )
 
 
+def shown_in_report(name, title):
+    """A figure's PNG, with its caption, under its category of the report."""
+    return report(
+        f"results/{{scale}}/figures/{name}.png",
+        caption=f"../workflow/report/{name}.rst",
+        category="Supplement" if name.startswith("figS") else "Figures",
+        labels={"figure": title},
+    )
+
+
 rule portray:
     input:
         code=code(
@@ -105,7 +115,7 @@ rule fig1_performance:
         code=DRAWING + code("figures/fig1_performance.py"),
     output:
         pdf="results/{scale}/figures/fig1_performance.pdf",
-        png="results/{scale}/figures/fig1_performance.png",
+        png=shown_in_report("fig1_performance", "Figure 1"),
         csv="results/{scale}/figures/fig1_performance.csv",
     log:
         "results/{scale}/logs/figures/fig1_performance.log",
@@ -132,7 +142,7 @@ use rule fig1_performance as fig2_momentum with:
         code=DRAWING + code("figures/fig2_momentum.py"),
     output:
         pdf="results/{scale}/figures/fig2_momentum.pdf",
-        png="results/{scale}/figures/fig2_momentum.png",
+        png=shown_in_report("fig2_momentum", "Figure 2"),
         csv="results/{scale}/figures/fig2_momentum.csv",
     log:
         "results/{scale}/logs/figures/fig2_momentum.log",
@@ -152,7 +162,7 @@ use rule fig1_performance as fig3_gradient_clipping with:
         code=DRAWING + code("figures/fig3_gradient_clipping.py"),
     output:
         pdf="results/{scale}/figures/fig3_gradient_clipping.pdf",
-        png="results/{scale}/figures/fig3_gradient_clipping.png",
+        png=shown_in_report("fig3_gradient_clipping", "Figure 3"),
         csv="results/{scale}/figures/fig3_gradient_clipping.csv",
     log:
         "results/{scale}/logs/figures/fig3_gradient_clipping.log",
@@ -172,7 +182,7 @@ use rule fig1_performance as fig4_learning_rate_schedules with:
         code=DRAWING + code("figures/fig4_learning_rate_schedules.py"),
     output:
         pdf="results/{scale}/figures/fig4_learning_rate_schedules.pdf",
-        png="results/{scale}/figures/fig4_learning_rate_schedules.png",
+        png=shown_in_report("fig4_learning_rate_schedules", "Figure 4"),
         csv="results/{scale}/figures/fig4_learning_rate_schedules.csv",
     log:
         "results/{scale}/logs/figures/fig4_learning_rate_schedules.log",
@@ -192,7 +202,7 @@ use rule fig1_performance as fig5_learning_rate_adaptation with:
         code=DRAWING + code("figures/fig5_learning_rate_adaptation.py"),
     output:
         pdf="results/{scale}/figures/fig5_learning_rate_adaptation.pdf",
-        png="results/{scale}/figures/fig5_learning_rate_adaptation.png",
+        png=shown_in_report("fig5_learning_rate_adaptation", "Figure 5"),
         csv="results/{scale}/figures/fig5_learning_rate_adaptation.csv",
     log:
         "results/{scale}/logs/figures/fig5_learning_rate_adaptation.log",
@@ -213,7 +223,7 @@ use rule fig1_performance as figS_modes with:
         code=DRAWING + code("figures/figS_modes.py"),
     output:
         pdf="results/{scale}/figures/figS_modes.pdf",
-        png="results/{scale}/figures/figS_modes.png",
+        png=shown_in_report("figS_modes", "Modes"),
         csv="results/{scale}/figures/figS_modes.csv",
     log:
         "results/{scale}/logs/figures/figS_modes.log",
@@ -233,7 +243,7 @@ use rule fig1_performance as figS_meta_training with:
         code=DRAWING + code("figures/figS_meta_training.py"),
     output:
         pdf="results/{scale}/figures/figS_meta_training.pdf",
-        png="results/{scale}/figures/figS_meta_training.png",
+        png=shown_in_report("figS_meta_training", "Meta-training"),
         csv="results/{scale}/figures/figS_meta_training.csv",
     log:
         "results/{scale}/logs/figures/figS_meta_training.log",
@@ -252,7 +262,7 @@ use rule fig1_performance as figS_fixed_points with:
         code=DRAWING + code("figures/figS_fixed_points.py"),
     output:
         pdf="results/{scale}/figures/figS_fixed_points.pdf",
-        png="results/{scale}/figures/figS_fixed_points.png",
+        png=shown_in_report("figS_fixed_points", "Fixed points"),
         csv="results/{scale}/figures/figS_fixed_points.csv",
     log:
         "results/{scale}/logs/figures/figS_fixed_points.log",
@@ -271,7 +281,7 @@ use rule fig1_performance as figS_common_optimizers with:
         + code("figures/figS_common_optimizers.py", "figures/fig2_momentum.py"),
     output:
         pdf="results/{scale}/figures/figS_common_optimizers.pdf",
-        png="results/{scale}/figures/figS_common_optimizers.png",
+        png=shown_in_report("figS_common_optimizers", "Common optimizers"),
         csv="results/{scale}/figures/figS_common_optimizers.csv",
     log:
         "results/{scale}/logs/figures/figS_common_optimizers.log",
@@ -292,7 +302,7 @@ use rule fig1_performance as figS_tuning with:
         code=DRAWING + code("figures/figS_tuning.py"),
     output:
         pdf="results/{scale}/figures/figS_tuning.pdf",
-        png="results/{scale}/figures/figS_tuning.png",
+        png=shown_in_report("figS_tuning", "Tuning"),
         csv="results/{scale}/figures/figS_tuning.csv",
     log:
         "results/{scale}/logs/figures/figS_tuning.log",
@@ -300,6 +310,24 @@ use rule fig1_performance as figS_tuning with:
         "results/{scale}/benchmarks/figures/figS_tuning.tsv"
     params:
         figure="figS_tuning",
+        seeds=all_seeds,
+        baselines=OPTIMIZERS,
+
+
+use rule fig1_performance as figS_validation with:
+    input:
+        validation="results/{scale}/validation.csv",
+        code=DRAWING + code("figures/figS_validation.py"),
+    output:
+        pdf="results/{scale}/figures/figS_validation.pdf",
+        png=shown_in_report("figS_validation", "Validation"),
+        csv="results/{scale}/figures/figS_validation.csv",
+    log:
+        "results/{scale}/logs/figures/figS_validation.log",
+    benchmark:
+        "results/{scale}/benchmarks/figures/figS_validation.tsv"
+    params:
+        figure="figS_validation",
         seeds=all_seeds,
         baselines=OPTIMIZERS,
 
@@ -337,4 +365,5 @@ rule supplement:
             "figS_fixed_points",
             "figS_common_optimizers",
             "figS_tuning",
+            "figS_validation",
         ),

@@ -269,8 +269,9 @@ def _distance_from_optimal_momentum(results: TaskResults, seed: int) -> float:
     nearest = np.inf
     for optimizer in results.optimizers.values():
         modes = optimizer.linearization
-        acting = modes.learning_rates > 0
-        decades = np.abs(np.log10(modes.learning_rates[acting] / alpha))
+        rates = modes.learning_rates * np.where(modes.eigenvalues.imag, 2.0, 1.0)  # of a whole pair
+        acting = rates > 0
+        decades = np.abs(np.log10(rates[acting] / alpha))
         away = np.maximum(decades / 0.1, np.abs(modes.momenta[acting] - beta) / 0.02)
         nearest = min(nearest, away.min(initial=np.inf))
     return float(nearest)
