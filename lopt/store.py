@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar, get_type_hints
@@ -31,6 +32,9 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 METADATA = "metadata"
+# What reading a damaged archive raises, found by flipping every bit of one (RuntimeError: an entry that
+# claims to be encrypted or of an unknown compression).
+DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Record = TypeVar("Record", bound=tuple)
 
 
@@ -80,16 +84,23 @@ def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
             objects, or holds arrays of another shape; the message says which.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise StoreError(f"{path}: a single array (.npy), not an array file of lopt")
+            arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise StoreError(f"{path}: there is no such file") from None
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except StoreError:
+        raise
+    except DAMAGE as error:
         raise StoreError(f"{path}: damaged, or not an array file of lopt ({error})") from None
     try:
         metadata = json.loads(str(arrays.pop(METADATA)))
     except (KeyError, json.JSONDecodeError):
-        raise StoreError(f"{path}: no metadata entry; not written by lopt") from None
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise StoreError(f"{path}: no metadata entry; not written by lopt")
     found = metadata.get("schema"), metadata.get("schema_version")
     if found != (kind.__name__, SCHEMA_VERSION):
         raise StoreError(
@@ -106,8 +117,8 @@ def _check_arrays(path: str | Path, kind: type[tuple], arrays: Mapping[str, np.n
         raise StoreError(f"{path}: missing or unknown arrays {wrong} for {kind.__name__}")
     sizes: dict[str, tuple[int, ...]] = {}
     hints = get_type_hints(kind, include_extras=True)
-    for name, array in arrays.items():
-        hint = hints[name]
+    for name in kind._fields:
+        array, hint = arrays[name], hints[name]
         if array.dtype.hasobject:
             raise StoreError(f"{path}: {name} holds Python objects, expected numbers")
         if not hasattr(hint, "dim_str"):
@@ -138,13 +149,14 @@ def _check_shape(
             continue
         expected = (int(dim),) if dim.isdigit() else sizes.setdefault(dim.lstrip("*"), part)
         if part != expected:
+            size = expected if dim.startswith("*") else expected[0]
             raise StoreError(
-                f"{path}: {name} has shape {shape}, expected [{dims}] with {dim} = {expected}"
+                f"{path}: {name} has shape {shape}, expected [{dims}] with {dim} = {size}"
             )
 
 
 def save_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Store a tidy table as CSV, floats at full precision."""
+    """Store a tidy table as CSV, floats with nine digits: all of a float32."""
     write_atomically(path, lambda file: table.to_csv(file, index=False, float_format="%.9g"))
 
 
