@@ -14,14 +14,16 @@ ends, and keeps a second copy of the same job (a requeued cluster job, say) from
 
 import contextlib
 import fcntl
+import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree, UInt8
 
 from lopt import store
 
@@ -35,15 +37,16 @@ class CheckpointLockedError(RuntimeError):
 class _Leaves(NamedTuple):
     """A pytree's leaves as bytes, end to end; shapes and dtypes are the template's."""
 
-    data: np.ndarray
-    sizes: np.ndarray
+    data: UInt8[np.ndarray, " bytes"]
+    sizes: Int[np.ndarray, " leaves"]
 
 
 class Checkpoint:
     """The checkpoint file of one computation; use ``Checkpoint.locked``."""
 
     def __init__(self, path: Path, identity: Mapping[str, Any], seconds: float) -> None:
-        self.path, self.identity, self.seconds = path, dict(identity), seconds
+        # As JSON gives it back: a tuple would never equal the list that was stored.
+        self.path, self.identity, self.seconds = path, json.loads(json.dumps(identity)), seconds
         self.refusal: str | None = None
         self._saved_at = time.monotonic()
 
@@ -60,15 +63,13 @@ class Checkpoint:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_path = path.with_name(path.name + ".lock")
-        with open(lock_path, "w") as lock:
+        with _hold(lock_path):
+            for partial in path.parent.glob(f".{path.name}.*"):
+                partial.unlink()  # a write that was killed; under the lock nobody else writes
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CheckpointLockedError(
-                    f"{lock_path} is locked: another process is computing this; wait for it or end it"
-                ) from None
-            yield cls(path, identity, seconds)
-            lock_path.unlink(missing_ok=True)
+                yield cls(path, identity, seconds)
+            finally:
+                lock_path.unlink(missing_ok=True)
 
     def load(self, template: PyTree) -> tuple[PyTree, list[Any]] | None:
         """Return the stored state, shaped as ``template``, and rows; None if there is none to use."""
@@ -85,13 +86,13 @@ class Checkpoint:
             self.refusal = f"{self.path}: made with another {', '.join(different)}"
             return None
         shapes, tree = jax.tree.flatten(template)
-        ends = np.cumsum(leaves.sizes)
-        if len(shapes) != len(ends) or ends[-1] != len(leaves.data):
+        if list(leaves.sizes) != [leaf.nbytes for leaf in shapes]:
             self.refusal = f"{self.path}: holds a state of another form"
             return None
+        parts = np.split(leaves.data, np.cumsum(leaves.sizes)[:-1])
         arrays = [
-            leaves.data[end - size : end].view(leaf.dtype).reshape(leaf.shape)
-            for leaf, size, end in zip(shapes, leaves.sizes, ends, strict=True)
+            part.view(leaf.dtype).reshape(leaf.shape)
+            for leaf, part in zip(shapes, parts, strict=True)
         ]
         return jax.tree.unflatten(tree, jax.device_put(arrays)), metadata["rows"]
 
@@ -109,3 +110,28 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file: the results it led to are stored."""
         self.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _hold(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file ``path``, which the holder may delete."""
+    while True:
+        with open(path, "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointLockedError(
+                    f"{path} is locked: another process is computing this; wait for it or end it"
+                ) from None
+            # The last holder may have deleted the file between our opening and our locking it: then
+            # this is the lock of a file that has no name, and a third process would lock a new one.
+            if _is_named(lock, path):
+                yield
+                return
+
+
+def _is_named(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
