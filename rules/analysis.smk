@@ -14,6 +14,8 @@ rule analyse:
         "results/{scale}/logs/analyse/{task}_seed_{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/analyse/{task}_seed_{seed}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=4000,

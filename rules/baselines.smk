@@ -11,6 +11,8 @@ rule tune:
         "results/{scale}/logs/tune/{task}_{optimizer}.log",
     benchmark:
         "results/{scale}/benchmarks/tune/{task}_{optimizer}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=3000,

@@ -39,6 +39,8 @@ rule compare:
         "results/{scale}/logs/compare.log",
     benchmark:
         "results/{scale}/benchmarks/compare.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -17,6 +17,8 @@ rule evaluate:
         "results/{scale}/logs/evaluate/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/evaluate/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -67,6 +67,8 @@ rule portray:
         "results/{scale}/logs/portray/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/portray/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -97,6 +99,8 @@ rule common_optimizers:
         "results/{scale}/logs/common_optimizers/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/common_optimizers/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -121,6 +125,8 @@ rule fig1_performance:
         "results/{scale}/logs/figures/fig1_performance.log",
     benchmark:
         "results/{scale}/benchmarks/figures/fig1_performance.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,

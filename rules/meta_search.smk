@@ -35,6 +35,8 @@ rule meta_search_trial:
         "results/{scale}/logs/meta_search/{task}_rung_{rung}_place_{place}.log",
     benchmark:
         "results/{scale}/benchmarks/meta_search/{task}_rung_{rung}_place_{place}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         gpu=gpus,
@@ -64,6 +66,8 @@ rule meta_search_rank:
         "results/{scale}/logs/meta_search/{task}_rung_{rung}_rank.log",
     benchmark:
         "results/{scale}/benchmarks/meta_search/{task}_rung_{rung}_rank.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -85,6 +89,8 @@ rule meta_search_table:
         "results/{scale}/logs/meta_search/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/meta_search/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,

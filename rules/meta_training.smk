@@ -11,6 +11,8 @@ rule meta_train:
         "results/{scale}/logs/meta_train/{task}_seed_{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/meta_train/{task}_seed_{seed}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         gpu=gpus,
@@ -35,6 +37,8 @@ rule select:
         "results/{scale}/logs/select/{task}.log",
     benchmark:
         "results/{scale}/benchmarks/select/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,

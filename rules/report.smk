@@ -30,6 +30,8 @@ rule record_run:
         configuration="results/{scale}/configuration.yaml",
     log:
         "results/{scale}/logs/record_run.log",
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -59,6 +61,8 @@ rule tabulate:
         configuration=reported("configuration", "Configuration", "Run"),
     log:
         "results/{scale}/logs/tabulate.log",
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=1000,

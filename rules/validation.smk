@@ -10,6 +10,8 @@ rule validate:
         "results/{scale}/logs/validate.log",
     benchmark:
         "results/{scale}/benchmarks/validate.tsv"
+    conda:
+        "../envs/lopt.yaml"
     threads: 1
     resources:
         mem_mb=4000,
