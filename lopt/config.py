@@ -14,11 +14,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from lopt.config_check import contradictions, schema_error
 
 __all__ = [
     "ConfigError",
@@ -115,91 +113,21 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, d
     Raises:
         ConfigError: for the first thing that is wrong, with its key, its value and what is allowed.
     """
-    _check(config, schema, prefix="")
+    _raise_if(schema_error(config, schema))
     if config["scale"] not in config["scales"]:
-        raise ConfigError(
-            f"config key 'scale' is {config['scale']!r}; there are {', '.join(config['scales'])}"
-        )
+        known = ", ".join(config["scales"])
+        _raise_if(("scale", f"{json.dumps(config['scale'])} is not one of {known}"))
     study_schema = {"$defs": schema["$defs"], **schema["$defs"]["study"]}
     scales = {}
     for name, changes in config["scales"].items():
         study = merge(config["study"], changes or {})
-        _check(study, study_schema, prefix=f"scales.{name} (merged into study): ")
-        for task, task_settings in study["tasks"].items():
-            prefix = f"config key 'scales.{name}.tasks.{task}"
-            _check_chunks(task_settings["meta_training"], prefix)
-            _check_rungs(task_settings, prefix)
+        _raise_if(schema_error(study, study_schema), scale=name)
+        _raise_if(next(contradictions(study), None), scale=name)
         scales[name] = study
     return scales
 
 
-def _check(value: Any, schema: Mapping[str, Any], prefix: str) -> None:
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
+def _raise_if(error: tuple[str, str] | None, scale: str | None = None) -> None:
     if error is not None:
-        raise ConfigError(f"config key {prefix}{_key(error)!r}: {_explain(error)}")
-
-
-def _key(error: ValidationError) -> str:
-    return ".".join(str(part) for part in error.absolute_path) or "(top level)"
-
-
-def _explain(error: ValidationError) -> str:
-    """Say what was found and what is allowed, in the words of the user, not of JSON schema."""
-    found, allowed = json.dumps(error.instance), error.validator_value
-    if len(found) > 80:
-        found = found[:77] + "..."
-    match error.validator:
-        case "additionalProperties" | "propertyNames":
-            known = sorted(error.schema.get("properties", {})) or allowed.get("enum", [])
-            unknown = sorted(set(error.instance) - set(known)) if known else []
-            return f"unknown key {', '.join(unknown)}; allowed are {', '.join(known)}"
-        case "required":
-            return f"missing key {', '.join(sorted(set(allowed) - set(error.instance)))}"
-        case "enum":
-            return f"{found} is not one of {', '.join(map(str, allowed))}"
-        case "type":
-            return f"{found} should be of type {allowed}"
-        case "uniqueItems":
-            return f"{found} names an entry twice; every entry may stand once"
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            words = {
-                "minimum": "at least",
-                "exclusiveMinimum": "greater than",
-                "maximum": "at most",
-                "exclusiveMaximum": "less than",
-            }
-            return f"{found} should be {words[error.validator]} {allowed}"
-        case _:
-            return error.message
-
-
-def _check_chunks(training: Mapping[str, Any], prefix: str) -> None:
-    """Validation and the end of training fall on the ends of jitted chunks."""
-    chunk, prefix = training["chunk"], f"{prefix}.meta_training"
-    for key in ("validation_interval", "meta_steps"):
-        if training[key] % chunk:
-            raise ConfigError(
-                f"{prefix}.{key}': {training[key]} should be a multiple of chunk ({chunk})"
-            )
-    if training["meta_steps"] % training["validation_interval"]:
-        raise ConfigError(
-            f"{prefix}.meta_steps': {training['meta_steps']} should be a multiple of "
-            f"validation_interval ({training['validation_interval']})"
-        )
-
-
-def _check_rungs(task: Mapping[str, Any], prefix: str) -> None:
-    """Rungs go on with fewer trials for longer, and end with a validation."""
-    interval, rungs = task["meta_training"]["validation_interval"], task["meta_search"]["rungs"]
-    for rung in rungs:
-        if rung["meta_steps"] % interval:
-            raise ConfigError(
-                f"{prefix}.meta_search.rungs': meta_steps {rung['meta_steps']} should be a multiple "
-                f"of validation_interval ({interval})"
-            )
-    for earlier, later in pairwise(rungs):
-        if later["trials"] > earlier["trials"] or later["meta_steps"] <= earlier["meta_steps"]:
-            raise ConfigError(
-                f"{prefix}.meta_search.rungs': {later} follows {earlier}, but a rung should have no "
-                "more trials than the one before, and more meta_steps"
-            )
+        where = f" (scale {scale})" if scale else ""
+        raise ConfigError(f"config key '{error[0]}'{where}: {error[1]}")
