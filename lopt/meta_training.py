@@ -33,7 +33,15 @@ from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task, sample_batch
 from lopt.unroll import evaluate, meta_objective
 
-__all__ = ["CurvePoint", "MetaTrainingError", "State", "initial_state", "meta_train", "train_chunk"]
+__all__ = [
+    "ChunkRecord",
+    "CurvePoint",
+    "MetaTrainingError",
+    "State",
+    "initial_state",
+    "meta_train",
+    "train_chunk",
+]
 
 
 class MetaTrainingError(RuntimeError):
@@ -49,6 +57,18 @@ class State(NamedTuple):
     best_theta: GRUTheta
     best_validation: Float[Array, ""]
     best_step: Int[Array, ""]
+
+
+class ChunkRecord(NamedTuple):
+    """What happened at each meta-step of a chunk.
+
+    ``skipped_in_a_row`` counts the meta-gradients up to this one that were not finite: 0 where the
+    update was made.
+    """
+
+    meta_objectives: Float[Array, " chunk"]
+    gradient_norms: Float[Array, " chunk"]
+    skipped_in_a_row: Int[Array, " chunk"]
 
 
 class CurvePoint(NamedTuple):
@@ -98,14 +118,14 @@ def train_chunk(
     settings: MetaTrainingSettings,
     steps: int,
     block: int,
-) -> tuple[State, Float[Array, " chunk"], Float[Array, " chunk"]]:
-    """Run ``settings.chunk`` meta-steps; return the state, meta-objectives and gradient norms.
+) -> tuple[State, ChunkRecord]:
+    """Run ``settings.chunk`` meta-steps; return the state and a record of each meta-step.
 
     ``vmap`` over ``state`` and ``seed`` trains several seeds in one program.
     """
     optimizer = _optimizer(settings)
 
-    def meta_step(state: State, _: None) -> tuple[State, tuple[Array, Array]]:
+    def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
         objective, gradient = meta_gradient(task, family, state.theta, problems, steps, block)
         scale = settings.theta_penalty / jnp.maximum(optax.global_norm(state.theta), 1e-30)
@@ -116,10 +136,10 @@ def train_chunk(
             theta=optax.apply_updates(state.theta, updates),
             optimizer=optimizer_state,
         )
-        return state, (objective, optax.global_norm(gradient))
+        norm = optax.global_norm(gradient)
+        return state, ChunkRecord(objective, norm, optimizer_state.notfinite_count)
 
-    state, (objectives, norms) = jax.lax.scan(meta_step, state, length=settings.chunk)
-    return state, objectives, norms
+    return jax.lax.scan(meta_step, state, length=settings.chunk)
 
 
 def meta_train(
@@ -155,7 +175,8 @@ def meta_train(
         # Every seed is validated on the same problems: seeds are compared by this number.
         validation = sample_batch(task, stream(0, "validation"), settings.validation_problems)
         while int(state.step) < settings.meta_steps:
-            state, objectives, norms = train_chunk(
+            before = int(state.step)
+            state, chunk = train_chunk(
                 state,
                 jnp.asarray(seed, jnp.uint32),
                 task=task,
@@ -164,27 +185,36 @@ def meta_train(
                 steps=steps,
                 block=block,
             )
-            step, skipped_in_a_row = int(state.step), int(state.optimizer.notfinite_count)
-            if skipped_in_a_row >= settings.skipped_in_a_row:
-                raise MetaTrainingError(
-                    f"the last {skipped_in_a_row} meta-gradients up to meta-step {step} were not "
-                    "finite (limit: skipped_in_a_row); try a smaller learning_rate, clip or "
-                    "output_scale for this task"
-                )
+            _check_skipped(np.asarray(chunk.skipped_in_a_row), before, settings)
+            step = int(state.step)
             validation_objective = np.nan
             if step % settings.validation_interval == 0:
                 state, validation_objective = _validate(task, family, state, validation, steps)
             # Skipped steps have no objective to average; a chunk of nothing else shows as nan.
-            finite = np.isfinite(objectives) & np.isfinite(norms)
+            done = np.asarray(chunk.skipped_in_a_row) == 0
             point = CurvePoint(
                 step=step,
-                meta_objective=_mean(np.asarray(objectives)[finite]),
+                meta_objective=_mean(np.asarray(chunk.meta_objectives)[done]),
                 validation_meta_objective=float(validation_objective),
-                gradient_norm=_mean(np.asarray(norms)[finite]),
+                gradient_norm=_mean(np.asarray(chunk.gradient_norms)[done]),
                 skipped_steps=int(state.optimizer.total_notfinite),
             )
             after_chunk(state, point)
     return state
+
+
+def _check_skipped(
+    skipped_in_a_row: Int[np.ndarray, " chunk"], before: int, settings: MetaTrainingSettings
+) -> None:
+    """Raise if too many meta-gradients in a row were not finite in the chunk after step ``before``."""
+    too_many = skipped_in_a_row >= settings.skipped_in_a_row
+    if too_many.any():
+        step = before + 1 + int(np.argmax(too_many))
+        raise MetaTrainingError(
+            f"{settings.skipped_in_a_row} meta-gradients in a row (skipped_in_a_row), up to that of "
+            f"meta-step {step} of {settings.meta_steps}, were not finite; try a smaller learning_rate, "
+            "clip or output_scale for this task"
+        )
 
 
 def _validate(
