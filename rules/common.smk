@@ -11,9 +11,8 @@ from snakemake.exceptions import WorkflowError
 # module from a Git host the workflow comes without it, and the installed one serves.
 REPOSITORY = Path(str(workflow.current_basedir)).parent
 if (REPOSITORY / "lopt").is_dir():
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
-    )
+    path = filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+    os.environ.update(PYTHONPATH=os.pathsep.join(path))
     sys.path.insert(0, str(REPOSITORY))
 
 try:
@@ -80,8 +79,8 @@ def tasks(path):
 def code(*modules):
     """Source files of the package that a rule's result depends on; a folder stands for its files.
 
-    Snakemake re-runs a rule whose input's content changed: a changed model re-trains, a changed plot
-    does not.
+    Snakemake makes anew what depends on an input whose content changed: a changed model re-trains, a
+    changed plot does not.
     """
     files = []
     for module in modules:
@@ -93,6 +92,65 @@ def code(*modules):
 def gpus(wildcards):
     """How many GPUs a meta-training job asks for."""
     return int(STUDIES[wildcards.scale]["device"] == "gpu")
+
+
+def rungs(wildcards):
+    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
+
+
+def rung_before(wildcards):
+    """The ranking of the rung before and the states in which it left its trials."""
+    rung = int(wildcards.rung) - 1
+    if rung < 0:
+        return []
+    folder = f"results/{wildcards.scale}/meta_search/{wildcards.task}/rung_{rung}"
+    places = range(rungs(wildcards)[rung]["trials"])
+    return [f"{folder}/ranking.csv"] + [f"{folder}/place_{i}.npz" for i in places]
+
+
+def tuned(path, optimizers):
+    """The path for every task and these baselines."""
+    return expand(path, task=TASKS, optimizer=optimizers, allow_missing=True)
+
+
+def analyses(stage):
+    """The files of one stage of the analysis, for every task and seed: the script takes what it shows."""
+    return seeds(f"results/{{scale}}/analysis/{{task}}/seed_{{seed}}/{stage}.npz")
+
+
+def all_seeds(wildcards):
+    """The training seeds of every task."""
+    return {task: STUDIES[wildcards.scale]["tasks"][task]["seeds"] for task in TASKS}
+
+
+def figure_files(*names):
+    """The figures' files at the configuration's scale."""
+    return expand(
+        "results/{scale}/figures/{name}.{kind}",
+        scale=SCALE,
+        name=names,
+        kind=["pdf", "png", "csv"],
+    )
+
+
+def shown_in_report(name, title):
+    """A figure's PNG, with its caption, under its category of the report."""
+    return report(
+        f"results/{{scale}}/figures/{name}.png",
+        caption=f"../workflow/report/{name}.rst",
+        category="Supplement" if name.startswith("figS") else "Figures",
+        labels={"figure": title},
+    )
+
+
+def reported(name, title, category):
+    """A page of the report, with its caption, under its category."""
+    return report(
+        f"results/{{scale}}/report/{name}.html",
+        caption=f"../workflow/report/{name}.rst",
+        category=category,
+        labels={"table": title},
+    )
 
 
 MODEL = code("config.py", "store.py", "keys.py", "tasks", "optimizers", "unroll.py")

@@ -16,41 +16,6 @@ BEST = "results/{scale}/baselines/{task}/{optimizer}/best.json"
 MOMENTUM = [name for name in OPTIMIZERS if name == "momentum"]
 
 
-def tuned(path, optimizers):
-    """The path for every task and these baselines."""
-    return expand(path, task=TASKS, optimizer=optimizers, allow_missing=True)
-
-
-def analyses(stage):
-    """The files of one stage of the analysis, for every task and seed: the script takes what it shows."""
-    return seeds("results/{scale}/analysis/{task}/seed_{seed}/" + stage + ".npz")
-
-
-def all_seeds(wildcards):
-    """The training seeds of every task."""
-    return {task: STUDIES[wildcards.scale]["tasks"][task]["seeds"] for task in TASKS}
-
-
-def figure_files(*names):
-    """The figures' files at the configuration's scale."""
-    return expand(
-        "results/{scale}/figures/{name}.{kind}",
-        scale=SCALE,
-        name=names,
-        kind=["pdf", "png", "csv"],
-    )
-
-
-def shown_in_report(name, title):
-    """A figure's PNG, with its caption, under its category of the report."""
-    return report(
-        f"results/{{scale}}/figures/{name}.png",
-        caption=f"../workflow/report/{name}.rst",
-        category="Supplement" if name.startswith("figS") else "Figures",
-        labels={"figure": title},
-    )
-
-
 rule portray:
     input:
         code=code(

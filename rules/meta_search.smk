@@ -9,20 +9,6 @@ wildcard_constraints:
     place=r"\d+",
 
 
-def rungs(wildcards):
-    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
-
-
-def rung_before(wildcards):
-    """The ranking of the rung before and the states in which it left its trials."""
-    rung = int(wildcards.rung) - 1
-    if rung < 0:
-        return []
-    folder = f"results/{wildcards.scale}/meta_search/{wildcards.task}/rung_{rung}"
-    places = range(rungs(wildcards)[rung]["trials"])
-    return [f"{folder}/ranking.csv"] + [f"{folder}/place_{i}.npz" for i in places]
-
-
 rule meta_search_trial:
     input:
         before=rung_before,

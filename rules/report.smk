@@ -6,16 +6,6 @@
 report: "../workflow/report/workflow.rst"
 
 
-def reported(name, title, category):
-    """A page of the report, with its caption, under its category."""
-    return report(
-        f"results/{{scale}}/report/{name}.html",
-        caption=f"../workflow/report/{name}.rst",
-        category=category,
-        labels={"table": title},
-    )
-
-
 rule record_run:
     input:
         theta=seeds("results/{scale}/meta_training/{task}/seed_{seed}/theta.npz"),
