@@ -94,6 +94,14 @@ def gpus(wildcards):
     return int(STUDIES[wildcards.scale]["device"] == "gpu")
 
 
+def training_memory(wildcards):
+    """Megabytes for a meta-training job: Python, JAX and, on the CPU, its budget for the unroll."""
+    if gpus(wildcards):
+        return 8000
+    training = STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_training"]
+    return int(1000 * training["memory_budget_gb"]) + 2000
+
+
 def rungs(wildcards):
     return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
 

@@ -26,7 +26,7 @@ rule meta_search_trial:
     threads: 1
     resources:
         gpu=gpus,
-        mem_mb=4000,
+        mem_mb=training_memory,
         runtime="1d",
     params:
         problem=study("tasks", "{task}", "problem"),

@@ -8,7 +8,10 @@ from pathlib import Path
 from lopt.process import prepare
 
 logger = prepare(
-    threads=snakemake.threads, gpus=snakemake.resources.get("gpu", 0), log=snakemake.log[0]
+    threads=snakemake.threads,
+    gpus=snakemake.resources.get("gpu", 0),
+    gpu_memory_percent=snakemake.resources.get("gpu_memory_percent"),
+    log=snakemake.log[0],
 )
 
 import pandas as pd
