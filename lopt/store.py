@@ -43,8 +43,22 @@ class StoreError(ValueError):
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Call ``write`` with a temporary file beside ``path``, then move it into place."""
+    """Call ``write`` with a temporary file beside ``path``, then move it into place.
+
+    Raises:
+        StoreError: if the disk is full or read-only, or the like; what stood at ``path`` still does.
+    """
     path = Path(path)
+    try:
+        _write_beside_and_move(path, write)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror or error}). Once that is remedied, run the same "
+            "command again: finished results are kept, and a training goes on from its checkpoint"
+        ) from error
+
+
+def _write_beside_and_move(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
