@@ -129,8 +129,8 @@ def _losses(panel: Axes, column: Column) -> None:
     panel.set_ylim(max(low, floor), min(high, 30.0 * start) if np.isfinite(start) else high)
     panel.set_xlim(0, max(len(curve.mean) for curve in column.curves) - 1)
     panel.set_xlabel("iteration")
-    style.modest_ticks(panel)
     panel.yaxis.set_major_locator(LogLocator(numticks=7))
+    style.modest_ticks(panel)
 
 
 def _condition_numbers(panel: Axes, portrait: ConditionNumbers) -> None:

@@ -22,7 +22,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from lopt import store
 
@@ -110,6 +110,7 @@ RC = {
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.04,
     "figure.constrained_layout.w_pad": 0.04,
+    "figure.dpi": 200,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text
     "ps.fonttype": 42,
@@ -323,10 +324,12 @@ def number(value: float) -> str:
 
 
 def modest_ticks(panel: Axes, x: int = 4, y: int = 4) -> None:
-    """Leave few, round ticks on linear axes."""
+    """Leave few, round ticks on linear axes, and whole decades on long logarithmic ones."""
     for axis, count in ((panel.xaxis, x), (panel.yaxis, y)):
         if axis.get_scale() == "linear":
             axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+        elif np.log10(np.divide(*axis.get_view_interval()[::-1])) > 4.0:
+            axis.set_minor_locator(NullLocator())
 
 
 def scaled_colorbar(bar: Colorbar, label: str) -> None:
@@ -347,6 +350,11 @@ def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
+        # One layout for both files, made at the resolution of the PNG.
+        if figure.get_layout_engine() is not None:
+            figure.get_layout_engine().execute(figure)
+        matplotlib.rcParams["figure.constrained_layout.use"] = False
+        figure.set_layout_engine(None)
         for kind, (path, metadata) in formats.items():
             store.write_atomically(
                 path,

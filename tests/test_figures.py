@@ -1,0 +1,539 @@
+"""Figures: what is drawn against the arrays it comes from, and the same bytes every time.
+
+The oracle are the closed forms of ``synthetic_results``: artists are read back from the figure and compared
+with the arrays, never pixels with pixels.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_results as synthetic
+from matplotlib.collections import FillBetweenPolyCollection, PathCollection
+from matplotlib.patches import StepPatch
+from matplotlib.text import Annotation, Text
+
+from lopt import store
+from lopt.evaluation import Evaluation
+from lopt.figures import style, tables
+from lopt.figures.reading import Results
+from lopt.portraits import StartLosses
+from lopt.store import StoreError
+
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.stem for path in (ROOT / "lopt" / "figures").glob("fig*.py"))
+TASKS = tuple(synthetic.SEEDS)
+each_figure = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "synthetic"
+    synthetic.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results(folder, synthetic.SEEDS, synthetic.BASELINES)
+
+
+@pytest.fixture(scope="module")
+def drawn(results):
+    """A function from a figure's name to (data, figure), each drawn once."""
+    known = {}
+
+    def draw(name):
+        if name not in known:
+            module = import_module(f"lopt.figures.{name}")
+            data = module.read(results)
+            known[name] = data, module.draw(data)
+        return known[name]
+
+    return draw
+
+
+def panel(figure, row, column, columns=3):
+    """The panel in this row and column (colour bars and insets come later in the list)."""
+    return figure.axes[row * columns + column]
+
+
+def lines(axes, **look):
+    """The lines of a panel that have these properties (color, marker, linestyle)."""
+    found = []
+    for line in axes.get_lines():
+        if all(getattr(line, f"get_{key}")() == value for key, value in look.items()):
+            found.append(line)
+    return found
+
+
+def shown(task):
+    return synthetic.SELECTED[task]
+
+
+def test_there_is_a_module_for_every_figure():
+    assert len(NAMES) == 10
+    for name in NAMES:
+        module = import_module(f"lopt.figures.{name}")
+        assert module.__doc__ and {"read", "draw", "numbers", "Data"} <= set(module.__all__)
+
+
+def test_no_jax_and_no_pyplot():
+    code = "import sys; " + "; ".join(f"import lopt.figures.{name}" for name in NAMES)
+    code += "; print([m for m in sys.modules if m in ('jax', 'jaxlib', 'matplotlib.pyplot')])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@each_figure
+def test_the_same_results_give_the_same_bytes(name, drawn, results, tmp_path):
+    module = import_module(f"lopt.figures.{name}")
+    data, figure = drawn(name)
+    store.save_table(tmp_path / "1.csv", module.numbers(data))
+    style.save(figure, tmp_path / "1.pdf", tmp_path / "1.png")
+    with matplotlib.rc_context({"font.size": 20.0, "lines.linewidth": 9.0, "savefig.dpi": 30}):
+        again = module.read(results)
+        store.save_table(tmp_path / "2.csv", module.numbers(again))
+        style.save(module.draw(again), tmp_path / "2.pdf", tmp_path / "2.png")
+    for kind in ("csv", "pdf", "png"):
+        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+    pdf = (tmp_path / "1.pdf").read_bytes()
+    assert b"/Type /Font" in pdf and b"/Type0" in pdf and b"CreationDate" not in pdf
+    width = int.from_bytes((tmp_path / "1.png").read_bytes()[16:20])
+    assert width == round(200 * style.PAGE_WIDTH)
+
+
+@each_figure
+def test_nothing_overlaps_and_nothing_is_cut_off(name, drawn):
+    check_layout(drawn(name)[1])
+
+
+def check_layout(figure):
+    renderer = figure.canvas.get_renderer()
+    figure.draw_without_rendering()
+    page = figure.bbox.padded(1.0)
+    for text in figure.findobj(Text):
+        if text.get_text() and text.get_visible() and text.axes is None:
+            box = text.get_window_extent(renderer)
+            assert page.contains(*box.min) and page.contains(*box.max), text.get_text()
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    legends = [legend.get_window_extent(renderer) for legend in figure.legends]
+    for box in boxes:
+        assert page.contains(*box.min) and page.contains(*box.max)
+    for first, second in combinations([*boxes, *legends], 2):
+        overlap = type(first).intersection(first, second)
+        assert overlap is None or min(overlap.width, overlap.height) < 1.0
+    if figure.get_supxlabel():
+        small_print = figure._supxlabel.get_window_extent(renderer)
+        assert not any(small_print.overlaps(box) for box in boxes)
+        assert small_print.x0 >= 0.0 and small_print.y0 >= 0.0
+
+
+@each_figure
+def test_every_curve_is_in_the_table(name, drawn):
+    data, figure = drawn(name)
+    table = import_module(f"lopt.figures.{name}").numbers(data)
+    assert list(table) == tables.COLUMNS
+    assert set(table.task) == set(TASKS)
+    numbers = np.unique(table[["x", "y", "value"]].to_numpy(float))
+    for axes in figure.axes:
+        for line in axes.get_lines():
+            x, y = np.asarray(line.get_data(orig=False), float)
+            if len(y) < 20 or line.get_transform() != axes.transData:
+                continue
+            assert np.isin(y[np.isfinite(y)], numbers).all()
+            assert np.isin(x, numbers).all() or np.array_equal(x, np.arange(len(x)))
+
+
+@each_figure
+def test_small_print_and_titles(name, drawn):
+    figure = drawn(name)[1]
+    assert figure.get_supxlabel().startswith("scale: synthetic")
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == ["Linear Regression", "Rosenbrock", "Neural network training"]
+    for axes in figure.axes[:3]:
+        assert axes.get_xlabel() or not axes.xaxis.get_tick_params().get("labelbottom", True)
+
+
+class TestPerformance:
+    def test_losses_are_means_with_standard_errors(self, drawn):
+        figure = drawn("fig1_performance")[1]
+        for column, task in enumerate(TASKS):
+            evaluation, axes = synthetic.evaluation(task), panel(figure, 1, column)
+            curves = [line for line in axes.get_lines() if len(line.get_ydata()) == 201]
+            assert [line.get_label() for line in curves] == [
+                "RMSProp",
+                "Momentum",
+                "Adam",
+                "Learned optimizer",
+            ]
+            bands = axes.findobj(FillBetweenPolyCollection)
+            runs = ["rmsprop", "momentum", "adam", "learned"]
+            for name, line, band in zip(runs, curves, bands, strict=True):
+                seed = shown(task) if name == "learned" else -1
+                run = np.flatnonzero(
+                    (evaluation.optimizers == name) & (evaluation.seeds == seed)
+                ).item()
+                losses = evaluation.losses[run].astype(float)
+                np.testing.assert_allclose(line.get_ydata(), losses.mean(0), rtol=1e-12)
+                error = np.sqrt(losses.var(0, ddof=1) / len(losses))
+                vertices = band.get_paths()[0].vertices[:, 1]
+                np.testing.assert_allclose(vertices.max(), (losses.mean(0) + error).max())
+                assert (
+                    band.get_facecolor()[0, :3] == matplotlib.colors.to_rgb(line.get_color())
+                ).all()
+            assert axes.get_xlim() == (0, 200) and axes.get_yscale() == "log"
+        assert panel(figure, 1, 0).get_ylim()[0] == pytest.approx(1e-5)
+
+    def test_pictures_of_the_tasks(self, drawn):
+        figure = drawn("fig1_performance")[1]
+        histogram = panel(figure, 0, 0).findobj(StepPatch)[0].get_data()
+        assert np.sum(histogram.values * np.diff(histogram.edges)) == pytest.approx(1.0)
+        assert panel(figure, 0, 0).get_xlim() == (0.0, 3.0)
+        heat, (star,) = panel(figure, 0, 1), lines(panel(figure, 0, 1), marker="*")
+        assert star.get_xydata().tolist() == [[1.0, 1.0]]
+        assert (heat.get_xlim(), heat.get_ylim()) == ((-2.0, 2.0), (-1.0, 3.0))
+        portrait = synthetic.portrait("two_moons")
+        for label, line in enumerate(panel(figure, 0, 2).get_lines()):
+            np.testing.assert_array_equal(
+                line.get_xydata(), portrait.positions[portrait.labels == label]
+            )
+
+    def test_a_new_task_shows_its_start_losses(self, folder, tmp_path):
+        copy = shutil.copytree(folder, tmp_path / "results")
+        for path in sorted(copy.rglob("rosenbrock*"), reverse=True):
+            path.rename(path.with_name(path.name.replace("rosenbrock", "my_task")))
+        store.save(copy / "portraits" / "my_task.npz", StartLosses(np.linspace(0.0, 1.0, 100)))
+        module = import_module("lopt.figures.fig1_performance")
+        data = module.read(Results(copy, {"my_task": (0, 1, 2)}))
+        figure = module.draw(data)
+        assert figure.get_figwidth() == style.COLUMN_WIDTH
+        assert panel(figure, 0, 0, columns=1).get_title() == "My task"
+        assert len(module.numbers(data)) == 30 + 4 * 201
+
+    def test_divergence_is_drawn_as_far_as_it_is_finite(self, folder, tmp_path):
+        copy = shutil.copytree(folder, tmp_path / "results")
+        path = copy / "evaluation" / "rosenbrock" / "losses.npz"
+        evaluation, _ = store.load(path, Evaluation)
+        evaluation.losses[3, 0, 50:] = np.inf
+        store.save(path, evaluation)
+        module = import_module("lopt.figures.fig1_performance")
+        figure = module.draw(module.read(Results(copy, synthetic.SEEDS)))
+        check_layout(figure)
+        assert np.isfinite(panel(figure, 1, 1).get_ylim()).all()
+
+    def test_the_selected_seed_must_have_been_evaluated(self, folder, tmp_path):
+        copy = shutil.copytree(folder, tmp_path / "results")
+        selection = copy / "meta_training" / "rosenbrock" / "selection.json"
+        store.save_json(selection, {"selected": 9})
+        module = import_module("lopt.figures.fig1_performance")
+        with pytest.raises(StoreError, match=r"rosenbrock/losses\.npz: has no run .* seed 9"):
+            module.read(Results(copy, synthetic.SEEDS))
+
+
+class TestMomentum:
+    def test_arrows_point_at_the_positions(self, drawn):
+        figure = drawn("fig2_momentum")[1]
+        for column, task in enumerate(TASKS):
+            responses, axes = synthetic.responses(task, shown(task)), panel(figure, 0, column)
+            arrows = [note for note in axes.findobj(Annotation) if note.arrow_patch is not None]
+            heads = np.array([arrow.xy for arrow in arrows])
+            expected = responses.projected_slow_mode_states[:, responses.slow_mode_pair]
+            np.testing.assert_array_equal(heads, expected)
+            tails = np.array([arrow.xyann for arrow in arrows])
+            along = responses.projected_slow_mode_direction[responses.slow_mode_pair]
+            np.testing.assert_allclose((tails - heads) @ along, 0.0, atol=1e-12)
+            assert axes.get_xlim() == axes.get_ylim() == (-1.0, 1.0)
+            assert (axes.get_xlabel(), axes.get_ylabel()) == ("PC 1", "PC 3")
+            (square,) = lines(axes, marker="s")
+            assert square.get_xydata().tolist() == [[0.0, 0.0]]
+
+    def test_update_functions_share_the_arrows_colors(self, drawn):
+        figure = drawn("fig2_momentum")[1]
+        for column, task in enumerate(TASKS):
+            arrows = [
+                matplotlib.colors.to_hex(note.arrow_patch.get_edgecolor())
+                for note in panel(figure, 0, column).findobj(Annotation)
+                if note.arrow_patch is not None
+            ]
+            curves = [
+                line for line in panel(figure, 1, column).get_lines() if len(line.get_ydata()) > 2
+            ]
+            assert [line.get_color().lower() for line in curves] == arrows
+            expected = synthetic.responses(task, shown(task)).slow_mode_updates
+            np.testing.assert_array_equal([line.get_ydata() for line in curves], expected)
+
+    def test_inset_shows_the_variance(self, drawn):
+        figure = drawn("fig2_momentum")[1]
+        for column, task in enumerate(TASKS):
+            (inset,) = panel(figure, 0, column).child_axes
+            (line,) = inset.get_lines()
+            expected = synthetic.trajectories(task, shown(task)).total_variance
+            np.testing.assert_array_equal(line.get_ydata(), expected)
+
+    def test_eigenvalues_are_coloured_by_learning_rate(self, drawn):
+        figure = drawn("fig2_momentum")[1]
+        for column, task in enumerate(TASKS):
+            (cloud,) = panel(figure, 2, column).findobj(PathCollection)
+            found = cloud.get_offsets() @ [1.0, 1.0j]
+            linearization = synthetic.linearization(task, shown(task))
+            order = np.argsort(np.abs(linearization.complex_learning_rates), kind="stable")
+            np.testing.assert_allclose(found, linearization.eigenvalues[order], rtol=1e-12)
+            colors = np.asarray(cloud.get_array())
+            assert np.all(np.diff(colors) >= 0.0)  # the fastest on top
+            np.testing.assert_allclose(
+                colors, np.abs(linearization.complex_learning_rates)[order], rtol=1e-12
+            )
+
+
+def test_gradient_clipping(drawn):
+    figure = drawn("fig3_gradient_clipping")[1]
+    for column, task in enumerate(TASKS):
+        top, bottom = panel(figure, 0, column), panel(figure, 1, column)
+        limit = synthetic.MAGNITUDES[task].gradients
+        assert top.get_xlim() == bottom.get_xlim() == (-limit, limit)
+        (curve,) = [line for line in top.get_lines() if len(line.get_ydata()) > 2]
+        magnitudes, grid = synthetic.MAGNITUDES[task], np.asarray(curve.get_xdata())
+        expected = -magnitudes.update * np.tanh(magnitudes.learning_rate * grid / magnitudes.update)
+        np.testing.assert_allclose(curve.get_ydata(), expected, rtol=1e-12)
+        met = synthetic.trajectories(task, shown(task))
+        (histogram,) = (patch.get_data() for patch in bottom.findobj(StepPatch))
+        total = met.gradient_counts.sum() + met.gradients_outside.sum()
+        area = np.sum(histogram.values * np.diff(histogram.edges))
+        assert area == pytest.approx(met.gradient_counts.sum() / total)
+        assert bottom.get_yscale() == "log"
+
+
+def test_the_share_of_gradients_beyond_the_axis(drawn):
+    for column, task in zip(drawn("fig3_gradient_clipping")[0].columns, TASKS, strict=True):
+        met = synthetic.trajectories(task, shown(task))
+        centers = (met.gradient_edges[1:] + met.gradient_edges[:-1]) / 2
+        limit = synthetic.MAGNITUDES[task].gradients
+        beyond = met.gradient_counts[np.abs(centers) > limit].sum() + met.gradients_outside.sum()
+        total = met.gradient_counts.sum() + met.gradients_outside.sum()
+        assert column.share_beyond == pytest.approx(beyond / total, rel=1e-6)
+
+
+def test_learning_rate_schedules(drawn, results):
+    figure = drawn("fig4_learning_rate_schedules")[1]
+    for column, task in enumerate(TASKS):
+        responses = synthetic.responses(task, shown(task))
+        top, bottom = panel(figure, 0, column), panel(figure, 1, column)
+        assert top.get_xlim() == top.get_ylim() == (-4.0, 4.0)
+        path = next(line for line in top.get_lines() if len(line.get_xdata()) == 201)
+        np.testing.assert_array_equal(path.get_xydata(), responses.projected_autonomous[:, :2])
+        circle, square = top.get_lines()[-1], top.get_lines()[-2]
+        assert (circle.get_marker(), square.get_marker()) == ("o", "s")
+        np.testing.assert_array_equal(circle.get_xydata()[0], path.get_xydata()[0])
+        rates, dashed = bottom.get_lines()
+        np.testing.assert_array_equal(rates.get_ydata(), responses.autonomous_learning_rates)
+        best = results.best(task, "momentum")["hyperparameters"]["learning_rate"]
+        assert set(dashed.get_ydata()) == {best}
+        assert dashed.get_linestyle() == "--"
+        low, high = bottom.get_ylim()
+        assert low == 0.0 and high > max(best, responses.autonomous_learning_rates.max())
+
+
+def test_learning_rate_adaptation(drawn):
+    figure = drawn("fig5_learning_rate_adaptation")[1]
+    for column, task in enumerate(TASKS):
+        responses = synthetic.responses(task, shown(task))
+        g, arm = responses.constant_gradients, synthetic.MAGNITUDES[task].constant
+        for row in (0, 2):
+            axes = panel(figure, row, column)
+            negative, positive = lines(axes, marker="v"), lines(axes, marker="^")
+            assert len(negative) == len(positive) == len(arm)
+            # Ascending gradients: dark to light red, then light to dark green.
+            for marks, darkens in ((negative, False), (positive, True)):
+                light = [sum(matplotlib.colors.to_rgb(mark.get_color())) for mark in marks]
+                assert all((b < a) == darkens for a, b in pairwise(light))
+            points = np.array([mark.get_xydata()[0] for mark in negative + positive])
+            if row == 0:
+                expected = responses.projected_constant_gradient[:, :2]
+            else:
+                expected = np.stack([np.abs(g), responses.constant_gradient_learning_rates], axis=1)
+            np.testing.assert_array_equal(points, expected)
+        middle = panel(figure, 1, column)
+        curves = [line for line in middle.get_lines() if len(line.get_ydata()) > 2]
+        assert len(curves) == 4
+        for line, row in zip(curves, responses.constant_gradient_shown, strict=True):
+            zero = np.flatnonzero(np.asarray(line.get_xdata()) == 0.0).item()
+            assert line.get_ydata()[zero] == pytest.approx(0.0, abs=1e-15)
+            slope = np.gradient(line.get_ydata(), line.get_xdata())[zero]
+            rate = responses.constant_gradient_learning_rates[row]
+            assert -slope == pytest.approx(rate, rel=0.6)  # the grid is coarse for Rosenbrock
+        assert panel(figure, 2, column).get_xscale() == "log"
+
+
+def test_modes(drawn):
+    data, figure = drawn("figS_modes")
+    for column, task in zip(data.columns, TASKS, strict=True):
+        assert set(column.modes) == set(synthetic.SEEDS[task])
+        for seed, modes in column.modes.items():
+            # Conjugate pairs once: their learning rates add up to the effective learning rate.
+            linearization = synthetic.linearization(task, seed)
+            total = linearization.complex_learning_rates.sum()
+            assert modes.learning_rates.sum() == pytest.approx(total.real)
+            assert modes.pairs.sum() == 1
+    stars = lines(panel(figure, 0, 0), marker="*")
+    assert [3.76, 0.881] in [star.get_xydata()[0].tolist() for star in stars]
+
+
+def test_meta_training(drawn, results):
+    data, figure = drawn("figS_meta_training")
+    for number, (column, task) in enumerate(zip(data.columns, TASKS, strict=True)):
+        axes = panel(figure, 0, number)
+        for seed, curve in column.curves.items():
+            blue = seed == shown(task)
+            found = [
+                line
+                for line in axes.get_lines()
+                if np.array_equal(line.get_ydata(), curve.meta_objective)
+            ]
+            assert any((line.get_color() == style.LEARNED.color) == blue for line in found)
+        scores = {results.best(task, name)["meta_objective"] for name in synthetic.BASELINES}
+        flat = [set(line.get_ydata()) for line in axes.get_lines() if len(line.get_ydata()) == 2]
+        assert scores <= set.union(*flat)
+
+
+def test_fixed_points(drawn):
+    table = import_module("lopt.figures.figS_fixed_points").numbers(drawn("figS_fixed_points")[0])
+    for task, seeds in synthetic.SEEDS.items():
+        for seed in seeds:
+            chosen = (table.task == task) & (table.seed == seed) & (table.panel == "a")
+            analysis = synthetic.fixed_points(task, seed)
+            searches = table[chosen & (table.series == "searches")]
+            np.testing.assert_array_equal(searches.y, analysis.speeds)
+            np.testing.assert_array_equal(searches.value, analysis.codes)
+            summary = table[chosen & (table.series == "summary")].set_index("y_quantity").y
+            assert summary["distinct_fixed_points"] == len(analysis.distinct_points)
+
+
+def test_common_optimizers(drawn):
+    figure = drawn("figS_common_optimizers")[1]
+    for column, task in enumerate(TASKS):
+        record = synthetic.common_optimizers(task)
+        for row in range(2):
+            curves = [
+                line for line in panel(figure, row, column).get_lines() if len(line.get_ydata()) > 2
+            ]
+            np.testing.assert_array_equal(
+                [line.get_ydata() for line in curves], record.updates[row]
+            )
+
+
+def test_tuning(drawn, results):
+    figure = drawn("figS_tuning")[1]
+    for column, task in enumerate(TASKS):
+        for row, name in enumerate(synthetic.BASELINES):
+            trials, axes = results.trials(task, name), panel(figure, row, column)
+            (star,) = lines(axes, marker="*")
+            winner = trials[trials["rank"] == 1].iloc[0]
+            np.testing.assert_allclose(
+                star.get_xydata()[0], [winner.learning_rate, winner.score], rtol=1e-8
+            )
+            drawn_trials = sum(len(line.get_xdata()) for line in lines(axes, marker="o"))
+            assert drawn_trials == np.isfinite(trials.score).sum()
+            (ticks,) = lines(axes, marker="|")
+            assert len(ticks.get_xdata()) == (~np.isfinite(trials.score)).sum()
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The files opened through the store, in order."""
+    paths = []
+    for name in ("load", "load_json", "load_table"):
+        original = getattr(store, name)
+
+        def recording(path, *arguments, original=original):
+            paths.append(Path(path))
+            return original(path, *arguments)
+
+        monkeypatch.setattr(store, name, recording)
+    return paths
+
+
+@each_figure
+def test_missing_and_damaged_files_are_named(name, folder, tmp_path, opened):
+    copy = shutil.copytree(folder, tmp_path / "results")
+    read = import_module(f"lopt.figures.{name}").read
+    read(Results(copy, synthetic.SEEDS))
+    assert opened
+    kinds = {(path.parent.name if path.suffix != ".npz" else path.stem): path for path in opened}
+    for path in kinds.values():
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(StoreError, match=re.escape(str(path))):
+            read(Results(copy, synthetic.SEEDS))
+        path.write_bytes(content[: len(content) // 2] if path.suffix == ".npz" else b"{1,\n")
+        with pytest.raises(StoreError, match=re.escape(str(path))):
+            read(Results(copy, synthetic.SEEDS))
+        path.write_bytes(content)
+
+
+def test_without_momentum_among_the_baselines_no_line_is_drawn(folder):
+    results = Results(folder, synthetic.SEEDS, ["adam"])
+    for name in ("fig4_learning_rate_schedules", "fig5_learning_rate_adaptation", "figS_modes"):
+        module = import_module(f"lopt.figures.{name}")
+        data = module.read(results)
+        module.draw(data)
+        tuned = module.numbers(data).query("series == 'tuned momentum'")
+        assert tuned.y.isna().all()
+
+
+def test_json_without_its_entry_is_named(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "results")
+    path = copy / "baselines" / "rosenbrock" / "momentum" / "best.json"
+    store.save_json(path, {"optimizer": "momentum"})
+    with pytest.raises(StoreError, match=r"momentum/best\.json: lacks 'hyperparameters'"):
+        Results(copy, synthetic.SEEDS).best("rosenbrock", "momentum")
+
+
+# Machado, Oliveira and Fernandes 2009: linear RGB as seen without one kind of cone.
+CONES = {
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+def lab(color, cones):
+    """CIELAB of a colour as seen without one kind of cone."""
+    rgb = np.array(matplotlib.colors.to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(cones @ linear, 0.0, 1.0)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ seen / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", CONES)
+def test_optimizers_can_be_told_apart_without_colour_vision(vision):
+    roles = style.OPTIMIZERS.values()
+    seen = [lab(role.color, np.array(CONES[vision])) for role in roles]
+    for first, second in combinations(seen, 2):
+        assert np.linalg.norm(first - second) > 15.0  # 2.3 is just noticeable
+    assert len({str(role.linestyle) for role in roles}) == len(style.OPTIMIZERS)
+
+
+def test_limits_follow_the_data_where_the_published_ones_do_not_fit():
+    assert style.square_limit(np.array([[0.5, -0.4]]), 1.0) == 1.0
+    assert style.square_limit(np.array([[0.01, 0.0]]), 1.0) == pytest.approx(0.0125)
+    assert style.limits_around(np.array([np.nan, np.inf])) == (0.0, 1.0)
+    assert style.log_limits(np.array([0.0, -1.0]), 3.0) == (0.1, 1.0)
+
+
+def test_rows_of_a_table():
+    part = tables.rows("a", "t", 0, "s", ("x", [1.0, 2.0]), ("y", [3.0, 4.0]), ("z", 5.0))
+    assert part.value.tolist() == [5.0, 5.0]
+    assert tables.table([]).empty
+    assert isinstance(tables.table([part]), pd.DataFrame)
