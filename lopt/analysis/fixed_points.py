@@ -17,10 +17,9 @@ fixed-point-finder (de-duplication, outliers). The published analysis minimises 
 float32; here q falls to rounding, below 1e-24.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int
 
@@ -188,7 +187,6 @@ def constant_gradient_fixed_points(
     gradients: Float[ArrayLike, " constant_grid"],
     *,
     presearch_steps: int = 300,
-    mixing_steps: int = 100,
     polish_iterations: int = 100,
     tolerance: float = 1e-20,
 ) -> FixedPoints:
@@ -212,21 +210,22 @@ def constant_gradient_fixed_points(
     gradients = check_grid("gradients", gradients)
     outward = np.argsort(np.abs(gradients), kind="stable")
     results: dict[int, root_search.SearchResult] = {}
+    search = partial(
+        root_search.search,
+        transition,
+        mixing_steps=0,
+        polish_iterations=polish_iterations,
+        tolerance=tolerance,
+    )
     for arm in (outward[gradients[outward] < 0.0], outward[gradients[outward] >= 0.0]):
         neighbour = start
         for index in arm:
             g = float(gradients[index])
-            settings = {"polish_iterations": polish_iterations, "tolerance": tolerance}
-            run = np.asarray(
-                root_search.run_map(transition, float64(neighbour), g, steps=presearch_steps)
-            )
-            run = run if np.all(np.isfinite(run)) else neighbour
-            best = root_search.search(transition, run, g, mixing_steps=mixing_steps, **settings)
+            run = root_search.run_map(transition, float64(neighbour), g, steps=presearch_steps)
+            run = np.asarray(run)
+            best = search(run if np.all(np.isfinite(run)) else neighbour, g)
             if best.codes[0] != Code.CONVERGED:
-                other = root_search.search(transition, neighbour, g, mixing_steps=0, **settings)
-                best = min(
-                    best, other, key=lambda found: np.nan_to_num(found.speeds[0], nan=np.inf)
-                )
+                best = min(best, search(neighbour, g), key=lambda found: found.speeds[0])
             results[int(index)] = best
             neighbour = best.points if np.all(np.isfinite(best.points)) else neighbour
     rows = [results[index] for index in range(len(gradients))]
@@ -325,21 +324,25 @@ def _group(
             leaders.append(row)
     if not leaders:
         return groups, np.empty((0, found.points.shape[1])), np.empty(0)
-    polished = root_search.polish(
-        transition,
-        float64(found.points[leaders]),
-        g,
-        POLISHED * tolerance,
-        iterations=polish_iterations,
-    )
+    polished = [
+        root_search.polish(
+            transition,
+            float64(found.points[leader]),
+            g,
+            POLISHED * tolerance,
+            iterations=polish_iterations,
+        )
+        for leader in leaders
+    ]
+    points = np.array([result.h for result in polished])
+    speeds = root_search.speed(np.array([result.residual for result in polished]))
     order = np.argsort(-np.bincount(groups[groups >= 0]), kind="stable")
     rank = np.argsort(order)
-    speeds = np.asarray(root_search.speed(polished.residual))
-    return np.where(groups < 0, -1, rank[groups]), np.asarray(polished.h)[order], speeds[order]
+    return np.where(groups < 0, -1, rank[groups]), points[order], speeds[order]
 
 
 def _spectral_radius(transition: Transition, point: Float[np.ndarray, " state"]) -> float:
-    jacobian = jax.jacfwd(transition)(float64(point), jnp.zeros((), jnp.float64))
+    jacobian, _ = root_search.jacobian(transition, float64(point), 0.0)
     return float(np.max(np.abs(np.linalg.eigvals(np.asarray(jacobian)))))
 
 

@@ -19,11 +19,15 @@ error.
 Source: arXiv 2011.02159, section 4. Deviation: alpha is kept complex beside its real part.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Complex, Float
 
+from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
 from lopt.analysis.results import Linearization
 from lopt.optimizers.component import ComponentOptimizer
@@ -57,11 +61,12 @@ def linearize(
     size = check_component(component)
     point = check_states("point", np.asarray(point)[None], size)[0]
     h, gradient = jnp.asarray(point), jnp.asarray(g, jnp.float64)
-    jacobian, input_vector = (
-        np.asarray(part) for part in jax.jacfwd(component.transition, argnums=(0, 1))(h, gradient)
+    jacobian, input_vector = map(
+        np.asarray, root_search.jacobian(component.transition, h, gradient)
     )
-    h_next = component.transition(h, gradient)
-    update, readout_vector = map(np.asarray, jax.value_and_grad(component.readout)(h_next))
+    update, readout_vector = map(
+        np.asarray, _readout_at(component.transition, component.readout, h, gradient)
+    )
     for name, part in (("dF/dh", jacobian), ("dF/dg", input_vector), ("readout", readout_vector)):
         if not np.all(np.isfinite(part)):
             raise ValueError(
@@ -88,6 +93,14 @@ def linearize(
         slow_mode=np.array(0),
         leading_mode=np.asarray(np.argmax(np.abs(alphas))),
     )
+
+
+@partial(jax.jit, static_argnames=("transition", "readout"))
+def _readout_at(
+    transition: Callable, readout: Callable, h: Float[Array, " state"], g: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, " state"]]:
+    """Return the readout and its gradient at F(h, g)."""
+    return jax.value_and_grad(readout)(transition(h, g))
 
 
 def eigenmodes(

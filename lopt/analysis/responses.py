@@ -31,6 +31,7 @@ from lopt.optimizers.component import ComponentOptimizer
 __all__ = [
     "Saturation",
     "effective_learning_rate",
+    "local_response",
     "mode_direction",
     "respond",
     "saturation",
@@ -72,9 +73,16 @@ def effective_learning_rate(
     >>> effective_learning_rate(component, jnp.array([[0.0], [10.0]])).tolist()
     [0.5, 0.5]
     """
+    return local_response(component, states, g)[1]
+
+
+def local_response(
+    component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float = 0.0
+) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
+    """Return the update dx and the effective learning rate -d(dx)/dg, both at ``g``."""
     states = jnp.asarray(states)
     gradients = jnp.full(states.shape[:-1], g, states.dtype)
-    return -_slopes(component.transition, component.readout, states, gradients)
+    return _local_response(component.transition, component.readout, states, gradients)
 
 
 @partial(jax.jit, static_argnames=("transition", "readout"))
@@ -89,13 +97,14 @@ def _updates(
 
 
 @partial(jax.jit, static_argnames=("transition", "readout"))
-def _slopes(
+def _local_response(
     transition: Callable, readout: Callable, states: Array, gradients: Array
-) -> Float[Array, "*rows"]:
+) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
     def update(gradients: Array) -> Array:
         return readout(transition(states, gradients))
 
-    return jax.jvp(update, (gradients,), (jnp.ones_like(gradients),))[1]
+    updates, slopes = jax.jvp(update, (gradients,), (jnp.ones_like(gradients),))
+    return updates, -slopes
 
 
 class Saturation(NamedTuple):
@@ -124,38 +133,34 @@ def saturation(
     gradients = check_grid("gradients", gradients)
     state = check_states("state", np.asarray(state)[None])[0]
 
-    def departure(g: ArrayLike) -> Float[np.ndarray, " grid"]:
-        updates = np.asarray(update_function(component, state, np.append(g, 0.0)))
-        return np.abs(updates[:-1] - updates[-1])
+    updates = np.asarray(update_function(component, state, gradients))
 
+    def at(g: float) -> tuple[float, float]:
+        update, rate = local_response(component, state, g)
+        return float(update), float(rate)
+
+    intercept, initial_rate = at(0.0)
     levels, halves, slopes = np.full((3, 2), np.nan)
-    initial_slope = float(effective_learning_rate(component, state))
     for arm, sign in enumerate((-1.0, 1.0)):
-        grid = np.sort(np.abs(gradients[sign * gradients > 0.0]))
-        if not grid.size:
+        on_arm = sign * gradients > 0.0
+        if not on_arm.any():
             continue
-        sizes = departure(sign * grid)
+        outward = np.argsort(np.abs(gradients[on_arm]))
+        grid = np.abs(gradients[on_arm])[outward]
+        sizes = np.abs(updates[on_arm] - intercept)[outward]
         levels[arm] = sizes.max()
-        final_slope = float(effective_learning_rate(component, state, sign * grid[-1]))
-        slopes[arm] = final_slope / initial_slope if initial_slope else np.nan
+        if initial_rate:
+            slopes[arm] = at(sign * grid[-1])[1] / initial_rate
         if not np.isfinite(levels[arm]) or levels[arm] == 0.0:
             continue
         first = int(np.argmax(sizes >= 0.5 * levels[arm]))
-        halves[arm] = _bisect(
-            lambda g, sign=sign: departure(sign * g)[0],
-            0.5 * levels[arm],
-            grid[first - 1] if first else 0.0,
-            grid[first],
-        )
+        low, high = (grid[first - 1] if first else 0.0), grid[first]
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (low + high)
+            reached = abs(at(sign * middle)[0] - intercept) >= 0.5 * levels[arm]
+            low, high = (low, middle) if reached else (middle, high)
+        halves[arm] = high
     return Saturation(levels, halves, slopes)
-
-
-def _bisect(function: Callable[[float], float], level: float, low: float, high: float) -> float:
-    """Return where ``function`` first reaches ``level``, given that it does between the two."""
-    for _ in range(BISECTIONS):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if function(middle) >= level else (middle, high)
-    return high
 
 
 def mode_direction(linearization: Linearization, mode: int) -> Float[np.ndarray, " state"]:
@@ -211,11 +216,14 @@ def respond(
         slow_mode_positions = np.linspace(-1.0, 1.0, 5) * (reach or 1.0)
     positions = check_grid("slow_mode_positions", slow_mode_positions)
     along = h_star + positions[:, None] * direction
-    initial = autonomous[0]
-    bend = saturation(component, initial, grid)
-    updates = partial(update_function, component)
-    slopes = partial(effective_learning_rate, component)
-    zero = np.zeros(1)
+    bend = saturation(component, autonomous[0], grid)
+    # Many states at a time, so that each function is compiled for one shape.
+    curves = _split(
+        [along, autonomous[:1], constant], lambda states: update_function(component, states, grid)
+    )
+    groups = [along, autonomous, constant, h_star[None]]
+    intercepts = _split(groups, lambda states: local_response(component, states)[0])
+    rates = _split(groups, lambda states: local_response(component, states)[1])
 
     axes, ratios = projection.principal_axes(visited, components)
     slow_mode_pair, overlaps = projection.overlap_pair(axes, direction)
@@ -225,23 +233,23 @@ def respond(
         "slow_mode_direction": direction,
         "slow_mode_positions": positions,
         "slow_mode_states": along,
-        "slow_mode_updates": updates(along, grid),
-        "slow_mode_intercepts": updates(along, zero)[:, 0],
-        "slow_mode_learning_rates": slopes(along),
-        "initial_updates": updates(initial, grid),
-        "initial_intercept": updates(initial, zero)[0],
-        "initial_learning_rate": slopes(initial),
+        "slow_mode_updates": curves[0],
+        "slow_mode_intercepts": intercepts[0],
+        "slow_mode_learning_rates": rates[0],
+        "initial_updates": curves[1][0],
+        "initial_intercept": intercepts[1][0],
+        "initial_learning_rate": rates[1][0],
         "saturation_levels": bend.levels,
         "half_saturation_gradients": bend.half_gradients,
         "saturation_slopes": bend.slopes,
-        "autonomous_learning_rates": slopes(autonomous),
-        "autonomous_updates": updates(autonomous, zero)[:, 0],
+        "autonomous_learning_rates": rates[1],
+        "autonomous_updates": intercepts[1],
         "constant_gradients": fixed_points.constant_gradients,
-        "constant_gradient_learning_rates": slopes(constant),
-        "constant_gradient_intercepts": updates(constant, zero)[:, 0],
-        "constant_gradient_updates": updates(constant, grid),
+        "constant_gradient_learning_rates": rates[2],
+        "constant_gradient_intercepts": intercepts[2],
+        "constant_gradient_updates": curves[2],
         "constant_gradient_shown": _shown(fixed_points.constant_gradients),
-        "convergence_learning_rate": slopes(h_star),
+        "convergence_learning_rate": rates[3][0],
         "components": axes,
         "explained_variance_ratios": ratios,
         "slow_mode_overlaps": overlaps,
@@ -256,6 +264,14 @@ def respond(
         "projected_constant_gradient": project(constant),
     }
     return Responses(**{name: np.asarray(value) for name, value in values.items()})
+
+
+def _split(
+    groups: list[Float[np.ndarray, "rows state"]], function: Callable[[np.ndarray], Array]
+) -> list[np.ndarray]:
+    """Apply ``function`` to the rows of all ``groups`` at once, and split the result again."""
+    result = np.asarray(function(np.concatenate(groups)))
+    return np.split(result, np.cumsum([len(group) for group in groups])[:-1])
 
 
 def _shown(gradients: Float[np.ndarray, " constant_grid"]) -> Int[np.ndarray, " shown"]:

@@ -35,6 +35,7 @@ __all__ = [
     "SearchResult",
     "Transition",
     "float64",
+    "jacobian",
     "mix",
     "polish",
     "run_map",
@@ -52,11 +53,11 @@ POLISHED = 1e-4  # a polish ends at this share of the tolerance: Newton's last s
 
 
 def speed(residual: Float[Array, "*rows state"]) -> Float[Array, "*rows"]:
-    """Return q = 1/2 ||f||^2."""
-    return 0.5 * jnp.sum(residual * residual, axis=-1)
+    """Return q = 1/2 ||f||^2 (NumPy in, NumPy out)."""
+    return 0.5 * (residual * residual).sum(axis=-1)
 
 
-@partial(jax.jit, static_argnames=("transition", "steps"))
+@partial(jax.jit, static_argnames="transition")
 def run_map(
     transition: Transition, h: Float[Array, "row state"], g: float, *, steps: int
 ) -> Float[Array, "row state"]:
@@ -87,8 +88,8 @@ def mix(
     *,
     steps: int,
     memory: int,
-) -> tuple[Float[Array, "row state"], Int[Array, ""]]:
-    """Return each row's best state after Anderson's mixing, and the number of evaluations.
+) -> tuple[Float[Array, "row state"], Float[Array, " row"], Int[Array, ""]]:
+    """Return each row's best state after Anderson's mixing, its speed, and the evaluations spent.
 
     Ends after ``steps`` evaluations, or when the speed of every row is below ``target``. A row
     whose residual more than doubles its best goes back there and mixes by a quarter as much.
@@ -135,36 +136,36 @@ def mix(
         unfinished=jnp.array(True),
     )
     end = jax.lax.while_loop(lambda c: c.unfinished & (c.step < steps), step, start)
-    return end.best_h, end.step
+    return end.best_h, speed(end.best_f), end.step
 
 
 class Polished(NamedTuple):
-    """Where the polish of each row ended; ``stagnant`` counts the last steps without progress."""
+    """Where a polish ended; ``stagnant`` counts the last steps without progress."""
 
-    h: Float[Array, "*rows state"]
-    residual: Float[Array, "*rows state"]
-    damping: Float[Array, "*rows"]
-    iterations: Int[Array, "*rows"]
-    stagnant: Int[Array, "*rows"]
+    h: Float[Array, " state"]
+    residual: Float[Array, " state"]
+    damping: Float[Array, ""]
+    iterations: Int[Array, ""]
+    stagnant: Int[Array, ""]
 
 
 @partial(jax.jit, static_argnames=("transition", "iterations"))
 def polish(
     transition: Transition,
-    starts: Float[Array, "row state"],
+    start: Float[Array, " state"],
     g: float,
     target: float,
     *,
     iterations: int,
 ) -> Polished:
-    """Minimise the speed from each row, one row at a time.
+    """Minimise the speed from one start.
 
-    A row ends when its speed is below ``target`` (or rounding), when ``STAGNANT_STEPS`` steps in
-    a row brought no progress (a slow point, or rounding), or after ``iterations``.
+    Ends when the speed is below ``target`` (or rounding), when ``STAGNANT_STEPS`` steps in a row
+    brought no progress (a slow point, or rounding), or after ``iterations``.
     """
-    identity = jnp.eye(starts.shape[1], dtype=starts.dtype)
-    rounding = jnp.finfo(starts.dtype).eps ** 2
-    g = jnp.asarray(g, starts.dtype)
+    identity = jnp.eye(len(start), dtype=start.dtype)
+    rounding = jnp.finfo(start.dtype).eps ** 2
+    g = jnp.asarray(g, start.dtype)
 
     def residual(h: Array) -> Array:
         return transition(h, g) - h
@@ -200,11 +201,10 @@ def polish(
         going = (c.iterations < iterations) & (c.stagnant < STAGNANT_STEPS)
         return going & (now > least) & jnp.isfinite(now)
 
-    def one(h: Array) -> Polished:
-        damping, zero = jnp.array(1e-3, h.dtype), jnp.array(0)
-        return jax.lax.while_loop(unfinished, step, Polished(h, residual(h), damping, zero, zero))
-
-    return jax.lax.map(one, starts)
+    damping, zero = jnp.array(1e-3, start.dtype), jnp.array(0)
+    return jax.lax.while_loop(
+        unfinished, step, Polished(start, residual(start), damping, zero, zero)
+    )
 
 
 class SearchResult(NamedTuple):
@@ -225,29 +225,29 @@ def search(
     polish_iterations: int,
     tolerance: float,
 ) -> SearchResult:
-    """Mix, then polish the rows that mixing did not bring below the tolerance.
+    """Mix (states larger than ``MEMORY``), then polish the rows that are not below the tolerance.
 
     The codes know nothing of outliers, which are a matter of where the rows came from.
     """
-    mixed, evaluations = mix(
-        transition, float64(starts), g, 1e-2 * tolerance, steps=mixing_steps, memory=MEMORY
-    )
-    points = np.array(mixed)
-    residuals = transition(mixed, jnp.full(len(points), g, mixed.dtype)) - mixed
-    speeds = np.array(speed(residuals))
-    iterations = np.full(len(points), int(evaluations))
-    stagnant = np.zeros(len(points), bool)
-    todo = np.flatnonzero(~(speeds < tolerance * speed_unit(points)))
-    if todo.size:
-        # Padded to a power of two by repeating rows, so that few sizes are compiled.
-        rows = np.resize(todo, 1 << int(todo.size - 1).bit_length())
-        polished = polish(
-            transition, float64(points[rows]), g, POLISHED * tolerance, iterations=polish_iterations
+    points = np.array(starts, np.float64)
+    speeds, iterations = np.full(len(points), np.inf), np.zeros(len(points), int)
+    if mixing_steps and points.shape[1] > MEMORY:
+        # Below that size the polish itself costs next to nothing.
+        mixed = mix(
+            transition, float64(points), g, 1e-2 * tolerance, steps=mixing_steps, memory=MEMORY
         )
-        points[todo] = np.asarray(polished.h)[: todo.size]
-        speeds[todo] = np.asarray(speed(polished.residual))[: todo.size]
-        iterations[todo] += np.asarray(polished.iterations)[: todo.size]
-        stagnant[todo] = np.asarray(polished.stagnant)[: todo.size] >= STAGNANT_STEPS
+        points, speeds = np.array(mixed[0]), np.array(mixed[1])
+        iterations += int(mixed[2])
+    stagnant = np.zeros(len(points), bool)
+    for row in np.flatnonzero(~(speeds < tolerance * speed_unit(points))):
+        polished = polish(
+            transition, float64(points[row]), g, POLISHED * tolerance, iterations=polish_iterations
+        )
+        points[row] = polished.h
+        speeds[row] = speed(np.asarray(polished.residual))
+        iterations[row] += int(polished.iterations)
+        stagnant[row] = polished.stagnant >= STAGNANT_STEPS
+    speeds = np.where(np.isnan(speeds), np.inf, speeds)
     codes = np.where(stagnant, Code.SLOW_POINT, Code.STALLED)
     codes = np.where(speeds < tolerance * speed_unit(points), Code.CONVERGED, codes)
     return SearchResult(points, speeds, iterations, codes)
@@ -268,3 +268,11 @@ def float64(states: ArrayLike) -> jax.Array:
     if states.dtype != jnp.float64:
         raise ValueError("fixed points need float64: run with JAX_ENABLE_X64=1")
     return states
+
+
+@partial(jax.jit, static_argnames=("transition",))
+def jacobian(
+    transition: Transition, h: Float[Array, " state"], g: Float[ArrayLike, ""]
+) -> tuple[Float[Array, "state state"], Float[Array, " state"]]:
+    """Return dF/dh and dF/dg at one state."""
+    return jax.jacfwd(transition, argnums=(0, 1))(h, jnp.asarray(g, h.dtype))

@@ -17,6 +17,7 @@ gradient at x[steps], which no optimizer sees, is not counted as met.
 Source: arXiv 2011.02159, section 4: states and gradients on test problems.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -150,11 +151,17 @@ def autonomous_trajectory(
     component: ComponentOptimizer, steps: int
 ) -> Float[Array, "steps_plus_1 state"]:
     """Return h[0] ... h[steps] of the optimizer run without gradient, h[k+1] = F(h[k], 0)."""
+    return _autonomous(component.transition, jnp.asarray(component.initial_state), steps=steps)
 
+
+@partial(jax.jit, static_argnames=("transition", "steps"))
+def _autonomous(
+    transition: Callable, start: Float[Array, " state"], *, steps: int
+) -> Float[Array, "steps_plus_1 state"]:
     def step(h: Array, _: None) -> tuple[Array, Array]:
-        return component.transition(h, jnp.zeros((), h.dtype)), h
+        return transition(h, jnp.zeros((), h.dtype)), h
 
-    last, states = jax.lax.scan(step, component.initial_state, length=steps)
+    last, states = jax.lax.scan(step, start, length=steps)
     return jnp.concatenate([states, last[None]])
 
 

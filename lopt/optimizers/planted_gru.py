@@ -13,6 +13,7 @@ optimizer is nonlinear away from h*. Planting says nothing about the rest of the
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lopt.optimizers.gru import GRUTheta
@@ -21,7 +22,7 @@ __all__ = ["plant_gru"]
 
 
 def plant_gru(
-    key: jax.Array,
+    generator: np.random.Generator,
     point: Float[Array, " units"],
     jacobian: Float[Array, "units units"],
     input_vector: Float[Array, " units"],
@@ -32,7 +33,7 @@ def plant_gru(
     """Return the theta of a GRU (both scales 1) with a fixed point, its derivatives and readout given.
 
     Args:
-        key: of the update gate's weights, the reset gate's biases and the dtype-independent rest.
+        generator: draws the update gate's weights and the reset gate's biases.
         point: h*, every entry in (-1, 1).
         jacobian: J = dF/dh at h*.
         input_vector: j = dF/dg at h*.
@@ -45,11 +46,10 @@ def plant_gru(
     if not bool(jnp.all(jnp.abs(point) < 1.0)):
         raise ValueError("point has entries outside (-1, 1), where no GRU has a fixed point")
     units, dtype = len(point), point.dtype
-    key_recurrent, key_input, key_bias = jax.random.split(key, 3)
     scale = gate_scale / units**0.5
-    update_recurrent = scale * jax.random.normal(key_recurrent, (units, units), dtype)
-    update_input = scale * jax.random.normal(key_input, (units,), dtype)
-    update_bias, reset_bias = jax.random.normal(key_bias, (2, units), dtype)
+    update_recurrent = scale * jnp.asarray(generator.standard_normal((units, units)), dtype)
+    update_input = scale * jnp.asarray(generator.standard_normal(units), dtype)
+    update_bias, reset_bias = jnp.asarray(generator.standard_normal((2, units)), dtype)
     u = jax.nn.sigmoid(point @ update_recurrent + update_bias)
     r = jax.nn.sigmoid(reset_bias)
     # The step multiplies rows, h @ W: column i of W feeds unit i, hence the transposes.
