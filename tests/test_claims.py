@@ -222,6 +222,10 @@ def test_turning_of_arcs():
     assert turning(arc[::-1]) == pytest.approx(-89.0)
     # A step of no length has an arbitrary direction.
     assert turning(np.insert(arc, 45, arc[45] + [1e-9, -1e-9], axis=0)) == pytest.approx(89.0)
+    # Many short steps turn as far as few long ones.
+    fine = np.linspace(0.0, 0.5 * np.pi, 9001)
+    many = np.stack([np.cos(fine), np.sin(fine)], axis=1)
+    assert turning(many) == pytest.approx(turning(many[::90]), abs=2.0)
 
 
 def test_an_s_turns_both_ways_and_a_c_only_one(results):
@@ -263,12 +267,15 @@ def test_winning_is_paired_problem_by_problem(results):
     worse = linear._replace(evaluation=evaluation._replace(losses=evaluation.losses[::-1]))
     assert criterion.answer(criterion.measure(worse, 1)) == "no"
     diverged = evaluation.losses.copy()
-    diverged[1, 3, 5:] = np.inf
+    diverged[1, 3, 5:] = np.nan
     lost = linear._replace(evaluation=evaluation._replace(losses=diverged))
     assert criterion.measure(lost, 1) == -np.inf
-    diverged[0, 4, 5:] = np.nan
+    assert CRITERIA["ends_below_adam"].measure(lost, 1) == 0.0
+    assert value(lost, "adam_loss", 10, seed=1) == np.inf
+    diverged[0, 3, 5:] = np.inf
     both = linear._replace(evaluation=evaluation._replace(losses=diverged))
     assert criterion.answer(criterion.measure(both, 1)) == "unknown"
+    assert CRITERIA["ends_below_adam"].answer(criterion.measure(both, 1)) == "unknown"
 
 
 def test_optimal_momentum_among_the_modes(results):
@@ -322,10 +329,11 @@ def test_what_cannot_be_measured_never_agrees(results):
 def test_the_tolerance_counts_sampling_of_both_means():
     ours = Measurement(2.0, 0.1)
     assert tolerance(a_value(), ours) == pytest.approx(
-        0.1 + 2 * math.sqrt(2) * 0.1 / (2.0 * math.log(10.0))
+        0.1 + math.log10(1 + 2 * math.sqrt(2) * 0.1 / 2.0)
     )
     absolute = a_value(comparison="difference")
     assert tolerance(absolute, ours) == pytest.approx(0.1 + 2 * math.sqrt(2) * 0.1)
+    assert tolerance(a_value(), Measurement(math.inf, math.nan)) == pytest.approx(0.1)
 
 
 def test_only_what_a_quantity_rests_on_makes_a_scale_too_small():

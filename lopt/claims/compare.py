@@ -3,9 +3,11 @@ r"""Tolerance and verdict for every published value.
 A number agrees when its error is within the tolerance
 
     error     = |log10(ours / published)|  or  |ours - published|, as the published value's row says
-    tolerance = reading error + allowance + 2 sqrt(2) standard errors over problems,
+    tolerance = reading error + allowance + sampling
+    sampling  = log10(1 + s)  or  s,    s = 2 sqrt(2) standard errors over problems
+                                            (in decades: over the mean),
 
-the last because the published mean is one over as many problems, and as uncertain, as ours. A bound
+because the published mean is one over as many problems, and as uncertain, as ours. A bound
 ("<") only counts what exceeds it. A statement agrees when the answers are the same. Otherwise:
 
     scale too small   this scale trains, tunes or evaluates with less than the study (fewer units,
@@ -86,8 +88,11 @@ def reductions(
 def tolerance(published: Published, ours: Measurement) -> float:
     """Return the largest error with which ``ours`` still agrees, in the units of the comparison."""
     sampling = 2.0 * math.sqrt(2.0) * ours.standard_error
+    if not math.isfinite(sampling):
+        sampling = 0.0  # of a mean that is not finite itself
     if published.comparison == "decades":
-        sampling = sampling / (ours.value * math.log(10.0)) if ours.value > 0.0 else 0.0
+        # Upwards, where it is finite however heavy the tail of the problems is.
+        sampling = math.log10(1.0 + sampling / ours.value) if ours.value > 0.0 else 0.0
     return published.reading_error + published.allowance + sampling
 
 

@@ -77,9 +77,7 @@ def _beats(baseline: str, results: TaskResults, seed: int) -> float:
     objectives = []
     for optimizer in (LEARNED, baseline):
         losses = problem_losses(results, optimizer, seed)
-        with np.errstate(over="ignore", invalid="ignore"):
-            objective = losses.mean(axis=1) / losses[:, 0]
-        objectives.append(np.where(np.isnan(objective), np.inf, objective))
+        objectives.append(losses.mean(axis=1) / losses[:, 0])
     with np.errstate(invalid="ignore"):
         return standard_score(objectives[0] - objectives[1])
 
@@ -225,19 +223,15 @@ def _schedule(results: TaskResults, seed: int) -> float:
     20.0,
 )
 def _s_curve(results: TaskResults, seed: int) -> float:
-    """Measure how much the two arms bend, in the plane in which the path extends most.
+    """Measure how much the two arms bend, in the plane in which the points extend most.
 
-    The path runs from the largest negative gradient through the convergence point to the largest
-    positive one. An S turns one way on one arm and the other way on the other.
+    The path runs from the largest negative gradient to the largest positive one; the step from
+    arm to arm belongs to both. An S turns one way on one arm and the other way on the other.
     """
     responses = results.optimizers[seed].responses
-    plane = responses.projected_constant_gradient[:, responses.constant_gradient_pair]
-    origin = responses.projected_convergence_point[None, responses.constant_gradient_pair]
-    negative = responses.constant_gradients < 0
-    turns = [
-        turning(np.concatenate([plane[negative], origin])),
-        turning(np.concatenate([origin, plane[~negative]])),
-    ]
+    path = responses.projected_constant_gradient[:, responses.constant_gradient_pair]
+    middle = int(np.searchsorted(responses.constant_gradients, 0.0))
+    turns = [turning(path[: middle + 1]), turning(path[middle - 1 :])]
     size = float(min(np.abs(turns)))
     return size if turns[0] * turns[1] < 0 else -size
 

@@ -41,10 +41,14 @@ class TaskResults(NamedTuple):
 def problem_losses(
     results: TaskResults, optimizer: str, seed: int
 ) -> Float[np.ndarray, "problems steps_plus_1"]:
-    """Return the losses of one run as float64; ``seed`` only matters for the learned optimizer."""
+    """Return the losses of one run as float64; ``seed`` only matters for the learned optimizer.
+
+    A loss that is not a number is infinite: the run diverged.
+    """
     evaluation = results.evaluation
     rows = np.asarray(evaluation.optimizers) == optimizer
     if optimizer == LEARNED:
         rows &= np.asarray(evaluation.seeds) == seed
     (row,) = np.flatnonzero(rows)
-    return np.asarray(evaluation.losses[row], np.float64)
+    losses = np.asarray(evaluation.losses[row], np.float64)
+    return np.where(np.isnan(losses), np.inf, losses)

@@ -46,12 +46,16 @@ def vertical_share(updates: Float[np.ndarray, "curves grid"]) -> float:
 def turning(path: Float[np.ndarray, "points 2"]) -> float:
     """Return the total signed turning of a polyline in degrees, positive to the left.
 
-    Steps shorter than 1e-4 of its length have no direction worth counting.
+    A point closer than a hundredth of the path's length to the last one kept is passed over: the
+    direction of a step that nobody can see says nothing.
 
     >>> turning(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]))
     90.0
     """
-    steps = np.diff(path, axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
-    angles = np.angle(steps[lengths > 1e-4 * lengths.sum()] @ np.array([1.0, 1.0j]))
+    shortest = 0.01 * np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+    kept = [path[0]]
+    for point in path[1:]:
+        if np.linalg.norm(point - kept[-1]) > shortest:
+            kept.append(point)
+    angles = np.angle(np.diff(kept, axis=0) @ np.array([1.0, 1.0j]))
     return float(np.degrees(np.sum((np.diff(angles) + np.pi) % (2.0 * np.pi) - np.pi)))
