@@ -35,3 +35,4 @@ rule all:
         rules.supplement.input,
         rules.validation.input,
         rules.claims.input,
+        rules.report_pages.input,
