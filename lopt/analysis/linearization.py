@@ -35,6 +35,8 @@ from lopt.optimizers.component import ComponentOptimizer
 __all__ = ["eigenmodes", "linearize", "timescale"]
 
 LARGEST_RECONSTRUCTION_ERROR = 1e-6
+# A mode takes part in optimization if its learning rate is at least this share of the largest.
+TAKES_PART = 0.1
 
 
 def linearize(
@@ -90,7 +92,7 @@ def linearize(
         timescales=timescale(np.abs(eigenvalues)),
         condition_number=np.asarray(np.linalg.cond(right)),
         reconstruction_error=np.asarray(error),
-        slow_mode=np.array(0),
+        slow_mode=np.asarray(_slow_mode(alphas)),
         leading_mode=np.asarray(np.argmax(np.abs(alphas))),
     )
 
@@ -143,6 +145,16 @@ def eigenmodes(
             f"{np.linalg.cond(right):.1e}"
         )
     return values, right, left, float(error)
+
+
+def _slow_mode(alphas: Complex[np.ndarray, " mode"]) -> int:
+    """Return the first (slowest) of the modes that gradients move and updates see.
+
+    The slowest of all may do neither: a state that drifts along it is neither driven by a gradient
+    nor felt by a parameter, and moving along it shows no momentum.
+    """
+    rates = np.abs(alphas)
+    return int(np.argmax(rates >= TAKES_PART * rates.max()))
 
 
 def timescale(momenta: Float[ArrayLike, "*mode"]) -> Float[np.ndarray, "*mode"]:

@@ -184,7 +184,7 @@ class Linearization(NamedTuple):
     """||R Lambda L - J||_F / ||J||_F."""
     slow_mode: Int[np.ndarray, ""]
     """Index of the slow mode: the largest |lambda| among the modes that a gradient can move and the
-    update can see."""
+    update can see (|alpha| at least a tenth of the largest)."""
     leading_mode: Int[np.ndarray, ""]
     """Index of the mode with the largest |alpha|."""
 
