@@ -5,7 +5,7 @@ CORES ?= all
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test lint bench report clean
+.PHONY: env figures test test-slurm lint bench report clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked.
@@ -24,6 +24,15 @@ figures: env
 
 test: env
 	$(BIN)/python -m pytest
+
+# SLURM for real, on a cluster of one node that the tests start, and interrupts of every kind. The plugin lies
+# beside the environment, not in it: it would slow down every call of Snakemake.
+test-slurm: env
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(ENV)/slurm \
+		$$($(BIN)/python -c 'import tomllib; \
+			print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["slurm"])')
+	PYTHONPATH=$(CURDIR)/$(ENV)/slurm $(BIN)/python -m pytest -m "slurm or interrupts" \
+		tests/test_slurm.py tests/test_interrupts.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from typing import IO
 
 __all__ = ["prepare"]
 
+DEVICES = Path("/dev")
 _held_slot: IO[str] | None = None  # keeps the GPU's lock for the life of the process
 
 
@@ -103,7 +104,7 @@ def _has_cuda_plugin() -> bool:
 def _take_gpu_slot() -> str:
     """Lock the least-used GPU of this machine for the life of this process and return its index."""
     global _held_slot
-    gpus = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    gpus = sorted(DEVICES.glob("nvidia[0-9]*"))
     if not gpus:
         raise RuntimeError(_no_gpu("this machine has none (no /dev/nvidia0)"))
     folder = Path(tempfile.gettempdir()) / f"lopt-gpu-slots-{os.getuid()}"
