@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from lopt import store
-from lopt.analysis.results import Code, FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.analysis.results import (
+    Code,
+    FixedPointAnalysis,
+    Linearization,
+    Responses,
+    Trajectories,
+    ValidationRow,
+)
 from lopt.evaluation import Evaluation
 from lopt.portraits import CommonOptimizers, ConditionNumbers, LabelledPoints, Landscape
 
@@ -273,6 +280,12 @@ def trials(task: str, optimizer: str) -> pd.DataFrame:
 
 def write(folder: Path) -> None:
     """Write a whole results folder (results/<scale>) to ``folder``."""
+    validation = [
+        ValidationRow("momentum", "eigenvalue", 0.9, 0.9, 0.0, 1e-12, "pass"),
+        ValidationRow("momentum", "learning rate", 0.1, 0.2, 0.1, 1e-12, "fail"),
+        ValidationRow("rmsprop", "eigenvalue", 0.99, 0.99, 1e-15, 1e-12, "pass"),
+    ]
+    store.save_table(folder / "validation.csv", pd.DataFrame(validation))
     for task, seeds in SEEDS.items():
         store.save(folder / "portraits" / f"{task}.npz", portrait(task))
         store.save(folder / "evaluation" / task / "losses.npz", evaluation(task))

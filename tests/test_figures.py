@@ -19,7 +19,8 @@ import pytest
 import synthetic_results as synthetic
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.patches import StepPatch
-from matplotlib.text import Annotation, Text
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from lopt import store
 from lopt.evaluation import Evaluation
@@ -31,7 +32,9 @@ from lopt.store import StoreError
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "lopt" / "figures").glob("fig*.py"))
 TASKS = tuple(synthetic.SEEDS)
+PER_TASK = [name for name in NAMES if name != "figS_validation"]
 each_figure = pytest.mark.parametrize("name", NAMES)
+each_figure_of_tasks = pytest.mark.parametrize("name", PER_TASK)
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +50,18 @@ def results(folder):
 
 
 @pytest.fixture(scope="module")
-def drawn(results):
-    """A function from a figure's name to (data, figure), each drawn once."""
+def drawn(results, tmp_path_factory):
+    """A function from a figure's name to (data, figure), each drawn and saved once."""
     known = {}
 
     def draw(name):
         if name not in known:
             module = import_module(f"lopt.figures.{name}")
             data = module.read(results)
-            known[name] = data, module.draw(data)
+            figure = module.draw(data)
+            known[name] = data, figure
+            figure.saved = tmp_path_factory.mktemp(name)
+            style.save(figure, figure.saved / "1.pdf", figure.saved / "1.png")
         return known[name]
 
     return draw
@@ -80,7 +86,7 @@ def shown(task):
 
 
 def test_there_is_a_module_for_every_figure():
-    assert len(NAMES) == 10
+    assert len(NAMES) == 11
     for name in NAMES:
         module = import_module(f"lopt.figures.{name}")
         assert module.__doc__ and {"read", "draw", "numbers", "Data"} <= set(module.__all__)
@@ -97,17 +103,25 @@ def test_no_jax_and_no_pyplot():
 def test_the_same_results_give_the_same_bytes(name, drawn, results, tmp_path):
     module = import_module(f"lopt.figures.{name}")
     data, figure = drawn(name)
-    store.save_table(tmp_path / "1.csv", module.numbers(data))
-    style.save(figure, tmp_path / "1.pdf", tmp_path / "1.png")
+    kinds = ["png", "pdf"] if name in ("fig1_performance", "figS_modes") else ["png"]
     with matplotlib.rc_context({"font.size": 20.0, "lines.linewidth": 9.0, "savefig.dpi": 30}):
         again = module.read(results)
-        store.save_table(tmp_path / "2.csv", module.numbers(again))
-        style.save(module.draw(again), tmp_path / "2.pdf", tmp_path / "2.png")
-    for kind in ("csv", "pdf", "png"):
-        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
-    pdf = (tmp_path / "1.pdf").read_bytes()
-    assert b"/Type /Font" in pdf and b"/Type0" in pdf and b"CreationDate" not in pdf
-    width = int.from_bytes((tmp_path / "1.png").read_bytes()[16:20])
+        second = module.draw(again)
+        style.save(second, *(tmp_path / f"2.{kind}" for kind in kinds))
+    for kind in kinds:
+        assert (figure.saved / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+    for number, record in enumerate((data, again)):
+        store.save_table(tmp_path / f"{number}.csv", module.numbers(record))
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
+
+
+@each_figure
+def test_files_are_made_for_print(name, drawn):
+    figure = drawn(name)[1]
+    pdf, png = ((figure.saved / f"1.{kind}").read_bytes() for kind in ("pdf", "png"))
+    assert b"/Type0" in pdf and b"/Type3" not in pdf  # text stays text
+    assert b"CreationDate" not in pdf
+    width = int.from_bytes(png[16:20])
     assert width == round(200 * style.PAGE_WIDTH)
 
 
@@ -117,50 +131,47 @@ def test_nothing_overlaps_and_nothing_is_cut_off(name, drawn):
 
 
 def check_layout(figure):
-    renderer = figure.canvas.get_renderer()
-    figure.draw_without_rendering()
-    page = figure.bbox.padded(1.0)
-    for text in figure.findobj(Text):
-        if text.get_text() and text.get_visible() and text.axes is None:
-            box = text.get_window_extent(renderer)
-            assert page.contains(*box.min) and page.contains(*box.max), text.get_text()
+    """Panels with their labels, legends and the small print lie on the page and apart."""
+    renderer, page = figure.canvas.get_renderer(), figure.bbox.padded(1.0)
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-    legends = [legend.get_window_extent(renderer) for legend in figure.legends]
+    boxes += [legend.get_window_extent(renderer) for legend in figure.legends]
+    boxes += [text.get_window_extent(renderer) for text in figure.texts]
     for box in boxes:
         assert page.contains(*box.min) and page.contains(*box.max)
-    for first, second in combinations([*boxes, *legends], 2):
-        overlap = type(first).intersection(first, second)
+    for first, second in combinations(boxes, 2):
+        overlap = Bbox.intersection(first, second)
         assert overlap is None or min(overlap.width, overlap.height) < 1.0
-    if figure.get_supxlabel():
-        small_print = figure._supxlabel.get_window_extent(renderer)
-        assert not any(small_print.overlaps(box) for box in boxes)
-        assert small_print.x0 >= 0.0 and small_print.y0 >= 0.0
 
 
-@each_figure
+@each_figure_of_tasks
 def test_every_curve_is_in_the_table(name, drawn):
     data, figure = drawn(name)
     table = import_module(f"lopt.figures.{name}").numbers(data)
     assert list(table) == tables.COLUMNS
     assert set(table.task) == set(TASKS)
     numbers = np.unique(table[["x", "y", "value"]].to_numpy(float))
+    curves = 0
     for axes in figure.axes:
         for line in axes.get_lines():
-            x, y = np.asarray(line.get_data(orig=False), float)
-            if len(y) < 20 or line.get_transform() != axes.transData:
-                continue
-            assert np.isin(y[np.isfinite(y)], numbers).all()
-            assert np.isin(x, numbers).all() or np.array_equal(x, np.arange(len(x)))
+            y = np.asarray(line.get_ydata(), float)
+            if len(y) >= 20 and line.get_transform() == axes.transData:
+                assert np.isin(y[np.isfinite(y)], numbers).all()
+                curves += 1
+    assert curves or name == "figS_modes"
 
 
-@each_figure
-def test_small_print_and_titles(name, drawn):
+@each_figure_of_tasks
+def test_titles_labels_and_small_print(name, drawn):
     figure = drawn(name)[1]
     assert figure.get_supxlabel().startswith("scale: synthetic")
     titles = [axes.get_title() for axes in figure.axes[:3]]
     assert titles == ["Linear Regression", "Rosenbrock", "Neural network training"]
-    for axes in figure.axes[:3]:
-        assert axes.get_xlabel() or not axes.xaxis.get_tick_params().get("labelbottom", True)
+    for axes in figure.axes:
+        place = axes.get_subplotspec()
+        if place is not None and place.is_last_row():
+            assert axes.get_xlabel()
+        if place is not None and place.is_first_col():
+            assert axes.get_ylabel()
 
 
 class TestPerformance:
@@ -227,6 +238,7 @@ class TestPerformance:
         store.save(path, evaluation)
         module = import_module("lopt.figures.fig1_performance")
         figure = module.draw(module.read(Results(copy, synthetic.SEEDS)))
+        style.save(figure, tmp_path / "1.png")
         check_layout(figure)
         assert np.isfinite(panel(figure, 1, 1).get_ylim()).all()
 
@@ -365,11 +377,11 @@ def test_learning_rate_adaptation(drawn):
         curves = [line for line in middle.get_lines() if len(line.get_ydata()) > 2]
         assert len(curves) == 4
         for line, row in zip(curves, responses.constant_gradient_shown, strict=True):
-            zero = np.flatnonzero(np.asarray(line.get_xdata()) == 0.0).item()
+            zero = int(np.argmin(np.abs(line.get_xdata())))
             assert line.get_ydata()[zero] == pytest.approx(0.0, abs=1e-15)
             slope = np.gradient(line.get_ydata(), line.get_xdata())[zero]
             rate = responses.constant_gradient_learning_rates[row]
-            assert -slope == pytest.approx(rate, rel=0.6)  # the grid is coarse for Rosenbrock
+            assert -slope == pytest.approx(rate, rel=0.1)  # of a coarse grid
         assert panel(figure, 2, column).get_xscale() == "log"
 
 
@@ -523,6 +535,12 @@ def test_optimizers_can_be_told_apart_without_colour_vision(vision):
     for first, second in combinations(seen, 2):
         assert np.linalg.norm(first - second) > 15.0  # 2.3 is just noticeable
     assert len({str(role.linestyle) for role in roles}) == len(style.OPTIMIZERS)
+
+
+def test_only_known_kinds_of_files_are_written(drawn, tmp_path):
+    with pytest.raises(ValueError, match=r"1\.jpg: figures are written as pdf, png, svg"):
+        style.save(drawn("figS_modes")[1], tmp_path / "1.png", tmp_path / "1.jpg")
+    assert not list(tmp_path.iterdir())
 
 
 def test_limits_follow_the_data_where_the_published_ones_do_not_fit():

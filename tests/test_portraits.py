@@ -20,25 +20,29 @@ from lopt.portraits import (
     portrait_kind,
 )
 from lopt.portray import common_optimizers, portrait
-from lopt.tasks import TASKS, LinearRegression, Rosenbrock, TwoMoons
+from lopt.tasks import TASKS, TwoMoons
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    """The portrait of every task, from few problems."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portray, "PROBLEMS", 4096)
+        return {name: portrait(task()) for name, task in TASKS.items()}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_task_has_the_kind_that_readers_expect(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(portray, "PROBLEMS", 16)
-    record = portrait(TASKS[name]())
-    assert type(record) is portrait_kind(name)
-    store.save(tmp_path / "portrait.npz", record)
+def test_every_task_has_the_kind_that_readers_expect(name, portraits, tmp_path):
+    store.save(tmp_path / "portrait.npz", portraits[name])
     loaded, _ = store.load(tmp_path / "portrait.npz", portrait_kind(name))
-    for before, after in zip(record, loaded, strict=True):
+    for before, after in zip(portraits[name], loaded, strict=True):
         np.testing.assert_array_equal(before, after)
 
 
-def test_condition_numbers_follow_the_range_of_n_uniforms(monkeypatch):
+def test_condition_numbers_follow_the_range_of_n_uniforms(portraits):
     # log10 of the condition number is the range of n uniforms on [-3, 0]: its mean is
     # 3 (n-1)/(n+1), its second moment 9 n(n-1)/((n+1)(n+2)).
-    monkeypatch.setattr(portray, "PROBLEMS", 4096)
-    record = portrait(LinearRegression())
+    record = portraits["linear_regression"]
     assert isinstance(record, ConditionNumbers)
     values, n = record.log10_condition_numbers, 5
     mean, square = 3 * (n - 1) / (n + 1), 9 * n * (n - 1) / ((n + 1) * (n + 2))
@@ -50,8 +54,8 @@ def test_condition_numbers_follow_the_range_of_n_uniforms(monkeypatch):
     assert record.optimal_momentum == pytest.approx(((1 - sqrt) / (1 + sqrt)) ** 2)
 
 
-def test_landscape_is_the_banana():
-    record = portrait(Rosenbrock())
+def test_landscape_is_the_banana(portraits):
+    record = portraits["rosenbrock"]
     assert isinstance(record, Landscape)
     x, y = np.meshgrid(record.x, record.y)
     expected = np.log10((1 - x) ** 2 + 100 * (y - x**2) ** 2)

@@ -2,10 +2,12 @@
 
 Reads ``validation.csv``.
 
-Draws one row per known answer, grouped by optimizer: its error (a dot, filled if it passes) and the tolerance
-(a bar), on a logarithmic axis. Errors of exactly 0 sit at its left end.
+Draws, grouped by optimizer, one row per kind of answer (those that differ only by mode, gradient or arm
+share one): errors as dots, in units of their tolerances, on a logarithmic axis. Left of the line at 1 they
+pass; hollow ones fail. Errors of 0 sit at the left end. At the right, the largest error itself.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +22,10 @@ from lopt.analysis.results import ValidationRow
 from lopt.figures import style, tables
 from lopt.figures.reading import Results
 
-__all__ = ["Data", "draw", "numbers", "read"]
+__all__ = ["Data", "draw", "kind", "numbers", "read"]
 
-FLOOR = 1e-18  # where errors of 0 are drawn: below any that float64 can show
-ROW_HEIGHT = 0.145  # inches
+LOWEST, HIGHEST = 1e-9, 1e3  # of error over tolerance; what lies beyond is drawn there
+ROW_HEIGHT = 0.135  # inches
 PASSED, FAILED = "#1F9A78", "#C93C32"
 
 
@@ -55,47 +57,72 @@ def read(results: Results) -> Data:
     )
 
 
+def kind(quantity: str) -> str:
+    """Return a quantity's name without the mode, gradient or arm that it belongs to.
+
+    >>> kind("momentum of mode 3"), kind("rate after g = -0.3"), kind("level, negative arm")
+    ('momentum of mode', 'rate after g', 'level')
+    """
+    return re.sub(r"(, (negative|positive) arm|( =)? -?\d[\d.e+-]*)$", "", quantity)
+
+
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    rows = len(data.errors) + len(set(data.optimizers))  # a heading above every group
-    figure, axes = style.panels(1, 1, height=0.9 + ROW_HEIGHT * rows)
+    rows: dict[str, dict[str, list[int]]] = {}
+    for answer, (optimizer, quantity) in enumerate(
+        zip(data.optimizers, data.quantities, strict=True)
+    ):
+        rows.setdefault(optimizer, {}).setdefault(kind(quantity), []).append(answer)
+    count = sum(1 + len(kinds) for kinds in rows.values())
+    figure, axes = style.panels(1, 1, height=0.9 + ROW_HEIGHT * count)
     figure.set_figwidth(style.PAGE_WIDTH)
-    _answers(axes[0, 0], data)
+    _answers(axes[0, 0], data, rows)
     dot = {"marker": "o", "linestyle": "", "markersize": 4.0}
     style.legend(
         figure,
         [
-            Line2D([], [], color=PASSED, **dot, label="error, passes"),
-            Line2D([], [], color=FAILED, markerfacecolor="none", **dot, label="error, fails"),
-            Line2D([], [], color=style.INK, marker="|", linestyle="", label="tolerance"),
+            Line2D([], [], color=PASSED, **dot, label="passes"),
+            Line2D([], [], color=FAILED, markerfacecolor="none", **dot, label="fails"),
         ],
     )
     style.small_print(figure, data.scale)
     return figure
 
 
-def _answers(panel: Axes, data: Data) -> None:
-    height, labels = 0, []
-    for optimizer in dict.fromkeys(data.optimizers):
-        labels.append((height, optimizer, "bold"))
-        height += 1
-        for row in (k for k, name in enumerate(data.optimizers) if name == optimizer):
-            error = np.nan_to_num(data.errors[row], nan=np.inf)
-            place = min(max(error, FLOOR), 1.0)
-            color = PASSED if data.passed[row] else FAILED
-            face = color if data.passed[row] else "none"
-            panel.plot([place, data.tolerances[row]], [height] * 2, color=style.GREY, lw=0.8)
-            panel.plot(data.tolerances[row], height, color=style.INK, marker="|", markersize=6.0)
-            panel.plot(place, height, color=color, marker="o", markerfacecolor=face)
-            labels.append((height, data.quantities[row], "normal"))
-            height += 1
-    panel.set_yticks([place for place, _, _ in labels], [text for _, text, _ in labels])
-    for tick, (_, _, weight) in zip(panel.get_yticklabels(), labels, strict=True):
+def _answers(panel: Axes, data: Data, rows: dict[str, dict[str, list[int]]]) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = data.errors / data.tolerances  # an exact answer has the tolerance 0
+    ratios = np.where(data.errors == 0.0, 0.0, np.nan_to_num(ratios, nan=np.inf))
+    places = np.clip(ratios, LOWEST, HIGHEST)
+    labels = []
+    for optimizer, kinds in rows.items():
+        labels.append((optimizer, "bold"))
+        for name, answers in kinds.items():
+            height = len(labels)
+            labels.append((name, "normal"))
+            for answer in answers:
+                color = PASSED if data.passed[answer] else FAILED
+                face = color if data.passed[answer] else "none"
+                panel.plot(places[answer], height, color=color, marker="o", markerfacecolor=face)
+            worst = data.errors[answers].max()
+            panel.annotate(
+                f"{worst:.1g}" if worst else "0",
+                (1.0, height),
+                xycoords=("axes fraction", "data"),
+                xytext=(3.0, 0.0),
+                textcoords="offset points",
+                fontsize=6.0,
+                va="center",
+            )
+    panel.axvline(1.0, color=style.INK, linewidth=0.8, zorder=0)
+    panel.hlines(range(len(labels)), LOWEST, HIGHEST, color="#EEEEEE", linewidth=0.5, zorder=-1)
+    panel.set_yticks(range(len(labels)), [text for text, _ in labels])
+    for tick, (_, weight) in zip(panel.get_yticklabels(), labels, strict=True):
         tick.set_fontweight(weight)
     panel.tick_params(axis="y", length=0.0)
-    panel.set(xscale="log", xlim=(FLOOR / 2.0, 2.0), ylim=(height - 0.3, -0.7))
-    panel.set_xlabel("error (relative where the truth exceeds 1)")
+    panel.set(xscale="log", xlim=(LOWEST / 3.0, 3.0 * HIGHEST), ylim=(len(labels) - 0.3, -0.7))
+    panel.set_xlabel("error / tolerance (right: largest error, relative where the truth exceeds 1)")
 
 
 def numbers(data: Data) -> pd.DataFrame:
@@ -107,7 +134,6 @@ def numbers(data: Data) -> pd.DataFrame:
             -1,
             f"{optimizer}: {quantity}",
             ("error", error),
-            ("", np.nan),
             ("tolerance", tolerance),
         )
         for optimizer, quantity, error, tolerance in zip(

@@ -10,7 +10,7 @@ without pyplot, hence without global state or a display.
 """
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -344,21 +344,28 @@ def scaled_colorbar(bar: Colorbar, label: str) -> None:
     bar.set_label(f"{label} ($10^{{{exponent}}}$)" if exponent else label)
 
 
-def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:
-    """Write the figure as PDF and PNG; the same figure gives the same bytes."""
-    formats = {"pdf": (pdf, {"CreationDate": None}), "png": (png, {"Software": None})}
+# What files say about themselves by default, and would differ from one day or version to the next.
+UNDATED = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+
+
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write the figure to each path, as its ending says; the same figure gives the same bytes.
+
+    Raises:
+        ValueError: for an ending other than .pdf, .png or .svg.
+    """
+    kinds = [Path(path).suffix.removeprefix(".") for path in paths]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind not in UNDATED:
+            raise ValueError(f"{path}: figures are written as {', '.join(UNDATED)}")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
-        # One layout for both files, made at the resolution of the PNG.
+        # One layout for all files, made at the resolution of the PNG.
         if figure.get_layout_engine() is not None:
             figure.get_layout_engine().execute(figure)
         matplotlib.rcParams["figure.constrained_layout.use"] = False
         figure.set_layout_engine(None)
-        for kind, (path, metadata) in formats.items():
-            store.write_atomically(
-                path,
-                lambda file, kind=kind, metadata=metadata: figure.savefig(
-                    file, format=kind, metadata=metadata
-                ),
-            )
+        for path, kind in zip(paths, kinds, strict=True):
+            write = partial(figure.savefig, format=kind, metadata=UNDATED[kind])
+            store.write_atomically(path, write)
