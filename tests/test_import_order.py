@@ -1,0 +1,110 @@
+"""The package's modules import in one direction only, and nothing imports what it must not."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lopt"
+
+# A module imports only from those before it.
+ORDER = [
+    ["config", "process"],
+    ["config_check"],
+    ["store"],
+    ["provenance", "progress", "selection", "evaluation", "portraits", "report"],
+    ["keys"],
+    ["tasks"],
+    ["optimizers"],
+    ["unroll"],
+    ["checkpoint"],
+    ["meta_gradient"],
+    ["meta_training"],
+    ["tuning"],
+    ["meta_search"],
+    ["analysis"],
+    ["portray"],
+    ["figures.reading"],
+    ["claims"],
+    ["figures"],
+]
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def place(name: str) -> str | None:
+    """The entry of ORDER that a dotted name of the package belongs to."""
+    parts = name.removeprefix("lopt.").split(".")
+    for length in (2, 1):
+        if ".".join(parts[:length]) in LEVEL:
+            return ".".join(parts[:length])
+    return None
+
+
+def test_every_module_has_its_place():
+    for path in modules():
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        assert place(name), f"{name} is not in the order of modules"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    own = place(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
+    for name in imports(path):
+        if not name.startswith("lopt."):
+            continue
+        other = place(name)
+        # Results are NamedTuples of numpy arrays, which figures and claims read without the analysis.
+        assert other is None or other == own or LEVEL[other] < LEVEL[own], f"{path} imports {name}"
+
+
+def test_nothing_in_the_package_knows_snakemake():
+    for path in modules():
+        assert not any(name.split(".")[0] == "snakemake" for name in imports(path)), path
+
+
+def test_the_workflow_is_parsed_without_jax():
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]:
+        lines = path.read_text().splitlines()
+        assert not [line for line in lines if line.split()[:2] in (["import", "jax"], ["from", "jax"])]
+
+
+@pytest.mark.parametrize("module", ["lopt", "lopt.config", "lopt.store", "lopt.analysis.results"])
+def test_cheap_modules_do_not_import_jax(module):
+    code = f"import sys, {module}; sys.exit('jax.numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_figures_do_not_import_jax():
+    names = [
+        f"lopt.figures.{path.stem}"
+        for path in (PACKAGE / "figures").glob("*.py")
+        if path.stem != "__init__"
+    ]
+    code = f"import sys, {', '.join(sorted(names))}; sys.exit('jax.numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_public_names_exist():
+    import lopt
+
+    for name in lopt.__all__:
+        assert getattr(lopt, name) is not None

@@ -1,0 +1,203 @@
+"""The whole workflow at the smoke scale: it runs, a second run does nothing, changes re-run what they must."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from lopt import store
+from lopt.optimizers import GRUTheta
+
+ROOT = Path(__file__).parent.parent
+PARTS = ["Snakefile", "config.yaml", "rules", "workflow", "lopt", "schemas", "profiles", "envs"]
+TASKS = ["linear_regression", "rosenbrock", "two_moons"]
+FIGURES = [
+    "fig1_performance",
+    "fig2_momentum",
+    "fig3_gradient_clipping",
+    "fig4_learning_rate_schedules",
+    "fig5_learning_rate_adaptation",
+]
+
+pytestmark = pytest.mark.workflow
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what the workflow consists of, so that a test can change it."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy(source, folder / part)
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def jobs(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
+    """What a dry run would do: (rule, task) of every job; the task is "" where there is none."""
+    run = snakemake(folder, "--dry-run", *arguments)
+    assert run.returncode == 0, run.stdout
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", run.stdout, re.MULTILINE)
+    wanted = Counter()
+    for rule, block in blocks:
+        task = re.search(r"wildcards: .*task=(\w+)", block)
+        wanted[rule, task.group(1) if task else ""] += 1
+    return wanted
+
+
+def rules_of(wanted: Counter[tuple[str, str]]) -> set[str]:
+    return {rule for rule, _ in wanted}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project in which the smoke scale has run."""
+    folder = copy_project(tmp_path_factory.mktemp("project"))
+    run = snakemake(folder, "--config", "scale=smoke")
+    assert run.returncode == 0, run.stdout[-5000:]
+    return folder
+
+
+def test_everything_is_made(finished):
+    results = finished / "results/smoke"
+    for name in FIGURES:
+        assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (results / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert len(store.load_table(results / f"figures/{name}.csv")) > 0
+    verdicts = store.load_table(results / "claims.csv")["verdict"]
+    assert set(verdicts) <= {"agrees", "differs", "scale too small"}
+    assert set(store.load_table(results / "validation.csv")["verdict"]) == {"pass"}
+
+
+def test_theta_carries_where_it_comes_from(finished):
+    path = finished / "results/smoke/meta_training/rosenbrock/seed_0/theta.npz"
+    theta, metadata = store.load(path, GRUTheta)
+    assert theta.recurrent_weights.shape == (8, 24)
+    assert metadata["task"] == "rosenbrock" and metadata["seed"] == 0
+    assert metadata["versions"]["jax"] and metadata["device"] == "cpu"
+    assert np.isfinite(metadata["validation_meta_objective"])
+
+
+def test_optimizers_met_the_same_problems(finished):
+    for task in TASKS:
+        table = store.load_table(finished / f"results/smoke/evaluation/{task}/summary.csv")
+        columns = "task optimizer seed problems diverged meta_objective meta_objective_se".split()
+        assert list(table)[: len(columns)] == columns
+        assert set(table["optimizer"]) == {"learned", "momentum", "rmsprop", "adam"}
+        with np.load(finished / f"results/smoke/evaluation/{task}/losses.npz") as arrays:
+            first = arrays["losses"][:, :, 0]
+        np.testing.assert_allclose(first, np.broadcast_to(first[0], first.shape), rtol=1e-6)
+
+
+def test_no_checkpoint_is_left(finished):
+    assert not list((finished / "results").rglob("*checkpoint*"))
+
+
+def test_second_run_does_nothing(finished):
+    assert not jobs(finished, "--config", "scale=smoke")
+
+
+def test_changed_parameter_reruns_what_depends_on_it(finished):
+    change = {"scales": {"smoke": {"tasks": {"rosenbrock": {"meta_training": {"clip": 0.01}}}}}}
+    (finished / "change.yaml").write_text(yaml.safe_dump(change))
+    wanted = jobs(finished, "--config", "scale=smoke", "--configfile", "config.yaml", "change.yaml")
+    assert wanted["meta_train", "rosenbrock"] == 1
+    for rule in ("select", "evaluate", "analyse"):
+        assert wanted[rule, "rosenbrock"] == 1
+    elsewhere = {pair for pair in wanted if pair[1] in ("linear_regression", "two_moons")}
+    assert not elsewhere
+    assert "tune" not in rules_of(wanted)
+
+
+@pytest.mark.parametrize(
+    ("module", "reruns", "leaves"),
+    [
+        ("figures/fig4_learning_rate_schedules.py", {"fig4_learning_rate_schedules"}, {"analyse"}),
+        ("analysis/responses.py", {"analyse", "fig4_learning_rate_schedules"}, {"meta_train"}),
+        ("meta_gradient.py", {"meta_train", "analyse"}, {"tune", "portray"}),
+        ("tuning/search.py", {"tune", "evaluate"}, {"meta_train", "analyse"}),
+    ],
+)
+def test_changed_module_reruns_what_depends_on_it(finished, module, reruns, leaves):
+    path = finished / "lopt" / module
+    before = path.read_text()
+    path.write_text(before + "\n# changed\n")
+    try:
+        wanted = rules_of(jobs(finished, "--config", "scale=smoke"))
+    finally:
+        path.write_text(before)
+    assert reruns <= wanted
+    assert not leaves & wanted
+
+
+def test_figure_runs_only_what_it_needs(tmp_path):
+    folder = copy_project(tmp_path)
+    wanted = jobs(folder, "fig4", "--config", "scale=smoke")
+    assert {"meta_train", "select", "analyse", "tune"} <= rules_of(wanted)
+    assert not {"evaluate", "compare", "validate"} & rules_of(wanted)
+    assert all(wanted["tune", task] == 1 for task in TASKS)  # momentum alone
+    assert not {"analyse", "compare"} & rules_of(jobs(folder, "fig1", "--config", "scale=smoke"))
+
+
+def test_file_of_another_scale_by_path(tmp_path):
+    folder = copy_project(tmp_path)
+    wanted = jobs(folder, "results/paper/meta_training/rosenbrock/seed_2/theta.npz")
+    assert wanted == Counter({("meta_train", "rosenbrock"): 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "allowed"),
+    [
+        ({"rosenbrock": {"meta_training": {"meta_steps": -5}}}, "meta_steps", "1"),
+        ({"rosenbrock": {"seeds": [0, 0]}}, "seeds", "once"),
+        ({"mnist": {}}, "mnist", "rosenbrock"),
+    ],
+)
+def test_bad_configuration_is_one_message(tmp_path, change, key, allowed):
+    folder = copy_project(tmp_path)
+    change = {"scales": {"smoke": {"tasks": change}}}
+    (folder / "change.yaml").write_text(yaml.safe_dump(change))
+    run = snakemake(folder, "--configfile", "config.yaml", "change.yaml")
+    assert run.returncode != 0
+    assert "Traceback" not in run.stdout
+    message = next(line for line in run.stdout.splitlines() if "config key" in line)
+    assert key in message and allowed in message
+    assert not (folder / "results").exists()
+
+
+def test_every_rule_states_what_it_takes():
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            if "script:" not in rule:
+                continue
+            name = rule.split(":")[0]
+            for directive in ("log:", "benchmark:", "threads:", "resources:"):
+                assert f"    {directive}" in rule, f"{file.name}: rule {name} has no {directive}"
+
+
+def test_curve_is_tidy(finished):
+    path = finished / "results/smoke/meta_training/linear_regression/seed_1/curve.csv"
+    curve = pd.read_csv(path)
+    assert list(curve) == [
+        "step",
+        "meta_objective",
+        "validation_meta_objective",
+        "gradient_norm",
+        "skipped_steps",
+    ]
+    assert curve["step"].is_monotonic_increasing and curve["step"].iloc[-1] == 20
