@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiling import jit
 
 from lopt.optimizers import GRU, GRUTheta, gru_adjoint
 from lopt.optimizers.component import as_gradient_transformation
@@ -55,17 +56,19 @@ def rows(x64):
     return random.normal(size=(4, FAMILY.units)), 3.0 * random.normal(size=4)
 
 
-@jax.jit
 def plain_step(theta, h, g):
     component = FAMILY.component(theta)
     h_next = component.transition(h, g)
     return h_next, component.readout(h_next)
 
 
+run_plain_step = jit(plain_step)
+
+
 def test_the_step_is_the_papers(rows):
     h, g = rows
     theta = random_theta()
-    h_next, update = plain_step(theta, h, g)
+    h_next, update = run_plain_step(theta, h, g)
     expected = [step_in_loops(FAMILY, theta, *row) for row in zip(h, g, strict=True)]
     np.testing.assert_allclose(h_next, [state for state, _ in expected], rtol=1e-13)
     np.testing.assert_allclose(update, [update for _, update in expected], rtol=1e-12)
@@ -76,11 +79,11 @@ def test_the_step_is_the_papers(rows):
 
 def test_leading_axes_are_independent(rows):
     h, g = rows
-    expected = plain_step(random_theta(), h, g)
-    together = plain_step(random_theta(), h.reshape(2, 2, -1), g.reshape(2, 2))
+    expected = run_plain_step(random_theta(), h, g)
+    together = run_plain_step(random_theta(), h.reshape(2, 2, -1), g.reshape(2, 2))
     np.testing.assert_allclose(together[0].reshape(4, -1), expected[0], rtol=1e-14)
     np.testing.assert_allclose(together[1].reshape(4), expected[1], rtol=1e-14)
-    alone = plain_step(random_theta(), h[2], g[2])
+    alone = run_plain_step(random_theta(), h[2], g[2])
     np.testing.assert_allclose(alone[0], expected[0][2], rtol=1e-14)
 
 
@@ -88,12 +91,12 @@ def test_the_training_step_and_its_adjoint_are_the_plain_step_and_its_vjp(rows):
     theta, random = random_theta(), np.random.default_rng(2)
     bars = random.normal(size=rows[0].shape), random.normal(size=rows[1].shape)
 
-    @jax.jit
+    @jit
     def plain(theta, h, g, bars):
         values, pull_back = jax.vjp(lambda h, g: plain_step(theta, h, g), h, g)
         return values, pull_back(bars)
 
-    @jax.jit
+    @jit
     def trained(theta, h, g, bars):
         *values, residuals = gru_adjoint.step(FAMILY, theta, h, g)
         *found, _ = gru_adjoint.step_adjoint(FAMILY, theta, residuals, *bars)
@@ -110,7 +113,7 @@ def test_the_weights_adjoint_is_the_vjp_of_many_steps(rows):
     gradients, update_bars = random.normal(size=(2, 3, 4))
     last_h_bar = random.normal(size=rows[0].shape)
 
-    @jax.jit
+    @jit
     def plain(theta, h):
         def forward(theta):
             end, updates = jax.lax.scan(lambda h, g: plain_step(theta, h, g), h, gradients)
@@ -118,7 +121,7 @@ def test_the_weights_adjoint_is_the_vjp_of_many_steps(rows):
 
         return jax.vjp(forward, theta)[1]((update_bars, last_h_bar))[0]
 
-    @jax.jit
+    @jit
     def trained(theta, h):
         def step(h, g):
             h_next, _, residuals = gru_adjoint.step(FAMILY, theta, h, g)
@@ -140,7 +143,7 @@ def test_the_weights_adjoint_is_the_vjp_of_many_steps(rows):
 def test_an_untrained_optimizer_does_nothing():
     family = GRU(units=8, input_scale=3.0, output_scale=5.0)
 
-    @jax.jit
+    @jit
     def updates(gradients):
         transformation = family.build(family.init(jax.random.key(0)))
         state = transformation.init(gradients[0])
@@ -153,7 +156,7 @@ def test_an_untrained_optimizer_does_nothing():
 def test_theta_starts_as_published():
     """Weights N(0, 1/units) by a chi-square bound, all else zero, float32 also under x64."""
     family = GRU(units=64)
-    theta = jax.jit(family.init)(jax.random.key(1))
+    theta = jit(family.init)(jax.random.key(1))
     for name in ("input_weights", "recurrent_weights"):
         weights = np.asarray(getattr(theta, name), np.float64)
         variance, error = weights.var() * family.units, (2.0 / weights.size) ** 0.5
@@ -162,7 +165,7 @@ def test_theta_starts_as_published():
     for name in ("initial_state", "biases", "readout_weights", "readout_bias"):
         assert np.all(getattr(theta, name) == 0.0), name
     with jax.enable_x64(True):
-        again = jax.jit(family.init)(jax.random.key(1))
+        again = jit(family.init)(jax.random.key(1))
     for leaf, other in zip(theta, again, strict=True):
         assert leaf.dtype == other.dtype == jnp.float32
         np.testing.assert_array_equal(leaf, other)
@@ -172,7 +175,7 @@ def test_the_transformation_acts_on_every_entry_alone(x64):
     """Entries of a pytree with the same gradients get the same updates, whatever their neighbours'."""
     gradients = np.random.default_rng(4).normal(size=(6, 3))
 
-    @jax.jit
+    @jit
     def both(theta):
         flat, tree = FAMILY.build(theta), as_gradient_transformation(FAMILY.component(theta))
 

@@ -1,11 +1,10 @@
 """The adjoint meta-gradient against autodiff and finite differences, and its memory."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiling import jit
 
 from lopt.meta_gradient import autodiff_meta_gradient, block_length, meta_gradient, unroll_bytes
 from lopt.optimizers import GRU, GRUTheta
@@ -19,15 +18,6 @@ CASES = {
     "rosenbrock": (Rosenbrock(1.0), GRU(4, 0.01, 0.02)),
     "two_moons": (TwoMoons(hidden_widths=(3,), points=8), GRU(4, 10.0, 0.1)),
 }
-
-# Each program runs once: compiling it is the cost, and an unoptimised one compiles twice as fast.
-jit = partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
 
 
 def random_theta(family: GRU) -> GRUTheta:
