@@ -491,6 +491,33 @@ def test_missing_and_damaged_files_are_named(name, folder, tmp_path, opened):
         path.write_bytes(content)
 
 
+@pytest.mark.workflow
+def test_rules_declare_what_figures_read(folder, opened, tmp_path):
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1"),
+            *("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml"),
+            *("--directory", tmp_path, "--config", "scale=smoke"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    def any_seed(paths):
+        return {re.sub(r"seed_\d+", "seed", path) for path in paths}
+
+    blocks = re.findall(r"rule (fig\w+):\n    input: (.*)\n    output: ", run.stdout)
+    declared = {rule: any_seed(inputs.split(", ")) for rule, inputs in blocks}
+    for name in NAMES:
+        opened.clear()
+        import_module(f"lopt.figures.{name}").read(Results(folder, synthetic.SEEDS))
+        read = any_seed(f"results/smoke/{path.relative_to(folder)}" for path in opened)
+        code = {path for path in declared[name] if path.endswith(".py")}
+        assert declared[name] - code == read
+        assert str(ROOT / f"lopt/figures/{name}.py") in code
+
+
 def test_without_momentum_among_the_baselines_no_line_is_drawn(folder):
     results = Results(folder, synthetic.SEEDS, ["adam"])
     for name in ("fig4_learning_rate_schedules", "fig5_learning_rate_adaptation", "figS_modes"):
