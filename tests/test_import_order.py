@@ -12,8 +12,8 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it.
 ORDER = [
-    ["config", "process"],
-    ["config_check"],
+    ["config_check", "process"],
+    ["config"],
     ["store"],
     ["provenance", "progress", "selection", "evaluation", "portraits", "report"],
     ["keys"],

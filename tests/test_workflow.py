@@ -130,7 +130,7 @@ def test_changed_parameter_reruns_what_depends_on_it(finished):
         ("figures/fig4_learning_rate_schedules.py", {"fig4_learning_rate_schedules"}, {"analyse"}),
         ("analysis/responses.py", {"analyse", "fig4_learning_rate_schedules"}, {"meta_train"}),
         ("meta_gradient.py", {"meta_train", "analyse"}, {"tune", "portray"}),
-        ("tuning/search.py", {"tune", "evaluate"}, {"meta_train", "analyse"}),
+        ("tuning/random_search.py", {"tune", "evaluate"}, {"meta_train", "analyse"}),
     ],
 )
 def test_changed_module_reruns_what_depends_on_it(finished, module, reruns, leaves):
