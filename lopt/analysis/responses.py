@@ -184,7 +184,7 @@ def respond(
     linearization: Linearization,
     *,
     update_gradients: Float[ArrayLike, " update_grid"],
-    slow_mode_positions: Float[ArrayLike, " position"] | None = None,
+    slow_mode_positions: Float[ArrayLike, " position"] = (-0.8, -0.4, 0.0, 0.4, 0.8),
     components: int = 10,
 ) -> Responses:
     """Return every response that figures 2-5 show.
@@ -196,7 +196,7 @@ def respond(
         linearization: its modes at the convergence point.
         update_gradients: strictly ascending grid of the update functions.
         slow_mode_positions: strictly ascending distances from the convergence point along the slow
-            mode (default: five, up to the 95 % quantile of the late half of the visited states).
+            mode; the default fills figure 2's window of 1 around that point.
         components: how many principal components to keep.
 
     Raises:
@@ -210,10 +210,6 @@ def respond(
     autonomous = check_states("autonomous_states", trajectories.autonomous_states, size)
     constant = check_states("constant_gradient_points", fixed_points.constant_gradient_points, size)
     direction = mode_direction(linearization, int(linearization.slow_mode))
-    if slow_mode_positions is None:
-        late = trajectories.visited_iterations >= 0.5 * trajectories.visited_iterations.max()
-        reach = np.quantile(np.abs((visited[late] - h_star) @ direction), 0.95)
-        slow_mode_positions = np.linspace(-1.0, 1.0, 5) * (reach or 1.0)
     positions = check_grid("slow_mode_positions", slow_mode_positions)
     along = h_star + positions[:, None] * direction
     bend = saturation(component, autonomous[0], grid)

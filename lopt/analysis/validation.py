@@ -27,8 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import scipy.linalg
-from jaxtyping import ArrayLike, Complex, Float
+from jaxtyping import ArrayLike, Float
 
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
@@ -40,12 +39,12 @@ from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.gru import GRU
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.planted_gru import plant_gru
+from lopt.optimizers.planted import plant_gru, plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta, ScheduledSGD, ScheduledSGDTheta
 from lopt.optimizers.surrogates import LinearSurrogate, LinearSurrogateTheta
 
-__all__ = ["plant_modes", "validate"]
+__all__ = ["validate"]
 
 GRADIENTS = np.array([-3.0, -0.3, 0.03, 3.0])
 STEPS = 50
@@ -68,45 +67,6 @@ def validate() -> list[ValidationRow]:
         _planted_gru,
     )
     return [row for check in checks for row in check()]
-
-
-def plant_modes(
-    generator: np.random.Generator,
-    eigenvalues: Complex[ArrayLike, " head"],
-    learning_rates: Complex[ArrayLike, " head"],
-) -> tuple[Float[jax.Array, "state state"], Float[jax.Array, " state"], Float[jax.Array, " state"]]:
-    """Return J, j and r of a linear optimizer with given modes, in a random basis.
-
-    A real entry is one mode. An entry with a positive imaginary part stands for itself and its
-    conjugate: two state variables, an oscillation. The basis is an orthogonal one times a mild
-    shear.
-
-    >>> with jax.enable_x64(True):
-    ...     jacobian, _, _ = plant_modes(np.random.default_rng(0), [0.9, 0.5 + 0.1j], [1.0, 2.0])
-    >>> jacobian.shape
-    (3, 3)
-    """
-    blocks, inputs, outputs = [], [], []
-    for value, rate in zip(eigenvalues, learning_rates, strict=True):
-        value, rate = complex(value), complex(rate)
-        if value.imag:
-            blocks.append(np.array([[value.real, -value.imag], [value.imag, value.real]]))
-            inputs += [-rate.real, -rate.imag]
-            outputs += [2.0, 0.0]
-        else:
-            blocks.append(np.array([[value.real]]))
-            inputs.append(-rate.real)
-            outputs.append(1.0)
-    size = len(inputs)
-    modal = scipy.linalg.block_diag(*blocks)
-    first, second = generator.standard_normal((2, size, size))
-    basis = np.linalg.qr(first)[0] @ (np.eye(size) + 0.3 * np.triu(second, 1) / size**0.5)
-    inverse = np.linalg.inv(basis)
-    return (
-        jnp.asarray(basis @ modal @ inverse),
-        jnp.asarray(basis @ np.array(inputs)),
-        jnp.asarray(np.array(outputs) @ inverse),
-    )
 
 
 def _row(
