@@ -92,7 +92,7 @@ def wait_until(condition: Callable[[], object], seconds: float) -> None:
 def daemons() -> set[int]:
     """The numbers of the running SLURM daemons."""
     names = ("slurmctld", "slurmd")
-    return {process.pid for process in psutil.process_iter() if process.name() in names}
+    return {found.pid for found in psutil.process_iter(["name"]) if found.info["name"] in names}
 
 
 def test_daemons_end_with_whoever_started_them(installed: None, tmp_path: Path) -> None:
