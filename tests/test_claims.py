@@ -16,9 +16,10 @@ from lopt.claims.criteria import CRITERIA
 from lopt.claims.document import markdown, sections
 from lopt.claims.measure import QUANTITIES, Measurement, clipping_gradients
 from lopt.claims.published import Published, published_values
-from lopt.claims.results import OptimizerResults, TaskResults
+from lopt.claims.results import TaskResults, gather
 from lopt.claims.shapes import turning, vertical_share
 from lopt.config import merge
+from lopt.figures.reading import Results
 from lopt.store import StoreError, save_table
 
 CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
@@ -27,29 +28,12 @@ LAPTOP = merge(CONFIG["study"], CONFIG["scales"]["laptop"])["tasks"]
 STEPS = np.arange(synthetic.STEPS + 1)
 
 
-def task_results(task: str) -> TaskResults:
-    stages = (
-        synthetic.trajectories,
-        synthetic.fixed_points,
-        synthetic.linearization,
-        synthetic.responses,
-    )
-    return TaskResults(
-        evaluation=synthetic.evaluation(task),
-        learning_rates={"momentum": 3.0, "rmsprop": 0.1, "adam": 0.2},
-        optimizers={
-            seed: OptimizerResults(*(stage(task, seed) for stage in stages))
-            for seed in synthetic.SEEDS[task]
-        },
-        selected=synthetic.SELECTED[task],
-        portrait=synthetic.portrait(task),
-        common_optimizers=synthetic.common_optimizers(task),
-    )
-
-
 @pytest.fixture(scope="module")
-def results() -> dict[str, TaskResults]:
-    return {task: task_results(task) for task in synthetic.SEEDS}
+def results(tmp_path_factory) -> dict[str, TaskResults]:
+    folder = tmp_path_factory.mktemp("results") / "synthetic"
+    synthetic.write(folder)
+    files = Results(folder, synthetic.SEEDS, synthetic.BASELINES)
+    return {task: gather(files, task) for task in synthetic.SEEDS}
 
 
 @pytest.fixture(scope="module")

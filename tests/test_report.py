@@ -2,7 +2,6 @@
 
 import html.parser
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from workflow_project import snakemake
 
-from lopt import report
+from lopt import report, store
 
-ROOT = Path(__file__).parent.parent
+PAGES = ["claims", "validation", "run_times", "trainings", "versions", "configuration"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -167,17 +168,60 @@ def open_in_browser(path: Path, folder: Path) -> dict:
     return json.loads(html.unescape(match.group(1)))
 
 
-def build_report(folder: Path, scale: str, path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--report",
-        str(path),
-        "--config",
-        f"scale={scale}",
-    ]
-    environment = os.environ | {"NPROC": "1"}
-    subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, check=True, timeout=300
+@pytest.fixture(scope="module")
+def reported(finished) -> Path:
+    """The report of the smoke scale."""
+    path = "results/smoke/report.html"
+    run = snakemake(finished, "--report", path, "--config", "scale=smoke")
+    assert run.returncode == 0, run.stdout[-5000:]
+    return finished / path
+
+
+@pytest.mark.workflow
+def test_the_report_opens_without_a_network_and_shows_everything(finished, reported, tmp_path):
+    seen = open_in_browser(reported, tmp_path)
+    assert seen["errors"] == []
+    assert seen["fetched"] == []
+    shown = {Path(path).name: result for path, result in seen["shown"].items()}
+    figures = {path.name for path in (finished / "results/smoke/figures").glob("*.png")}
+    assert len(figures) > 5 and figures <= set(shown)
+    assert {f"{name}.html" for name in PAGES} <= set(shown)
+    for name, result in shown.items():
+        assert result["width"] > 0, f"{name} is not shown"
+        assert "<p>" in result["caption"], f"{name} has no caption"
+        assert "{{" not in result["caption"]
+    with Image.open(finished / "results/smoke/figures/fig1_performance.png") as image:
+        assert shown["fig1_performance.png"]["width"] == image.width
+
+
+@pytest.mark.workflow
+def test_a_figure_that_is_not_there_is_noticed(reported, tmp_path):
+    """The test above can fail: it does on a report with a broken image and a broken script."""
+    text = reported.read_text()
+    start = text.index("data:image/png")
+    cut = text.index("base64,", start) + len("base64,")
+    broken = tmp_path / "broken.html"
+    broken.write_text(
+        text[:cut]
+        + "AAAA"
+        + text[cut + 400 :].replace("</body>", "<script>nothing();</script></body>")
     )
+    seen = open_in_browser(broken, tmp_path)
+    assert any("nothing" in error for error in seen["errors"])
+    assert sorted(result["width"] for result in seen["shown"].values())[0] == 0
+
+
+@pytest.mark.workflow
+def test_pages_say_what_the_tables_say(finished):
+    results = finished / "results/smoke"
+    cells = Cells()
+    cells.feed((results / "report/validation.html").read_text())
+    table = store.load_table(results / "validation.csv")
+    assert len(cells.rows) == len(table) + 1
+    assert [row[1] for row in cells.rows[1:]] == table["quantity"].tolist()
+    times = store.load_table(results / "run_times.csv").set_index(["stage", "job"])["seconds"]
+    benchmark = results / "benchmarks/analyse/two_moons_seed_0.tsv"
+    expected = pd.read_csv(benchmark, sep="\t")["s"].item()
+    assert times["analyse", "two_moons_seed_0"] == pytest.approx(expected)
+    trainings = store.load_table(results / "trainings.csv")
+    assert (trainings.groupby("task")["selected"].apply(list).map(sorted) == "no yes".split()).all()

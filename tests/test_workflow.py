@@ -1,9 +1,6 @@
 """The whole workflow at the smoke scale: it runs, a second run does nothing, changes re-run what they must."""
 
 import re
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import store
 from lopt.optimizers import GRUTheta
 
-ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "rules", "workflow", "lopt", "schemas", "profiles", "envs"]
 TASKS = ["linear_regression", "rosenbrock", "two_moons"]
 FIGURES = [
     "fig1_performance",
@@ -27,25 +23,6 @@ FIGURES = [
 ]
 
 pytestmark = pytest.mark.workflow
-
-
-def copy_project(folder: Path) -> Path:
-    """Copy what the workflow consists of, so that a test can change it."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=ignore)
-        else:
-            shutil.copy(source, folder / part)
-    return folder
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    return subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
 
 
 def jobs(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
@@ -62,15 +39,6 @@ def jobs(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
 
 def rules_of(wanted: Counter[tuple[str, str]]) -> set[str]:
     return {rule for rule, _ in wanted}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A copy of the project in which the smoke scale has run."""
-    folder = copy_project(tmp_path_factory.mktemp("project"))
-    run = snakemake(folder, "--config", "scale=smoke")
-    assert run.returncode == 0, run.stdout[-5000:]
-    return folder
 
 
 def test_everything_is_made(finished):

@@ -8,9 +8,10 @@ from jaxtyping import Float
 
 from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.evaluation import LEARNED, Evaluation
+from lopt.figures.reading import Results
 from lopt.portraits import CommonOptimizers, Portrait
 
-__all__ = ["OptimizerResults", "TaskResults", "problem_losses"]
+__all__ = ["OptimizerResults", "TaskResults", "gather", "problem_losses"]
 
 
 class OptimizerResults(NamedTuple):
@@ -36,6 +37,28 @@ class TaskResults(NamedTuple):
     """What the task looks like."""
     common_optimizers: CommonOptimizers | None = None
     """Update functions of the tuned optimizers."""
+
+
+def gather(results: Results, task: str) -> TaskResults:
+    """Read everything known about one task at the scale of ``results``.
+
+    Raises:
+        StoreError: if a file is missing or damaged.
+    """
+    stages = OptimizerResults._fields
+    return TaskResults(
+        evaluation=results.evaluation(task),
+        learning_rates={
+            name: results.tuned_learning_rate(task, name) for name in results.baselines
+        },
+        optimizers={
+            seed: OptimizerResults(*(getattr(results, stage)(task, seed) for stage in stages))
+            for seed in results.seeds[task]
+        },
+        selected=results.selected(task),
+        portrait=results.portrait(task),
+        common_optimizers=results.common_optimizers(task),
+    )
 
 
 def problem_losses(

@@ -8,27 +8,8 @@ from lopt import store
 from lopt.claims.compare import compare
 from lopt.claims.document import INTRODUCTION, markdown, sections
 from lopt.claims.published import published_values
-from lopt.claims.results import OptimizerResults, TaskResults
+from lopt.claims.results import gather
 from lopt.figures.reading import Results
-
-
-def read(results: Results, task: str) -> TaskResults:
-    optimizers = {
-        seed: OptimizerResults(
-            *(getattr(results, stage)(task, seed) for stage in OptimizerResults._fields)
-        )
-        for seed in results.seeds[task]
-    }
-    return TaskResults(
-        evaluation=results.evaluation(task),
-        learning_rates={
-            name: results.tuned_learning_rate(task, name) for name in results.baselines
-        },
-        optimizers=optimizers,
-        selected=results.selected(task),
-        portrait=results.portrait(task),
-        common_optimizers=results.common_optimizers(task),
-    )
 
 
 def main(wildcards, params, output) -> None:
@@ -37,7 +18,7 @@ def main(wildcards, params, output) -> None:
     results = Results(f"results/{wildcards.scale}", seeds, params.settings["baselines"])
     table = compare(
         published_values(),
-        {task: read(results, task) for task in tasks},
+        {task: gather(results, task) for task in tasks},
         tasks,
         params.reference["tasks"],
     )

@@ -1,0 +1,31 @@
+"""A copy of the project for tests that run the workflow, so that they can change it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["ROOT", "copy_project", "snakemake"]
+
+ROOT = Path(__file__).parent.parent
+PARTS = ["Snakefile", "config.yaml", "rules", "workflow", "lopt", "schemas", "profiles", "envs"]
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what the workflow consists of, into ``folder`` and return it."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy(source, folder / part)
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake on such a copy, on two cores."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
