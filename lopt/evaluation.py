@@ -54,7 +54,8 @@ def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
     errors over problems.
     """
     rows = []
-    for optimizer, seed, losses in zip(*evaluation, strict=True):
+    float64 = evaluation._replace(losses=evaluation.losses.astype(np.float64))
+    for optimizer, seed, losses in zip(*float64, strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
             objectives = losses.mean(axis=1) / losses[:, 0]
             bound = DIVERGENCE_FACTOR * losses[:, :1]
@@ -76,9 +77,9 @@ def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
 
 
 def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values.astype(np.float64)))
+    return float(np.mean(values))
 
 
 def _standard_error(values: np.ndarray) -> float:
     count = len(values)
-    return float(np.std(values.astype(np.float64), ddof=1) / count**0.5) if count > 1 else 0.0
+    return float(np.std(values, ddof=1) / count**0.5) if count > 1 else 0.0

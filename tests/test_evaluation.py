@@ -1,0 +1,83 @@
+"""The evaluation's summary and curves against sums written out."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lopt.evaluation import DIVERGENCE_FACTOR, Evaluation, loss_curves, summarize
+
+
+def evaluation(losses, dtype=np.float32) -> Evaluation:
+    losses = np.asarray(losses, dtype)
+    names = np.array(["learned", "momentum", "adam"][: len(losses)])
+    return Evaluation(names, np.array([7, -1, -1][: len(losses)]), losses)
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return mean, 0.0
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+@pytest.mark.parametrize("problems", [1, 5])
+def test_the_summary_is_what_its_docstring_says(problems):
+    losses = np.random.default_rng(0).lognormal(size=(3, problems, 11)).astype(np.float32)
+    table = summarize("rosenbrock", evaluation(losses))
+    assert list(table) == [
+        "task",
+        "optimizer",
+        "seed",
+        "problems",
+        "diverged",
+        "meta_objective",
+        "meta_objective_se",
+        "final_loss",
+        "final_loss_se",
+    ]
+    assert list(table["optimizer"]) == ["learned", "momentum", "adam"]
+    assert list(table["seed"]) == [7, -1, -1]
+    assert set(table["task"]) == {"rosenbrock"} and set(table["problems"]) == {problems}
+    for row, runs in zip(table.to_dict("records"), losses.astype(float), strict=True):
+        objectives = [sum(run) / len(run) / run[0] for run in runs.tolist()]
+        found = row["meta_objective"], row["meta_objective_se"]
+        np.testing.assert_allclose(found, mean_and_error(objectives), rtol=1e-12)
+        found = row["final_loss"], row["final_loss_se"]
+        np.testing.assert_allclose(found, mean_and_error(runs[:, -1].tolist()), rtol=1e-12)
+    assert list(table["diverged"]) == [0, 0, 0]
+
+
+def test_diverged_runs_are_counted_and_stay_in_the_means():
+    """Not finite anywhere, or beyond the factor; exactly at the factor is not beyond it."""
+    calm = np.ones((4, 6))
+    wild = calm.copy()
+    wild[0, 3] = np.nan  # and finite again
+    wild[1, 2] = 2.0 * DIVERGENCE_FACTOR
+    wild[2, 5] = DIVERGENCE_FACTOR
+    endless = calm.copy()
+    endless[3, 1:] = np.inf
+    table = summarize("rosenbrock", evaluation([calm, wild, endless]))
+    assert list(table["diverged"]) == [0, 2, 1]
+    assert table["meta_objective"][0] == 1.0 and math.isnan(table["meta_objective"][1])
+    assert table["meta_objective"][2] == math.inf and table["final_loss"][2] == math.inf
+
+
+def test_means_do_not_overflow_float32():
+    table = summarize("rosenbrock", evaluation(np.full((1, 2, 4), 3e38)))
+    np.testing.assert_allclose(table["final_loss"], 3e38, rtol=1e-6)
+    np.testing.assert_allclose(table["meta_objective"], 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("problems", [1, 4])
+def test_loss_curves_are_means_and_errors_over_problems(problems):
+    losses = np.random.default_rng(1).lognormal(size=(2, problems, 3)).astype(np.float32)
+    curves = loss_curves(evaluation(losses))
+    for run in range(2):
+        for step in range(3):
+            mean, error = mean_and_error(losses[run, :, step].astype(float).tolist())
+            np.testing.assert_allclose(curves.means[run, step], mean, rtol=1e-12)
+            np.testing.assert_allclose(
+                curves.standard_errors[run, step], error, rtol=1e-9, atol=1e-15
+            )
