@@ -1,16 +1,17 @@
 """Random search over a family's hyperparameters: where to search, how trials run, who wins."""
 
-from lopt.tuning.ranges import SearchRange, sample_trials
-from lopt.tuning.search import (
+from lopt.tuning.random_search import (
     CONTENDERS,
     Rung,
     SearchResult,
     TrialTable,
     Winner,
+    draw_problems,
     gradient_count,
     search,
     trial_columns,
 )
+from lopt.tuning.ranges import SearchRange, sample_trials
 from lopt.tuning.trials import run_trials
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "SearchResult",
     "TrialTable",
     "Winner",
+    "draw_problems",
     "gradient_count",
     "run_trials",
     "sample_trials",

@@ -44,6 +44,7 @@ __all__ = [
     "SearchResult",
     "TrialTable",
     "Winner",
+    "draw_problems",
     "gradient_count",
     "search",
     "trial_columns",
@@ -173,8 +174,8 @@ def search(
         if rung.problems > problems or rung.steps > steps:
             raise ValueError(f"{rung} exceeds the full stage: {problems} problems, {steps} steps")
     thetas = sample_trials(family, ranges, samples, seed)
-    chosen_on = _draw_problems(task, problems, seed, "problems")
-    fresh = _draw_problems(task, fresh_problems or problems, seed, "fresh")
+    chosen_on = draw_problems(task, problems, seed, "problems")
+    fresh = draw_problems(task, fresh_problems or problems, seed, "fresh")
 
     scores, errors = np.zeros(samples), np.zeros(samples)
     diverged, counts, lengths, reached = (np.zeros(samples, int) for _ in range(4))
@@ -221,7 +222,8 @@ def search(
     return SearchResult(table, winner, float(np.mean(diverged > 0)), gradients, full)
 
 
-def _draw_problems(task: Task, count: int, seed: int, name: str) -> Any:
+def draw_problems(task: Task, count: int, seed: int, name: str) -> Any:
+    """Return the problems that choose (``name`` "problems") or the fresh ones ("fresh"), stacked."""
     keys = jax.random.split(stream(seed, "tuning", name), count)
     # One by one, not batched: the batched sampler takes seconds to compile.
     return jax.jit(lambda keys: jax.lax.map(task.sample, keys))(keys)
