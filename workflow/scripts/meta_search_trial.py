@@ -23,7 +23,15 @@ from lopt.progress import Progress
 from lopt.tasks import make_task
 from lopt.tuning import SearchRange
 
-CODE = ["config.py", "keys.py", "tasks", "optimizers", "meta_gradient.py", "meta_training.py"]
+CODE = [
+    "config.py",
+    "keys.py",
+    "tasks",
+    "optimizers",
+    "unroll.py",
+    "meta_gradient.py",
+    "meta_training.py",
+]
 
 
 def main(wildcards, inputs, params, output) -> None:

@@ -20,7 +20,15 @@ from lopt.optimizers import GRU
 from lopt.progress import Progress
 from lopt.tasks import make_task
 
-CODE = ["config.py", "keys.py", "tasks", "optimizers", "meta_gradient.py", "meta_training.py"]
+CODE = [
+    "config.py",
+    "keys.py",
+    "tasks",
+    "optimizers",
+    "unroll.py",
+    "meta_gradient.py",
+    "meta_training.py",
+]
 
 
 def main(wildcards, params, output) -> None:
