@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 __all__ = ["LEARNED", "Evaluation", "LossCurves", "loss_curves", "summarize"]
 
@@ -31,10 +31,14 @@ class Evaluation(NamedTuple):
 
 
 class LossCurves(NamedTuple):
-    """Mean and standard error over problems of every run's loss, iteration by iteration."""
+    """Mean and standard error over problems of every run's loss, iteration by iteration.
+
+    ``diverged`` counts the problems on which a run diverged; they are in the means.
+    """
 
     means: Float[np.ndarray, "runs steps_plus_1"]
     standard_errors: Float[np.ndarray, "runs steps_plus_1"]
+    diverged: Int[np.ndarray, " runs"]
 
 
 def loss_curves(evaluation: Evaluation) -> LossCurves:
@@ -44,7 +48,13 @@ def loss_curves(evaluation: Evaluation) -> LossCurves:
     with np.errstate(over="ignore", invalid="ignore"):
         means = np.mean(losses, axis=1)
         spread = np.std(losses, axis=1, ddof=1) if count > 1 else np.zeros_like(means)
-    return LossCurves(means, spread / count**0.5)
+    return LossCurves(means, spread / count**0.5, np.sum(_diverged(losses), axis=1))
+
+
+def _diverged(losses: Float[np.ndarray, "*rows steps_plus_1"]) -> Bool[np.ndarray, "*rows"]:
+    with np.errstate(over="ignore"):
+        bound = DIVERGENCE_FACTOR * losses[..., :1]
+    return ~np.all(np.isfinite(losses) & (losses <= bound), axis=-1)
 
 
 def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
@@ -58,15 +68,13 @@ def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
     for optimizer, seed, losses in zip(*float64, strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
             objectives = losses.mean(axis=1) / losses[:, 0]
-            bound = DIVERGENCE_FACTOR * losses[:, :1]
-            diverged = ~np.all(np.isfinite(losses) & (losses <= bound), axis=1)
             rows.append(
                 {
                     "task": task,
                     "optimizer": str(optimizer),
                     "seed": int(seed),
                     "problems": len(losses),
-                    "diverged": int(diverged.sum()),
+                    "diverged": int(_diverged(losses).sum()),
                     "meta_objective": _mean(objectives),
                     "meta_objective_se": _standard_error(objectives),
                     "final_loss": _mean(losses[:, -1]),

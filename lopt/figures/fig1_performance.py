@@ -7,7 +7,7 @@ Draws two rows, a column per task:
   a  what the task is: the density of log10 condition numbers; the log-loss over the plane with a star at the
      minimum; the labelled points. A task without a picture of its own shows its start losses.
   b  loss against iteration: the mean over all held-out problems, the band one standard error to either
-     side. The mean keeps runs that diverge.
+     side. The mean keeps runs that diverge; a note says how many they are.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,7 @@ __all__ = ["Column", "Curve", "Data", "draw", "numbers", "read"]
 # The published axis ends here; momentum falls on to rounding error, which says nothing.
 LOSS_FLOORS = {"linear_regression": 1e-5}
 LOSS_DECADES = 8.0
+DIVERGENCE = 10.0  # times the loss at the start: the axis does not follow a mean beyond
 BINS = 30
 
 
@@ -42,6 +43,8 @@ class Curve(NamedTuple):
     seed: int
     mean: Float[np.ndarray, " steps_plus_1"]
     standard_error: Float[np.ndarray, " steps_plus_1"]
+    diverged: int
+    """Problems on which it diverged; they are in the mean."""
 
 
 class Column(NamedTuple):
@@ -73,8 +76,8 @@ def read(results: Results) -> Data:
 def _column(results: Results, task: str) -> Column:
     seed, evaluation = results.selected(task), results.evaluation(task)
     shown = [
-        Curve(str(optimizer), int(run_seed), mean, error)
-        for optimizer, run_seed, mean, error in zip(
+        Curve(str(optimizer), int(run_seed), mean, error, int(diverged))
+        for optimizer, run_seed, mean, error, diverged in zip(
             evaluation.optimizers, evaluation.seeds, *loss_curves(evaluation), strict=True
         )
         if optimizer != LEARNED or run_seed == seed
@@ -116,21 +119,42 @@ def draw(data: Data) -> Figure:
 
 def _losses(panel: Axes, column: Column) -> None:
     panel.set_yscale("log", nonpositive="clip")
+    start = max(float(curve.mean[0]) for curve in column.curves)
     for curve in column.curves:
         role, k = style.role(curve.optimizer), np.arange(len(curve.mean))
         with np.errstate(invalid="ignore"):
             low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
-        panel.fill_between(k, low, high, color=role.color, alpha=0.25, linewidth=0.0)
+        converges = curve.mean <= DIVERGENCE * start  # elsewhere the band would be a stripe
+        panel.fill_between(
+            k, low, high, where=converges, color=role.color, alpha=0.25, linewidth=0.0
+        )
         panel.plot(k, curve.mean, **role.line(), zorder=3 if curve.optimizer == LEARNED else 2)
     means = np.concatenate([curve.mean for curve in column.curves])
-    low, high = style.log_limits(means, LOSS_DECADES)
-    start = max(float(curve.mean[0]) for curve in column.curves)
-    floor = LOSS_FLOORS.get(column.task, 0.0)
-    panel.set_ylim(max(low, floor), min(high, 30.0 * start) if np.isfinite(start) else high)
+    low, high = style.log_limits(means[~(means > DIVERGENCE * start)], LOSS_DECADES)
+    panel.set_ylim(max(low, LOSS_FLOORS.get(column.task, 0.0)), high)
+    _divergence(panel, column)
     panel.set_xlim(0, max(len(curve.mean) for curve in column.curves) - 1)
     panel.set_xlabel("iteration")
     panel.yaxis.set_major_locator(LogLocator(numticks=7))
     style.modest_ticks(panel)
+
+
+def _divergence(panel: Axes, column: Column) -> None:
+    """Say which optimizers diverged, and on how many of the problems."""
+    diverged = [curve for curve in column.curves if curve.diverged]
+    for line, curve in enumerate(diverged):
+        role = style.role(curve.optimizer)
+        panel.annotate(
+            f"{role.label} diverges on {curve.diverged} of {column.problems}",
+            (1.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0.0, 7.0 * line),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=5.5,
+            color=role.color,
+        )
 
 
 def _condition_numbers(panel: Axes, portrait: ConditionNumbers) -> None:

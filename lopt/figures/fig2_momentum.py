@@ -8,7 +8,8 @@ Draws three rows, a column per task:
      that hold most of the slow mode; five arrows point at the positions along the slow mode that row b
      is computed at. Inset: total variance of the states across runs against iteration: it falls to
      nothing when all runs end at one point.
-  b  the update function at each position, in its arrow's colour: momentum shifts it vertically.
+  b  the update function at each position, in its arrow's colour: momentum shifts it vertically. Where the
+     curves cannot be told apart, an inset shows their differences from their mean over positions.
   c  the eigenvalues of the linearised optimizer at the convergence point with the unit circle, coloured
      by |alpha|, the magnitude of the mode's learning rate.
 """
@@ -184,6 +185,12 @@ def _variance(
     inset.patch.set_alpha(0.0)
 
 
+def _shifts(column: Column) -> Float[np.ndarray, "position update_grid"] | None:
+    """Return the updates minus their mean over positions, if the curves could not be told apart."""
+    shifts = column.updates - column.updates.mean(axis=0)
+    return shifts if np.ptp(shifts, axis=0).max() < 0.06 * np.ptp(column.updates) else None
+
+
 def _updates(panel: Axes, column: Column) -> None:
     colors = style.shades(POSITIONS, len(column.positions))
     for update, color in zip(column.updates, colors, strict=True):
@@ -191,6 +198,19 @@ def _updates(panel: Axes, column: Column) -> None:
     style.modest_ticks(panel)
     style.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
+    shifts = _shifts(column)
+    if shifts is None:
+        return
+    # The curves fall: the upper right corner is free.
+    inset = panel.inset_axes((0.60, 0.66, 0.38, 0.24))
+    for shift, color in zip(shifts, colors, strict=True):
+        inset.plot(column.gradients, shift, color=color, linewidth=0.9)
+    largest = float(np.abs(shifts).max()) or 1.0
+    inset.set(xlim=(column.gradients[0], column.gradients[-1]), ylim=(-largest, largest))
+    inset.set(xticks=[], yticks=[])
+    inset.set_title(
+        f"differences ($\\pm$ {style.number(largest)})", fontsize=5.5, pad=2, loc="right"
+    )
 
 
 def _eigenvalues(panel: Axes, column: Column) -> None:
@@ -240,6 +260,13 @@ def numbers(data: Data) -> pd.DataFrame:
             parts.append(
                 tables.rows("b", task, seed, "update function", x, y, ("position", position))
             )
+        shifts = _shifts(column)
+        for position, shift in zip(
+            column.positions, [] if shifts is None else shifts, strict=False
+        ):
+            x, y = ("gradient", column.gradients), ("difference_from_mean_update", shift)
+            value = ("position", position)
+            parts.append(tables.rows("b, inset", task, seed, "update function", x, y, value))
         parts.append(
             tables.rows(
                 "c",

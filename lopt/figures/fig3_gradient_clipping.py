@@ -106,6 +106,7 @@ def _density(panel: Axes, column: Column) -> None:
     panel.set_yscale("log", nonpositive="clip")
     panel.stairs(column.density, column.edges, baseline=low / 10, fill=True, color="#8FA3B8")
     panel.set_ylim(low, high)
+    style.modest_ticks(panel)
     style.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
 

@@ -129,7 +129,9 @@ def _points(panel: Axes, column: Column, colors: list[str]) -> None:
         panel.plot(
             *point, _marker(gradient), color=color, markersize=5.0, mec="white", mew=0.3, zorder=3
         )
-    panel.plot(*column.convergence_point, **style.CONVERGENCE_POINT, zorder=2)
+    # Below the triangles, which crowd around it for small g, hence large.
+    square = style.CONVERGENCE_POINT | {"markersize": 6.5}
+    panel.plot(*column.convergence_point, **square, zorder=2)
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
     everything = np.concatenate([column.points, column.convergence_point[None]])

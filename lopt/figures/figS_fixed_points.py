@@ -87,8 +87,10 @@ def draw(data: Data) -> Figure:
     handles += [
         style.mark("$g < 0$", "v", style.shades(style.NEGATIVE, 3)[1]),
         style.mark("$g > 0$", "^", style.shades(style.POSITIVE, 3)[1]),
-        style.mark("not converged", "o", style.INK, markerfacecolor="white"),
     ]
+    chosen = [column.analyses[column.seed] for column in data.columns]
+    if any(np.any(analysis.constant_gradient_codes != Code.CONVERGED) for analysis in chosen):
+        handles.append(style.mark("not converged", "o", style.INK, markerfacecolor="white"))
     style.legend(figure, handles)
     style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
     return figure

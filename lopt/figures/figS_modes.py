@@ -95,8 +95,8 @@ def draw(data: Data) -> Figure:
         style.mark(
             "conjugate pair", "D", style.LEARNED.color, mec="white", mew=0.4, markersize=3.5
         ),
-        Line2D([], [], **_star("black"), label="optimal heavy ball"),
-        Line2D([], [], **_star(style.OPTIMIZERS["momentum"].color), label="tuned momentum"),
+        Line2D([], [], **OPTIMUM, label="optimal heavy ball"),
+        Line2D([], [], **TUNED, label="tuned momentum"),
     ]
     drawn = [
         True,
@@ -110,15 +110,20 @@ def draw(data: Data) -> Figure:
     return figure
 
 
-def _star(color: str) -> dict:
+def _star(color: str, size: float) -> dict:
     return {
         "marker": "*",
-        "markersize": 9.0,
+        "markersize": size,
         "markerfacecolor": color,
         "markeredgecolor": "white",
         "mew": 0.5,
         "linestyle": "",
     }
+
+
+# The two often nearly coincide: the smaller one is drawn on top.
+TUNED = _star(style.OPTIMIZERS["momentum"].color, 12.0)
+OPTIMUM = _star("black", 7.0)
 
 
 def _plane(panel: Axes, column: Column) -> None:
@@ -140,8 +145,8 @@ def _plane(panel: Axes, column: Column) -> None:
                 alpha=0.85,
                 zorder=3 if seed == column.seed else 2,
             )
-    panel.plot(*column.tuned, **_star(style.OPTIMIZERS["momentum"].color), zorder=5)
-    panel.plot(*column.optimum, **_star("black"), zorder=6)
+    panel.plot(*column.tuned, **TUNED, zorder=5)
+    panel.plot(*column.optimum, **OPTIMUM, zorder=6)
     rates = [modes.learning_rates for modes in column.modes.values()]
     momenta = [modes.momenta for modes in column.modes.values()]
     stars = np.array([column.tuned, column.optimum])

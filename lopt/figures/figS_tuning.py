@@ -132,6 +132,7 @@ def _trials(panel: Axes, name: str, table: pd.DataFrame, winner: tuple[float, fl
     # Standing still scores 1; leave room for the ticks at the top.
     panel.set_ylim(max(low, winner[1] / 3.0), 1.6 * min(high, 3.0))
     panel.set_xlim(*style.log_limits(table.learning_rate, 20.0, margin=1.2))
+    style.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:

@@ -17,12 +17,13 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lopt import store
 
@@ -328,8 +329,20 @@ def modest_ticks(panel: Axes, x: int = 4, y: int = 4) -> None:
     for axis, count in ((panel.xaxis, x), (panel.yaxis, y)):
         if axis.get_scale() == "linear":
             axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
-        elif np.log10(np.divide(*axis.get_view_interval()[::-1])) > 4.0:
+        elif axis.get_scale() == "log":
+            _log_ticks(axis)
+
+
+def _log_ticks(axis: Axis) -> None:
+    low, high = np.log10(axis.get_view_interval())
+    if np.floor(high) - np.ceil(low) >= 1.0:  # two whole decades or more carry the labels
+        axis.set_minor_formatter(NullFormatter())
+        if high - low > 4.0:
             axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_minor_locator(NullLocator())
 
 
 def scaled_colorbar(bar: Colorbar, label: str) -> None:
