@@ -128,7 +128,7 @@ def train_chunk(
     def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
         objective, gradient = meta_gradient(task, family, state.theta, problems, steps, block)
-        scale = settings.theta_penalty / jnp.maximum(optax.global_norm(state.theta), 1e-30)
+        scale = settings.theta_penalty / jnp.maximum(optax.tree.norm(state.theta), 1e-30)
         gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer)
         state = state._replace(
@@ -136,7 +136,7 @@ def train_chunk(
             theta=optax.apply_updates(state.theta, updates),
             optimizer=optimizer_state,
         )
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         return state, ChunkRecord(objective, norm, optimizer_state.notfinite_count)
 
     return jax.lax.scan(meta_step, state, length=settings.chunk)

@@ -1,0 +1,312 @@
+"""Meta-training: the steps written out, resuming, killing, skipping, batching over seeds."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from compiling import jit
+
+from lopt.checkpoint import Checkpoint
+from lopt.config import MetaTrainingSettings
+from lopt.keys import stream
+from lopt.meta_gradient import meta_gradient
+from lopt.meta_training import (
+    CurvePoint,
+    MetaTrainingError,
+    initial_state,
+    meta_train,
+    train_chunk,
+)
+from lopt.optimizers import GRU
+from lopt.tasks import Rosenbrock, sample_batch
+from lopt.unroll import evaluate, meta_objective
+
+ROOT = Path(__file__).parent.parent
+FAMILY, STEPS, SEED = GRU(4, input_scale=0.01, output_scale=0.1), 5, 11
+SETTINGS = MetaTrainingSettings(
+    meta_steps=18,
+    problems=2,
+    learning_rate=0.3,
+    decay_factor=0.8,
+    decay_steps=8,
+    b1=0.8,
+    b2=0.6,
+    epsilon=1e-3,
+    clip=0.1,
+    theta_penalty=1e-2,
+    chunk=3,
+    validation_problems=3,
+    validation_interval=6,
+    checkpoint_seconds=0.0,
+    skipped_in_a_row=4,
+    memory_budget_gb=1.0,
+    precision="highest",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing(Rosenbrock):
+    """Rosenbrock whose loss is not a number from the given starts (their first coordinate)."""
+
+    failing: tuple[float, ...] = ()
+
+    def loss(self, problem, x):
+        fails = jnp.any(problem.start[0] == jnp.asarray(self.failing, jnp.float32))
+        return super().loss(problem, x) * jnp.where(fails, jnp.nan, 1.0)
+
+
+def failing_at(*meta_steps: int) -> Failing:
+    """A task that fails on one problem of these meta-steps (the first is 1)."""
+    starts = []
+    for meta_step in meta_steps:
+        key = stream(SEED, "train", meta_step - 1)
+        starts.append(float(sample_batch(Rosenbrock(), key, SETTINGS.problems).start[0, 0]))
+    return Failing(failing=tuple(starts))
+
+
+def same_bytes(one, other) -> bool:
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in leaves)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """An uninterrupted run: the task, the states after every chunk (and before the first), the curve."""
+    task = failing_at(5, 6, 7)  # three in a row, across the end of a chunk
+    states, curve, programs = [initial_state(FAMILY, SETTINGS, SEED)], [], []
+
+    def after_chunk(state, point):
+        states.append(state)
+        curve.append(point)
+        programs.append(train_chunk._cache_size())
+
+    last = meta_train(task, FAMILY, SETTINGS, SEED, steps=STEPS, after_chunk=after_chunk)
+    assert same_bytes(last, states[-1])
+    assert programs == [programs[0]] * 6, "the first state is made by hand, the others come back"
+    return task, states, curve
+
+
+def test_the_steps_are_the_recipes(run):
+    """Against NumPy: penalty, element-wise clip, Adam with decay; failed steps change nothing."""
+    task, states, curve = run
+    gradient_of = jit(
+        lambda theta, step: meta_gradient(
+            task, FAMILY, theta, sample_batch(task, stream(SEED, "train", step), 2), STEPS
+        )
+    )
+    m, v, updates, clipped = [0.0] * 6, [0.0] * 6, 0, 0
+    objectives, norms = np.full(18, np.nan), np.full(18, np.nan)
+    for step in range(SETTINGS.meta_steps):
+        if step % SETTINGS.chunk == 0:  # from where the run stands: rounding errors grow
+            theta = [np.float64(leaf) for leaf in states[step // SETTINGS.chunk].theta]
+        float32 = type(states[0].theta)(*(np.float32(leaf) for leaf in theta))
+        objective, gradient = gradient_of(float32, step)
+        norm = np.sqrt(sum(np.sum(leaf**2) for leaf in theta))
+        if np.isfinite(objective):
+            rate = SETTINGS.learning_rate * SETTINGS.decay_factor ** (updates / 8)
+            updates += 1
+            total = [np.float64(g) + 1e-2 * x / norm for g, x in zip(gradient, theta, strict=True)]
+            objectives[step] = objective
+            norms[step] = np.sqrt(sum(np.sum(g**2) for g in total))
+            for i, g in enumerate(total):
+                clipped += np.sum(np.abs(g) > SETTINGS.clip)
+                g = np.clip(g, -SETTINGS.clip, SETTINGS.clip)
+                m[i] = 0.8 * m[i] + 0.2 * g
+                v[i] = 0.6 * v[i] + 0.4 * g**2
+                mean, square = m[i] / (1 - 0.8**updates), v[i] / (1 - 0.6**updates)
+                theta[i] = theta[i] - rate * mean / (np.sqrt(square) + SETTINGS.epsilon)
+        if (step + 1) % SETTINGS.chunk == 0:
+            chunk = (step + 1) // SETTINGS.chunk
+            for name, found, wanted in zip(
+                states[0].theta._fields, states[chunk].theta, theta, strict=True
+            ):
+                np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert clipped > 10  # the clip acts
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(objectives)), [4, 5, 6])
+    for chunk, row in enumerate(curve):
+        part = slice(3 * chunk, 3 * chunk + 3)
+        np.testing.assert_allclose(row.meta_objective, np.nanmean(objectives[part]), rtol=1e-3)
+        np.testing.assert_allclose(row.gradient_norm, np.nanmean(norms[part]), rtol=1e-3)
+    assert [row.step for row in curve] == [3, 6, 9, 12, 15, 18]
+    assert [row.skipped_steps for row in curve] == [0, 2, 3, 3, 3, 3]
+
+
+def test_a_run_goes_on_from_any_chunk_with_the_same_bytes(run, tmp_path):
+    """Through the checkpoint's file, as after a kill."""
+    task, states, curve = run
+    for chunk in range(len(states)):
+        rows = [list(point) for point in curve[:chunk]]
+        with Checkpoint.locked(tmp_path / f"{chunk}.npz", {}) as checkpoint:
+            checkpoint.save(states[chunk], rows, now=True)
+            state, rows = checkpoint.load(initial_state(FAMILY, SETTINGS, SEED))
+        last = meta_train(
+            task,
+            FAMILY,
+            SETTINGS,
+            SEED,
+            steps=STEPS,
+            state=state,
+            after_chunk=lambda state, point, rows=rows: rows.append(list(point)),
+        )
+        assert same_bytes(last, states[-1])
+        assert repr(rows) == repr([list(point) for point in curve])
+
+
+def test_the_second_call_compiles_nothing(run, caplog):
+    """Nor does anything around it, nor a run that goes on from a state that was stored."""
+    task, states, _ = run
+    stored = jax.device_put(jax.tree.map(np.asarray, states[1]))
+    with jax.log_compiles():
+        jax.jit(lambda x: x + 1)(0)
+        assert "Compiling" in caplog.text, "the test sees no compilation"
+        caplog.clear()
+        for state in (states[0], states[1], stored):
+            meta_train(task, FAMILY, SETTINGS, SEED, steps=STEPS, state=state)
+        assert "Compiling" not in caplog.text
+
+
+def test_the_best_theta_by_validation_is_kept(run):
+    task, states, curve = run
+    values = np.array([point.validation_meta_objective for point in curve])
+    np.testing.assert_array_equal(np.isnan(values), [True, False] * 3)  # at its interval
+    best, last = int(np.nanargmin(values)), states[-1]
+    assert best + 1 < len(curve), "the test sees no difference between best and last"
+    assert int(last.best_step) == curve[best].step
+    assert float(last.best_validation) == values[best]
+    assert same_bytes(last.best_theta, states[best + 1].theta)
+    problems = sample_batch(task, stream(0, "validation"), SETTINGS.validation_problems)
+    losses = evaluate(task, FAMILY, last.best_theta, problems, steps=STEPS)
+    np.testing.assert_allclose(np.mean(meta_objective(losses)), values[best], rtol=1e-6)
+    assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
+
+
+def test_too_many_failures_in_a_row_end_the_run():
+    """The third failure in a row is meta-step 7, in the middle of a chunk that ends well."""
+    settings = dataclasses.replace(SETTINGS, skipped_in_a_row=3)
+    done = []
+    with pytest.raises(MetaTrainingError) as caught:
+        meta_train(
+            failing_at(5, 6, 7),
+            FAMILY,
+            settings,
+            SEED,
+            steps=STEPS,
+            after_chunk=lambda state, point: done.append(point.step),
+        )
+    assert done == [3, 6]
+    for words in ("3 meta-gradients in a row", "meta-step 7 of 18", "smaller learning_rate, clip"):
+        assert words in str(caught.value)
+
+
+def test_seeds_in_one_program_are_the_single_runs(run):
+    """What a GPU does with several seeds of a small task; one of them skips steps, the other none."""
+    task, seeds = run[0], [SEED, 5]
+    chunk = partial(
+        train_chunk, task=task, family=FAMILY, settings=SETTINGS, steps=STEPS, block=STEPS
+    )
+    batched = jit(jax.vmap(chunk))
+    states = [initial_state(FAMILY, SETTINGS, seed) for seed in seeds]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    for _ in range(2):
+        stacked, records = batched(stacked, np.array(seeds, np.uint32))
+        for number, seed in enumerate(seeds):
+            states[number], record = chunk(states[number], jnp.asarray(seed, jnp.uint32))
+            for leaf, wanted in zip(
+                jax.tree.leaves((stacked, records)),
+                jax.tree.leaves((states[number], record)),
+                strict=True,
+            ):
+                np.testing.assert_allclose(leaf[number], wanted, rtol=1e-3, atol=1e-5)
+    assert records.skipped_in_a_row.tolist() == [[0, 1, 2], [0, 0, 0]]
+
+
+def test_a_budget_too_small_is_told_before_anything_is_compiled():
+    settings = dataclasses.replace(SETTINGS, memory_budget_gb=1e-6)
+    with pytest.raises(ValueError, match=r"meta-training needs at least .* GB for 4 rows, 4 units"):
+        meta_train(Rosenbrock(), FAMILY, settings, SEED, steps=STEPS)
+
+
+# The script, killed.
+
+SCRIPT = """
+import json, runpy, sys
+from types import SimpleNamespace
+
+class Named(SimpleNamespace):
+    items = lambda self: vars(self).items()
+
+params = Named(**json.loads(sys.argv[1]))
+snakemake = SimpleNamespace(
+    threads=1,
+    resources={},
+    log=["log.txt"],
+    wildcards=Named(task="rosenbrock", seed="0"),
+    params=params,
+    output=SimpleNamespace(theta="out/theta.npz", curve="out/curve.csv"),
+)
+runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
+"""
+
+
+def start_script(folder: Path) -> subprocess.Popen:
+    """Run the workflow's own script as Snakemake would; it stores a checkpoint after every chunk."""
+    settings = dataclasses.replace(SETTINGS, meta_steps=600, chunk=1, skipped_in_a_row=50)
+    params = {
+        "problem": {"start_half_width": 2.0},
+        "steps": STEPS,
+        "optimizer": dataclasses.asdict(FAMILY),
+        "meta_training": dataclasses.asdict(settings),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, json.dumps(params), ROOT / "workflow/scripts/meta_train.py"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},  # compiles faster
+    )
+
+
+def kill_at_a_random_moment(process: subprocess.Popen, folder: Path, moment: random.Random) -> None:
+    """SIGKILL it up to a third of a second after it has stored something new."""
+    file = folder / "out/checkpoint.npz"
+    before = file.stat().st_mtime_ns if file.exists() else None
+    while process.poll() is None:
+        if file.exists() and file.stat().st_mtime_ns != before:
+            time.sleep(moment.uniform(0.0, 0.3))
+            break
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    results = []
+    for folder, kills in ((undisturbed, 0), (killed, 2)):
+        folder.mkdir()
+        moment = random.Random(0)
+        for _ in range(kills):
+            kill_at_a_random_moment(start_script(folder), folder, moment)
+            assert not (folder / "out/theta.npz").exists(), "it ended before it could be killed"
+        process = start_script(folder)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+        assert {path.name for path in (folder / "out").iterdir()} == {"theta.npz", "curve.csv"}
+        with np.load(folder / "out/theta.npz") as arrays:
+            theta = {name: arrays[name].tobytes() for name in arrays if name != "metadata"}
+        results.append((theta, (folder / "out/curve.csv").read_bytes()))
+    assert results[0] == results[1]
+    assert (killed / "log.txt").read_text().count("going on from the checkpoint") == 2
+    curve = pd.read_csv(killed / "out/curve.csv")
+    assert list(curve) == list(CurvePoint._fields) and list(curve["step"]) == list(range(1, 601))
