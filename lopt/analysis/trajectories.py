@@ -99,17 +99,21 @@ def summarize_trajectories(
         if count < 1:
             raise ValueError(f"{name} is {count}, expected at least 1")
     count = jax.tree.leaves(problems)[0].shape[0]
-    key_rows, key_visited, key_late = jax.random.split(key, 3)
+    # Drawn on the host: compiling JAX's samplers would cost more than they do.
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    kept = min(task.components, -(-visited_states // (count * (steps + 1))))
+    kept_late = min(task.components, -(-late_states // count))
+    late_order = np.argsort(generator.random((count, task.components)), axis=1)
     runs = _run_all(
-        task,
-        component,
         problems,
-        jax.random.split(key_rows, count),
+        jnp.asarray(component.initial_state),
+        generator.integers(task.components, size=(count, steps + 1, kept), dtype=np.int32),
+        late_order[:, :kept_late].astype(np.int32),
         jnp.asarray(edges, component.initial_state.dtype),
-        magnitudes,
-        steps=steps,
-        kept=min(task.components, -(-visited_states // (count * (steps + 1)))),
-        kept_late=min(task.components, -(-late_states // count)),
+        task=task,
+        transition=component.transition,
+        readout=component.readout,
+        magnitudes=(float(magnitudes[0]), float(magnitudes[-1]), len(magnitudes) - 1),
         batch_size=batch_size,
     )
     runs = jax.tree.map(np.asarray, runs)
@@ -122,7 +126,7 @@ def summarize_trajectories(
     losses = runs.losses.astype(np.float64)
     rows = runs.observations.rows  # [problems, steps_plus_1, kept, state]
     iterations = np.broadcast_to(np.arange(steps + 1)[None, :, None], rows.shape[:-1]).reshape(-1)
-    visited = _choose(key_visited, len(iterations), visited_states)
+    visited = generator.permutation(len(iterations))[:visited_states]
     late = runs.late_rows.reshape(-1, rows.shape[-1])
     gradient_counts = runs.gradient_counts.sum(axis=0, dtype=np.int64)
     magnitude_counts = runs.magnitude_counts.sum(axis=0, dtype=np.int64)
@@ -133,7 +137,7 @@ def summarize_trajectories(
         total_variance=_total_variance(runs.observations, task.components),
         visited_states=rows.reshape(-1, rows.shape[-1])[visited],
         visited_iterations=iterations[visited],
-        late_states=late[_choose(key_late, len(late), late_states)],
+        late_states=late[generator.permutation(len(late))[:late_states]],
         gradient_edges=edges,
         gradient_counts=gradient_counts[1:-1],
         gradients_outside=gradient_counts[[0, -1]],
@@ -165,38 +169,42 @@ def _autonomous(
     return jnp.concatenate([states, last[None]])
 
 
+@partial(jax.jit, static_argnames=("task", "transition", "readout", "magnitudes", "batch_size"))
 def _run_all(
-    task: Task,
-    component: ComponentOptimizer,
     problems: PyTree,
-    keys: jax.Array,
+    initial_state: Float[Array, " state"],
+    rows: Int[Array, "problem steps_plus_1 kept"],
+    late_rows: Int[Array, "problem kept_late"],
     edges: Float[Array, " gradient_edge"],
-    magnitudes: Float[np.ndarray, " magnitude_edge"],
     *,
-    steps: int,
-    kept: int,
-    kept_late: int,
+    task: Task,
+    transition: Callable,
+    readout: Callable,
+    magnitudes: tuple[float, float, int],
     batch_size: int | None,
 ) -> _Run:
-    low, width, bins = magnitudes[0], magnitudes[1] - magnitudes[0], len(magnitudes) - 1
+    """Run every problem; ``rows`` and ``late_rows`` are the components whose states are kept.
+
+    ``magnitudes`` are the first and last edge and the number of bins of the histogram of log10 |g|.
+    """
+    low, high, bins = magnitudes
     value_and_grad = jax.value_and_grad(task.loss, argnums=1)
 
-    def observe(h: Array, key: jax.Array) -> _Observation:
+    def observe(h: Array, kept: Array) -> _Observation:
         mean = jnp.mean(h, axis=0)
-        chosen = jax.random.randint(key, (kept,), 0, task.components)
-        return _Observation(mean, jnp.sum((h - mean) ** 2), h[chosen])
+        return _Observation(mean, jnp.sum((h - mean) ** 2), h[kept])
 
-    def one(problem: Any, key: jax.Array) -> _Run:
-        def step(carry: tuple, k: Array) -> tuple:
+    def one(problem: Any, rows: Array, late_rows: Array) -> _Run:
+        def step(carry: tuple, kept: Array) -> tuple:
             x, h, gradient_counts, magnitude_counts = carry
             loss, g = value_and_grad(problem, x)
-            observation = observe(h, jax.random.fold_in(key, k))
-            h_next = component.transition(h, g)
+            observation = observe(h, kept)
+            h_next = transition(h, g)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
-            magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) / width)
+            magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) * (bins / (high - low)))
             magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)
             carry = (
-                x + component.readout(h_next),
+                x + readout(h_next),
                 h_next,
                 gradient_counts.at[gradient_bin].add(1),
                 magnitude_counts.at[magnitude_bin].add(1),
@@ -204,30 +212,26 @@ def _run_all(
             return carry, (loss, observation)
 
         x_0 = task.init(problem)
-        h_0 = jnp.broadcast_to(component.initial_state, (len(x_0), *component.initial_state.shape))
+        h_0 = jnp.broadcast_to(initial_state, (len(x_0), len(initial_state)))
         counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(bins, jnp.int32)
-        (x, h, *counts), (losses, observations) = jax.lax.scan(
-            step, (x_0, h_0, *counts), jnp.arange(steps)
-        )
-        key_last, key_late = jax.random.split(jax.random.fold_in(key, steps))
-        last = observe(h, key_last)
-        late = jax.random.choice(key_late, task.components, (kept_late,), replace=False)
+        (x, h, *counts), (losses, observations) = jax.lax.scan(step, (x_0, h_0, *counts), rows[:-1])
         return _Run(
             losses=jnp.append(losses, task.loss(problem, x)),
             observations=jax.tree.map(
                 lambda all_but_last, end: jnp.concatenate([all_but_last, end[None]]),
                 observations,
-                last,
+                observe(h, rows[-1]),
             ),
-            late_rows=h[late],
+            late_rows=h[late_rows],
             gradient_counts=counts[0],
             magnitude_counts=counts[1],
         )
 
     if batch_size is None:
-        return jax.jit(jax.vmap(one))(problems, keys)
-    mapped = partial(jax.lax.map, lambda pair: one(*pair), batch_size=batch_size)
-    return jax.jit(mapped)((problems, keys))
+        return jax.vmap(one)(problems, rows, late_rows)
+    return jax.lax.map(
+        lambda arguments: one(*arguments), (problems, rows, late_rows), batch_size=batch_size
+    )
 
 
 def _total_variance(
@@ -242,11 +246,6 @@ def _standard_error(losses: Float[np.ndarray, "problem step"]) -> Float[np.ndarr
     if len(losses) == 1:
         return np.zeros(losses.shape[1])
     return losses.std(axis=0, ddof=1) / len(losses) ** 0.5
-
-
-def _choose(key: jax.Array, available: int, wanted: int) -> Int[np.ndarray, " chosen"]:
-    """Return ``wanted`` different indices below ``available``, or all, in random order."""
-    return np.asarray(jax.random.permutation(key, available))[:wanted]
 
 
 def _quantiles(
