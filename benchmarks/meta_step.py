@@ -169,7 +169,15 @@ def prepare_plain(args: argparse.Namespace):
 
 
 def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, seeds: int) -> dict:
-    command = [sys.executable, __file__, *sys.argv[1:], "--worker", kind, "--seed-count", str(seeds)]
+    command = [
+        sys.executable,
+        __file__,
+        *sys.argv[1:],
+        "--worker",
+        kind,
+        "--seed-count",
+        str(seeds),
+    ]
     environment = {**os.environ, "NPROC": str(threads), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     cores = sorted(os.sched_getaffinity(0))
     workers = []

@@ -84,7 +84,9 @@ def test_nothing_in_the_package_knows_snakemake():
 def test_the_workflow_is_parsed_without_jax():
     for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]:
         lines = path.read_text().splitlines()
-        assert not [line for line in lines if line.split()[:2] in (["import", "jax"], ["from", "jax"])]
+        assert not [
+            line for line in lines if line.split()[:2] in (["import", "jax"], ["from", "jax"])
+        ]
 
 
 @pytest.mark.parametrize("module", ["lopt", "lopt.config", "lopt.store", "lopt.analysis.results"])

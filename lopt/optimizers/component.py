@@ -29,7 +29,9 @@ class ComponentOptimizer(NamedTuple):
     """
 
     initial_state: Float[Array, " state"]
-    transition: Callable[[Float[Array, "... state"], Float[Array, "..."]], Float[Array, "... state"]]
+    transition: Callable[
+        [Float[Array, "... state"], Float[Array, "..."]], Float[Array, "... state"]
+    ]
     readout: Callable[[Float[Array, "... state"]], Float[Array, "..."]]
 
 

@@ -92,7 +92,9 @@ class GRU:
                 h @ theta.recurrent_weights[:, : 2 * units] + drive[..., : 2 * units]
             )
             u, r = gates[..., :units], gates[..., units:]
-            c = jnp.tanh((r * h) @ theta.recurrent_weights[:, 2 * units :] + drive[..., 2 * units :])
+            c = jnp.tanh(
+                (r * h) @ theta.recurrent_weights[:, 2 * units :] + drive[..., 2 * units :]
+            )
             return u * h + (1.0 - u) * c
 
         def readout(h: Float[Array, "... units"]) -> Float[Array, "..."]:

@@ -68,9 +68,7 @@ def step_adjoint(
     delta_u = u * (1.0 - u) * (h - c) * h_next_bar
     delta_r = r * (1.0 - r) * h * q_bar
     delta_gates = jnp.concatenate([delta_u, delta_r], axis=1)
-    h_bar = (
-        u * h_next_bar + r * q_bar + delta_gates @ theta.recurrent_weights[:, : 2 * units].T
-    )
+    h_bar = u * h_next_bar + r * q_bar + delta_gates @ theta.recurrent_weights[:, : 2 * units].T
     deltas = jnp.concatenate([delta_gates, delta_c], axis=1)
     return h_bar, family.input_scale * (deltas @ theta.input_weights), deltas
 
