@@ -3,7 +3,8 @@
     with SlurmCluster(folder) as cluster:
         cluster.jobs()
 
-Two partitions, ``cpu`` and ``gpu``, and two GPUs that are clones of /dev/null: enough to see which job is given
+Two partitions, ``cpu`` and ``gpu``, and two GPUs that are clones of /dev/null: enough to see which job is
+given
 which. The daemons are children of this process and get SIGTERM from the kernel when it ends, however it ends.
 
 Needs root and Debian's packages (``install`` fetches them). Takes /etc/slurm/slurm.conf for its own while it

@@ -1,4 +1,4 @@
-"""The whole workflow at the smoke scale: it runs, a second run does nothing, changes re-run what they must."""
+"""The whole workflow at the smoke scale: it runs, then does nothing; changes re-run what they must."""
 
 import re
 from collections import Counter
