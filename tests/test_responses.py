@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quadratics import quadratics
 
 from lopt import store
 from lopt.analysis.fixed_points import analyse_fixed_points
@@ -21,7 +22,7 @@ from lopt.analysis.trajectories import summarize_trajectories
 from lopt.optimizers import GRU, Momentum, MomentumTheta, RMSProp, RMSPropTheta
 from lopt.optimizers.planted import plant_gru, plant_modes
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
-from lopt.tasks import LinearRegression, as_dtype, sample_batch
+from lopt.tasks import LinearRegression
 
 pytestmark = pytest.mark.usefixtures("x64")
 GRID = np.linspace(-2.0, 2.0, 21)
@@ -39,7 +40,7 @@ def study():
         theta = plant_gru(random, point, *plant_modes(random, eigenvalues, rates))
         component = GRU(8).component(theta)
         task = LinearRegression(dimension=2)
-        problems = as_dtype(sample_batch(task, jax.random.key(1), 4), jnp.float64)
+        problems = quadratics(4, 2)
         trajectories = summarize_trajectories(
             task, component, problems, steps=30, key=jax.random.key(2), gradient_edges=GRID
         )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quadratics import quadratics
 
 from lopt.analysis.linearization import linearize
 from lopt.analysis.results import Linearization
@@ -16,7 +17,7 @@ from lopt.optimizers.surrogates import (
     select_modes,
     truncated_surrogate,
 )
-from lopt.tasks import LinearRegression, as_dtype, sample_batch
+from lopt.tasks import LinearRegression
 from lopt.unroll import evaluate
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -35,11 +36,6 @@ def gru() -> tuple[ComponentOptimizer, np.ndarray, Linearization]:
         return component, np.asarray(point), linearize(component, point)
 
 
-@pytest.fixture
-def problems():
-    return as_dtype(sample_batch(TASK, jax.random.key(0), 3), jnp.float64)
-
-
 def test_the_linear_surrogate_is_the_optimizer_to_first_order(gru):
     component, point, linearization = gru
     surrogate = LinearSurrogate().component(linear_surrogate(linearization, point))
@@ -56,12 +52,12 @@ def test_the_linear_surrogate_is_the_optimizer_to_first_order(gru):
     assert errors[0] < 0.1 and errors[1] == pytest.approx(errors[0] / 100, rel=0.2)
 
 
-def test_all_modes_together_are_the_linear_surrogate(gru, problems):
+def test_all_modes_together_are_the_linear_surrogate(gru):
     component, _, linearization = gru
     linear = linear_surrogate(linearization, component.initial_state)
     every = truncated_surrogate(linearization, component.initial_state, np.arange(5))
     losses = [
-        evaluate(TASK, family, theta, problems, steps=20)
+        evaluate(TASK, family, theta, quadratics(3, 2), steps=20)
         for family, theta in ((LinearSurrogate(), linear), (AggregatedMomentum(), every))
     ]
     np.testing.assert_allclose(*losses, rtol=1e-10)
@@ -81,10 +77,10 @@ def test_kept_modes_keep_their_momentum_and_learning_rate(gru):
     np.testing.assert_allclose(responses, truth, atol=1e-12)
 
 
-def test_one_real_mode_is_momentum(problems):
+def test_one_real_mode_is_momentum():
     theta = AggregatedMomentumTheta(jnp.array([0.9]), jnp.array([0.3]), jnp.zeros(1), 0.0)
-    aggregated = evaluate(TASK, AggregatedMomentum(), theta, problems, steps=20)
-    plain = evaluate(TASK, Momentum(), MomentumTheta(0.3, 0.9), problems, steps=20)
+    aggregated = evaluate(TASK, AggregatedMomentum(), theta, quadratics(3, 2), steps=20)
+    plain = evaluate(TASK, Momentum(), MomentumTheta(0.3, 0.9), quadratics(3, 2), steps=20)
     np.testing.assert_allclose(aggregated, plain, rtol=1e-12)
 
 

@@ -4,31 +4,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quadratics import quadratics
 
 from lopt import store
 from lopt.analysis.results import Trajectories
 from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
-from lopt.optimizers import GRU, ComponentOptimizer, Momentum, MomentumTheta
-from lopt.tasks import LinearRegression, as_dtype, sample_batch
+from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta, Momentum, MomentumTheta
+from lopt.tasks import LinearRegression
 from lopt.unroll import record
 
 TASK, STEPS, PROBLEMS = LinearRegression(dimension=3), 12, 5
 EDGES = np.linspace(-2.0, 2.0, 9)
 
 
-def optimizer(dtype=jnp.float32) -> ComponentOptimizer:
-    family = GRU(4)
-    theta = family.init(jax.random.key(0))
-    theta = theta._replace(readout_weights=jnp.linspace(-1.0, 1.0, 4))
-    return family.component(as_dtype(theta, dtype))
+def optimizer(dtype=jnp.float64) -> ComponentOptimizer:
+    random = np.random.default_rng(0)
+    shapes = jax.eval_shape(GRU(4).init, jax.random.key(0))
+    arrays = (0.5 * random.normal(size=leaf.shape) for leaf in shapes)
+    return GRU(4).component(GRUTheta(*(jnp.asarray(array, dtype) for array in arrays)))
 
 
 @pytest.fixture(scope="module")
 def runs() -> tuple[Trajectories, dict[str, np.ndarray]]:
     """A summary in float64, and the full recording of the same runs."""
     with jax.enable_x64(True):
-        problems = as_dtype(sample_batch(TASK, jax.random.key(1), PROBLEMS), jnp.float64)
-        component = optimizer(jnp.float64)
+        problems = quadratics(PROBLEMS, 3)
+        component = optimizer()
         summary = summarize(component, problems, visited_states=1000, late_states=6)
         recording = jax.vmap(lambda problem: record(TASK, component, problem, STEPS))(problems)
         return summary, {name: np.asarray(value) for name, value in recording._asdict().items()}
@@ -84,7 +85,7 @@ def test_kept_states_are_states_of_the_runs(runs):
 
 
 def test_the_autonomous_trajectory_runs_without_gradient(x64):
-    component = optimizer(jnp.float64)
+    component = optimizer()
     h, truth = component.initial_state + 0.3, []
     component = component._replace(initial_state=h)
     for _ in range(5):
@@ -96,16 +97,14 @@ def test_the_autonomous_trajectory_runs_without_gradient(x64):
 def test_batches_change_nothing(runs):
     summary, _ = runs
     with jax.enable_x64(True):
-        problems = as_dtype(sample_batch(TASK, jax.random.key(1), PROBLEMS), jnp.float64)
-        batched = summarize(
-            optimizer(jnp.float64), problems, visited_states=1000, late_states=6, batch_size=2
-        )
+        problems = quadratics(PROBLEMS, 3)
+        batched = summarize(optimizer(), problems, visited_states=1000, late_states=6, batch_size=2)
     for name, one, other in zip(summary._fields, summary, batched, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-14, err_msg=name)
 
 
 def test_diverged_runs_are_counted_and_left_out(tmp_path):
-    problems = sample_batch(TASK, jax.random.key(1), PROBLEMS)
+    problems = quadratics(PROBLEMS, 3, jnp.float32)
     broken = problems._replace(start=problems.start.at[2].set(jnp.inf))
     kept = jax.tree.map(lambda leaf: jnp.delete(leaf, 2, axis=0), problems)
     component = Momentum().component(MomentumTheta(0.1, 0.9))
@@ -121,7 +120,7 @@ def test_diverged_runs_are_counted_and_left_out(tmp_path):
 
 
 def test_bad_input_is_named():
-    problems, component = sample_batch(TASK, jax.random.key(1), 2), optimizer()
+    problems, component = quadratics(2, 3, jnp.float32), optimizer(jnp.float32)
     for changes, words in (
         ({"gradient_edges": []}, "gradient_edges has shape .* 2 or more"),
         ({"gradient_edges": [1.0, 0.0]}, "gradient_edges is not strictly ascending"),
