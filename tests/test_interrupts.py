@@ -103,6 +103,24 @@ def test_termination_of_the_workflow_alone_lets_jobs_end(tmp_path: Path, undistu
 
 
 @pytest.mark.interrupts
+def test_results_of_an_orphan_can_be_kept(tmp_path: Path, undisturbed: Path) -> None:
+    with started(train(tmp_path), tmp_path) as workflow:
+        training = wait_for_training(tmp_path)
+        workflow.kill()
+        workflow.wait()
+        training.resume()
+        training.wait(timeout=300)
+    results = sorted(path.name for path in (tmp_path / THETA).parent.iterdir())
+    assert results == ["curve.csv", "theta.npz"]
+    run([*train(tmp_path)[:-2], "--unlock"], tmp_path)
+    kept = ("--cleanup-metadata", THETA, THETA.replace("theta.npz", "curve.csv"))
+    run([*train(tmp_path)[:-2], *kept], tmp_path)  # complains that there is no metadata yet
+    status, output = run(train(tmp_path), tmp_path)
+    assert status == 0 and "Nothing to be done" in output
+    assert same_theta(tmp_path / THETA, undisturbed)
+
+
+@pytest.mark.interrupts
 @needs_mounts
 def test_full_disk(small_disk: Path, undisturbed: Path) -> None:
     status, output = run(train(small_disk), small_disk)
