@@ -32,6 +32,29 @@ _HOMES = {
     "lopt.meta_gradient": ["meta_gradient"],
     "lopt.meta_training": ["meta_train"],
     "lopt.tuning": ["Rung", "SearchRange", "search"],
+    "lopt.optimizers.from_optax": ["from_optax"],
+    "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
+    "lopt.optimizers.surrogates": [
+        "LinearSurrogate",
+        "linear_surrogate",
+        "select_modes",
+        "truncated_surrogate",
+    ],
+    "lopt.analysis.trajectories": ["autonomous_trajectory", "summarize_trajectories"],
+    "lopt.analysis.fixed_points": [
+        "analyse_fixed_points",
+        "constant_gradient_fixed_points",
+        "convergence_point",
+        "find_fixed_points",
+    ],
+    "lopt.analysis.linearization": ["linearize"],
+    "lopt.analysis.responses": [
+        "effective_learning_rate",
+        "respond",
+        "saturation",
+        "update_function",
+    ],
+    "lopt.analysis.validation": ["validate"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
