@@ -1,6 +1,7 @@
 """The package's modules import in one direction only, and nothing imports what it must not."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,17 @@ def test_public_names_exist():
 
     for name in lopt.__all__:
         assert getattr(lopt, name) is not None
+
+
+def test_importing_the_package_uses_no_device():
+    """No array, no key, no device at import: on a platform that does not exist each would fail."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules()]
+    environment = {**os.environ, "JAX_PLATFORMS": "none"}
+
+    def run(code):
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    done = run(f"import {', '.join(names)}")
+    assert done.returncode == 0, done.stderr
+    assert "'none'" in run("import jax.numpy; jax.numpy.zeros(1)").stderr, "the test sees nothing"
