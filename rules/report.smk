@@ -20,6 +20,8 @@ rule record_run:
         configuration="results/{scale}/configuration.yaml",
     log:
         "results/{scale}/logs/record_run.log",
+    benchmark:
+        "results/{scale}/benchmarks/record_run.tsv"
     conda:
         "../envs/lopt.yaml"
     threads: 1
@@ -51,6 +53,8 @@ rule tabulate:
         configuration=reported("configuration", "Configuration", "Run"),
     log:
         "results/{scale}/logs/tabulate.log",
+    benchmark:
+        "results/{scale}/benchmarks/tabulate.tsv"
     conda:
         "../envs/lopt.yaml"
     threads: 1

@@ -240,7 +240,11 @@ class TestPerformance:
         figure = module.draw(module.read(Results(copy, synthetic.SEEDS)))
         style.save(figure, tmp_path / "1.png")
         check_layout(figure)
-        assert np.isfinite(panel(figure, 1, 1).get_ylim()).all()
+        low, high = panel(figure, 1, 1).get_ylim()
+        assert low < high < 10.0 * evaluation.losses[:, :, 0].max()
+        notes = [text.get_text() for text in panel(figure, 1, 1).texts]
+        assert notes == ["Momentum diverges on 1 of 128"]
+        assert not panel(figure, 1, 0).texts
 
     def test_the_selected_seed_must_have_been_evaluated(self, folder, tmp_path):
         copy = shutil.copytree(folder, tmp_path / "results")
@@ -282,6 +286,19 @@ class TestMomentum:
             assert [line.get_color().lower() for line in curves] == arrows
             expected = synthetic.responses(task, shown(task)).slow_mode_updates
             np.testing.assert_array_equal([line.get_ydata() for line in curves], expected)
+
+    def test_shifts_too_small_to_see_get_an_inset(self, drawn):
+        module, (data, figure) = import_module("lopt.figures.fig2_momentum"), drawn("fig2_momentum")
+        assert not panel(figure, 1, 0).child_axes
+        column = data.columns[0]
+        shifts = np.linspace(-1e-3, 1e-3, 5)[:, None] * np.cos(column.gradients)
+        small = column._replace(updates=column.updates[2] + shifts)
+        data = data._replace(columns=(small, *data.columns[1:]))
+        (inset,) = panel(module.draw(data), 1, 0).child_axes
+        found = [line.get_ydata() for line in inset.get_lines()]
+        np.testing.assert_allclose(found, shifts, atol=1e-12)
+        table = module.numbers(data).query("panel == 'b, inset'")
+        np.testing.assert_allclose(table.y, shifts.ravel(), atol=1e-12)
 
     def test_inset_shows_the_variance(self, drawn):
         figure = drawn("fig2_momentum")[1]

@@ -145,12 +145,12 @@ def test_a_job_over_its_time_limit_goes_on(
 
 def test_ctrl_c_cancels_the_jobs(cluster: SlurmCluster, tmp_path: Path, undisturbed: Path) -> None:
     with started(on_the_cluster(tmp_path, "--", THETA), tmp_path) as workflow:
-        wait_for_training(tmp_path)
+        training = wait_for_training(tmp_path)
         number = job_of(cluster, "meta_train")
         os.killpg(workflow.pid, signal.SIGINT)
         assert workflow.wait(timeout=5 * MINUTE) != 0
+    wait_until(lambda: not training.is_running(), 30)
     assert "JobState=CANCELLED" in cluster.description(number)
-    wait_until(lambda: not cluster.jobs("running,completing"), 30)
     status, output = run(on_the_cluster(tmp_path, "--", THETA), tmp_path, 15 * MINUTE)
     assert status == 0, output
     assert same_theta(tmp_path / THETA, undisturbed)

@@ -131,7 +131,7 @@ def _trials(panel: Axes, name: str, table: pd.DataFrame, winner: tuple[float, fl
     low, high = style.log_limits(np.append(scores, winner[1]), 10.0, margin=1.3)
     # Standing still scores 1; leave room for the ticks at the top.
     panel.set_ylim(max(low, winner[1] / 3.0), 1.6 * min(high, 3.0))
-    panel.set_xlim(*style.log_limits(table.learning_rate, 20.0, margin=1.2))
+    panel.set_xlim(*style.log_limits(table.learning_rate, 20.0, margin=1.6))
     style.modest_ticks(panel)
 
 

@@ -26,6 +26,7 @@ Talwalkar 2016 for halving. The ranges and the number of problems are not publis
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -224,9 +225,12 @@ def search(
 
 def draw_problems(task: Task, count: int, seed: int, name: str) -> Any:
     """Return the problems that choose (``name`` "problems") or the fresh ones ("fresh"), stacked."""
-    keys = jax.random.split(stream(seed, "tuning", name), count)
-    # One by one, not batched: the batched sampler takes seconds to compile.
-    return jax.jit(lambda keys: jax.lax.map(task.sample, keys))(keys)
+    return _sample(task, jax.random.split(stream(seed, "tuning", name), count))
+
+
+@partial(jax.jit, static_argnames="task")
+def _sample(task: Task, keys: jax.Array) -> Any:
+    return jax.lax.map(task.sample, keys)  # batched, it would take seconds to compile
 
 
 def _pick(tree: Any, index: Any) -> Any:
