@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= 2
 ENV := .venv
 BIN := $(ENV)/bin
 
@@ -22,8 +23,9 @@ $(ENV)/.installed: requirements.lock pyproject.toml
 figures: env
 	$(BIN)/snakemake --cores $(CORES)
 
+# In as many processes at a time as there are WORKERS; tests/conftest.py says which tests stay together.
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # SLURM for real, on a cluster of one node that the tests start, and interrupts of every kind. The plugin lies
 # beside the environment, not in it: it would slow down every call of Snakemake.

@@ -1,14 +1,27 @@
-"""What tests share: the CPU, no display, float64 on request, and one run of the whole workflow."""
+"""What tests share: the CPU, one thread, no display, float64 on request, one run of the whole workflow."""
 
 import os
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["NPROC"] = "1"  # XLA's threads: the cores are for the processes that run tests side by side
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax
 import pytest
 from workflow_project import copy_project, snakemake
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one group run in one process (with pytest -n 2 --dist loadgroup), in this order.
+
+    The run of the whole workflow happens once, and first, since it takes longest. Other groups are files,
+    for their fixtures and for what they compile.
+    """
+    items.sort(key=lambda item: "finished" not in item.fixturenames)
+    for item in items:
+        group = "finished" if "finished" in item.fixturenames else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
