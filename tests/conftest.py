@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["NPROC"] = "1"  # XLA's threads: the cores are for the processes that run tests side by side
+os.environ["NPROC"] = "1"  # threads of XLA: the cores are for processes that test side by side
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax
