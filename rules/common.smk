@@ -15,6 +15,10 @@ if (REPOSITORY / "lopt").is_dir():
     os.environ.update(PYTHONPATH=os.pathsep.join(path))
     sys.path.insert(0, str(REPOSITORY))
 
+# Unrolls fill hundreds of megabytes; huge pages save most of the time that mapping them takes. Read by the
+# C library when a process starts, so it can't be left to the process itself; other systems ignore it.
+os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+
 try:
     import lopt
     from lopt.config import ConfigError, resolve

@@ -107,7 +107,7 @@ def test_the_training_step_and_its_adjoint_are_the_plain_step_and_its_vjp(rows):
         np.testing.assert_allclose(leaf, wanted, rtol=1e-11, atol=1e-13)
 
 
-def test_the_weights_adjoint_is_the_vjp_of_many_steps(rows):
+def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
     """Three steps with given gradients; every weight acts at each of them."""
     random = np.random.default_rng(3)
     gradients, update_bars = random.normal(size=(2, 3, 4))
@@ -128,12 +128,12 @@ def test_the_weights_adjoint_is_the_vjp_of_many_steps(rows):
             return h_next, residuals
 
         def step_back(h_bar, kept):
-            h_bar, _, deltas = gru_adjoint.step_adjoint(FAMILY, theta, kept[0], h_bar, kept[1])
-            return h_bar, deltas
+            h_bar, _, theta_bar = gru_adjoint.step_adjoint(FAMILY, theta, kept[0], h_bar, kept[1])
+            return h_bar, theta_bar
 
-        end, residuals = jax.lax.scan(step, h, gradients)
-        _, deltas = jax.lax.scan(step_back, last_h_bar, (residuals, update_bars), reverse=True)
-        return gru_adjoint.weights_adjoint(FAMILY, residuals, deltas, end, update_bars)
+        _, residuals = jax.lax.scan(step, h, gradients)
+        _, increments = jax.lax.scan(step_back, last_h_bar, (residuals, update_bars), reverse=True)
+        return jax.tree.map(lambda increment: increment.sum(0), increments)
 
     expected, found = (function(random_theta(), rows[0]) for function in (plain, trained))
     for name, leaf, wanted in zip(GRUTheta._fields, found, expected, strict=True):
