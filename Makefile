@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 CORES ?= all
+SCALE ?= $(shell sed -n 's/^scale: *//p' config.yaml)
 WORKERS ?= 2
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test test-slurm lint bench report clean
+.PHONY: env figures test test-slurm lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked.
@@ -21,7 +22,7 @@ $(ENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 figures: env
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --config scale=$(SCALE)
 
 # In as many processes at a time as there are WORKERS; tests/conftest.py says which tests stay together.
 test: env
@@ -45,9 +46,14 @@ lint: env
 bench: env
 	$(BIN)/python benchmarks/meta_step.py
 
-report: env
-	$(BIN)/snakemake --cores $(CORES)
-	$(BIN)/snakemake --report results/report.html
+report: figures
+	$(BIN)/snakemake --config scale=$(SCALE) --report results/$(SCALE)/report.html
+
+# All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
+train-paper-gpu: env
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[cuda]"
+	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation
+	$(BIN)/python -m lopt.weights results/paper weights
 
 # Everything that the workflow and the environment made. Checkpoints of unfinished training go too.
 clean:

@@ -28,6 +28,7 @@ _HOMES = {
         "make_baseline",
     ],
     "lopt.store": ["StoreError", "load", "save"],
+    "lopt.weights": ["load_released"],
     "lopt.unroll": ["evaluate", "meta_objective", "record", "unroll"],
     "lopt.meta_gradient": ["meta_gradient"],
     "lopt.meta_training": ["meta_train"],

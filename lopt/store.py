@@ -22,9 +22,11 @@ import pandas as pd
 __all__ = [
     "StoreError",
     "load",
+    "load_bytes",
     "load_json",
     "load_table",
     "save",
+    "save_bytes",
     "save_json",
     "save_table",
     "write_atomically",
@@ -169,6 +171,23 @@ def _check_shape(
             )
 
 
+def save_bytes(path: str | Path, content: bytes) -> None:
+    """Store ``content`` as it is."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def load_bytes(path: str | Path) -> bytes:
+    """Return the content of the file at ``path``.
+
+    Raises:
+        StoreError: if the file is missing.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+
+
 def save_table(path: str | Path, table: pd.DataFrame) -> None:
     """Store a tidy table as CSV, floats with nine digits: all of a float32."""
     write_atomically(path, lambda file: table.to_csv(file, index=False, float_format="%.9g"))
@@ -194,8 +213,7 @@ def load_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
 
 def save_json(path: str | Path, value: Any) -> None:
     """Store a JSON value, readable by a person."""
-    text = json.dumps(value, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    save_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def load_json(path: str | Path) -> Any:
@@ -205,8 +223,6 @@ def load_json(path: str | Path) -> Any:
         StoreError: if the file is missing or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise StoreError(f"{path}: there is no such file") from None
+        return json.loads(load_bytes(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: not JSON ({error})") from None

@@ -11,6 +11,8 @@ rule tune:
         "results/{scale}/logs/tune/{task}_{optimizer}.log",
     benchmark:
         "results/{scale}/benchmarks/tune/{task}_{optimizer}.tsv"
+    wildcard_constraints:
+        scale=scales_with(weights=False),
     conda:
         "../envs/lopt.yaml"
     threads: 1

@@ -61,6 +61,27 @@ def study(*keys):
     return find
 
 
+def scales_with(weights):
+    """A pattern of the scales that take released weights, or of those that train and tune."""
+    names = [
+        name for name, value in STUDIES.items() if bool(value["weights"]) == weights
+    ]
+    return "|".join(names) or "(?!)"
+
+
+def weights_file(name):
+    """The file of this name in the folder of released weights, and the checksums beside it."""
+
+    def find(wildcards):
+        folder = STUDIES[wildcards.scale]["weights"]
+        return [
+            f"{folder}/{name.format(**dict(wildcards.items()))}",
+            f"{folder}/SHA256SUMS",
+        ]
+
+    return find
+
+
 def seeds(path):
     """The path for every seed of its scale and task."""
 

@@ -11,6 +11,8 @@ rule meta_train:
         "results/{scale}/logs/meta_train/{task}_seed_{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/meta_train/{task}_seed_{seed}.tsv"
+    wildcard_constraints:
+        scale=scales_with(weights=False),
     conda:
         "../envs/lopt.yaml"
     threads: 1

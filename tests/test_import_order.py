@@ -20,6 +20,7 @@ ORDER = [
     ["keys"],
     ["tasks"],
     ["optimizers"],
+    ["weights"],
     ["unroll"],
     ["checkpoint"],
     ["meta_gradient"],

@@ -27,7 +27,7 @@ def main(wildcards, params, output) -> None:
     store.save_table(output.table, table)
     title = f"Published claims and ours, scale {wildcards.scale}"
     page = markdown(title, INTRODUCTION, sections(table)).encode()
-    store.write_atomically(output.page, lambda file: file.write(page))
+    store.save_bytes(output.page, page)
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)

@@ -31,7 +31,7 @@ def main(wildcards, inputs, params, output) -> None:
     store.save_table(output.trainings, report.trainings(metadata, selected))
     store.save_table(output.versions, report.versions())
     text = yaml.safe_dump(params.settings, sort_keys=False)
-    store.write_atomically(output.configuration, lambda file: file.write(text.encode()))
+    store.save_bytes(output.configuration, text.encode())
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

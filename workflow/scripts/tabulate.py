@@ -34,7 +34,7 @@ def content(name: str, path: Path) -> list[tuple[str, pd.DataFrame]] | str:
 def main(inputs, output) -> None:
     for name, (title, note) in PAGES.items():
         page = report.page(title, note, content(name, Path(inputs[name]))).encode()
-        store.write_atomically(output[name], lambda file, page=page: file.write(page))
+        store.save_bytes(output[name], page)
 
 
 main(snakemake.input, snakemake.output)

@@ -1,0 +1,186 @@
+"""Released optimizers: what ships is whole, and the workflow takes it in place of training and tuning."""
+
+import dataclasses
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from workflow_project import ROOT, copy_project, snakemake
+
+from lopt import config, store, weights
+from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.store import StoreError
+
+SHIPPED = ROOT / "weights"
+STUDY = config.resolve(
+    yaml.safe_load((ROOT / "config.yaml").read_text()),
+    yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()),
+)["released"]
+
+
+def results_of_a_scale(folder: Path) -> Path:
+    """The files that ``release`` reads, of one optimizer and one baseline."""
+    random, family = np.random.default_rng(0), GRU(2)
+    theta = GRUTheta(
+        *(np.asarray(random.normal(size=shape), np.float32) for shape in [2, 6, (2, 6), 6, 2, ()])
+    )
+    place = folder / "meta_training/rosenbrock/seed_3"
+    metadata = {"task": "rosenbrock", "seed": 3, "optimizer": dataclasses.asdict(family)}
+    store.save(place / "theta.npz", theta, metadata)
+    store.save_table(place / "curve.csv", pd.DataFrame({"step": [10], "meta_objective": [0.5]}))
+    rows = [("learned", 2, 9.0), ("learned", 3, 0.25), ("momentum", -1, 9.0)]
+    summary = pd.DataFrame(rows, columns=["optimizer", "seed", "meta_objective"])
+    for name in weights.HELD_OUT:
+        summary[name] = summary.get(name, 7)
+    store.save_table(folder / "evaluation/rosenbrock/summary.csv", summary)
+    tuned = folder / "baselines/rosenbrock/momentum"
+    store.save_json(tuned / "best.json", {"optimizer": "momentum"})
+    store.save_table(tuned / "trials.csv", pd.DataFrame({"score": [0.5]}))
+    return folder
+
+
+@pytest.fixture
+def released(tmp_path) -> Path:
+    folder = tmp_path / "weights"
+    weights.release(results_of_a_scale(tmp_path / "results"), folder)
+    return folder
+
+
+def test_what_is_released_is_what_was_trained(released, tmp_path):
+    trained = tmp_path / "results/meta_training/rosenbrock/seed_3"
+    theta, metadata = weights.load_released(released, "rosenbrock", 3)
+    expected, before = store.load(trained / "theta.npz", GRUTheta)
+    for leaf, wanted in zip(theta, expected, strict=True):
+        np.testing.assert_array_equal(leaf, wanted)
+    assert metadata == before | {
+        **{f"evaluation_{name}": 7 for name in weights.HELD_OUT},
+        "evaluation_meta_objective": 0.25,
+    }
+    for name in ("rosenbrock/seed_3.csv", "baselines/rosenbrock/momentum/trials.csv"):
+        weights.take(released, name, tmp_path / "taken")
+        assert (tmp_path / "taken").read_bytes() == (released / name).read_bytes()
+    assert (released / "rosenbrock/seed_3.csv").read_bytes() == (trained / "curve.csv").read_bytes()
+
+
+def test_the_checksums_are_sha256sums(released):
+    lines = (released / weights.SUMS).read_text().splitlines()
+    expected = {
+        path.relative_to(released).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in released.rglob("*.*")
+    }
+    assert {name: digest for digest, name in map(str.split, lines)} == expected
+    assert len(expected) == 4
+    if shutil.which("sha256sum"):
+        subprocess.run(["sha256sum", "--check", "--strict", weights.SUMS], cwd=released, check=True)
+
+
+def test_a_changed_file_is_refused(released, tmp_path):
+    path = released / "rosenbrock/seed_3.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for call in (
+        lambda: weights.load_released(released, "rosenbrock", 3),
+        lambda: weights.take(released, "rosenbrock/seed_3.npz", tmp_path / "taken"),
+    ):
+        with pytest.raises(StoreError, match=r"seed_3\.npz: its SHA-256 is"):
+            call()
+    assert not (tmp_path / "taken").exists()
+
+
+def test_a_file_without_a_checksum_is_refused(released):
+    shutil.copy(released / "rosenbrock/seed_3.npz", released / "rosenbrock/seed_4.npz")
+    with pytest.raises(StoreError, match=r"seed_4\.npz: .*has no checksum"):
+        weights.load_released(released, "rosenbrock", 4)
+    with pytest.raises(StoreError, match=r"seed_5\.npz: there is no such file"):
+        weights.load_released(released, "rosenbrock", 5)
+    with pytest.raises(StoreError, match=r"elsewhere/SHA256SUMS: there is no such file"):
+        weights.load_released(released.parent / "elsewhere", "rosenbrock", 3)
+
+
+def test_incomplete_results_are_not_released(tmp_path):
+    results = results_of_a_scale(tmp_path / "results")
+    (results / "evaluation/rosenbrock/summary.csv").unlink()
+    with pytest.raises(StoreError, match=r"summary\.csv: there is no such file"):
+        weights.release(results, tmp_path / "weights")
+    shutil.rmtree(results)
+    with pytest.raises(StoreError, match="holds neither"):
+        weights.release(results, tmp_path / "weights")
+    assert not (tmp_path / "weights").exists()
+
+
+# --- what ships --------------------------------------------------------------------------------------
+
+OPTIMIZERS = [(task, seed) for task, entry in STUDY["tasks"].items() for seed in entry["seeds"]]
+
+
+@pytest.mark.parametrize(("task", "seed"), OPTIMIZERS)
+def test_every_optimizer_was_trained_as_the_configuration_says(task, seed):
+    theta, metadata = weights.load_released(SHIPPED, task, seed)
+    entry, settings = STUDY["tasks"][task], {"task": task}
+    settings |= {key: entry[key] for key in ("problem", "steps", "optimizer", "meta_training")}
+    assert metadata["config_digest"] == config.digest(settings)
+    assert (metadata["task"], metadata["seed"]) == (task, seed)
+    GRU(**metadata["optimizer"]).check(theta)
+    assert metadata["evaluation_meta_objective"] < 1.0
+    curve = pd.read_csv(SHIPPED / task / f"seed_{seed}.csv")
+    assert curve["step"].iloc[-1] == entry["meta_training"]["meta_steps"]
+    validated = curve.set_index("step")["validation_meta_objective"]
+    assert validated.idxmin() == metadata["meta_step"]
+    assert validated.min() == pytest.approx(metadata["validation_meta_objective"], rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", STUDY["baselines"])
+@pytest.mark.parametrize("task", STUDY["tasks"])
+def test_every_baseline_is_the_best_of_its_trials(task, optimizer, tmp_path):
+    place = f"baselines/{task}/{optimizer}"
+    for name in ("best.json", "trials.csv"):
+        weights.take(SHIPPED, f"{place}/{name}", tmp_path / name)
+    best, trials = (
+        store.load_json(tmp_path / "best.json"),
+        store.load_table(tmp_path / "trials.csv"),
+    )
+    assert len(trials) == best["trials"] == STUDY["tasks"][task]["tuning"]["samples"]
+    make_baseline(optimizer, best["hyperparameters"])
+    winner = trials[trials["rank"] == best["rank"]].iloc[0]
+    for name, value in best["hyperparameters"].items():
+        assert winner[name] == pytest.approx(value, rel=1e-6)
+
+
+# --- the workflow ------------------------------------------------------------------------------------
+
+
+@pytest.mark.workflow
+def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_path):
+    """The smoke run's own results, released: nothing is trained, and the evaluation is the same."""
+    smoke, folder = finished / "results/smoke", copy_project(tmp_path / "project")
+    weights.release(smoke, folder / "weights")
+    (folder / "change.yaml").write_text(yaml.safe_dump({"study": {"weights": "weights"}}))
+    target = "results/smoke/evaluation/rosenbrock/losses.npz"
+    options = (
+        "--configfile",
+        "config.yaml",
+        "change.yaml",
+        "--config",
+        "scale=smoke",
+        "--",
+        target,
+    )
+    run = snakemake(folder, *options)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "meta_train" not in run.stdout and "rule tune" not in run.stdout
+    assert "take_optimizer" in run.stdout and "take_baseline" in run.stdout
+    with np.load(folder / target) as taken, np.load(smoke.parents[1] / target) as trained:
+        np.testing.assert_array_equal(taken["losses"], trained["losses"])
+
+    change = {"study": {"weights": "weights"}}
+    change["scales"] = {"smoke": {"tasks": {"rosenbrock": {"optimizer": {"units": 9}}}}}
+    (folder / "change.yaml").write_text(yaml.safe_dump(change))
+    run = snakemake(folder, *options)
+    assert run.returncode != 0
+    assert "rosenbrock/seed_0.npz holds an optimizer of the form" in run.stdout
