@@ -12,6 +12,7 @@ import pytest
 from workflow_project import copy_project, snakemake
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one group run in one process (with pytest -n 2 --dist loadgroup), in this order.
 
