@@ -1,10 +1,12 @@
 """A checkpoint of a long computation: atomic, locked, and refused when it is not this computation's.
 
     with Checkpoint.locked(path, identity) as checkpoint:
-        state, rows = checkpoint.load(template) or (None, [])
+        state, notes = checkpoint.load(template) or (None, [])
         ...
-        checkpoint.save(state, rows)       # as often as you like: writes at most every `seconds`
-        checkpoint.remove()                # after the results are stored
+        checkpoint.save(state, notes)    # as often as you like: writes at most every `seconds`
+        checkpoint.remove()              # after the results are stored
+
+The state is a pytree of arrays, the notes are any JSON value.
 
 ``identity`` describes all that the computation depends on (settings, seed, code, versions). A
 checkpoint with another identity, or a damaged one, is refused: ``refusal`` says why and ``load``
@@ -71,8 +73,8 @@ class Checkpoint:
             finally:
                 lock_path.unlink(missing_ok=True)
 
-    def load(self, template: PyTree) -> tuple[PyTree, list[Any]] | None:
-        """Return the stored state, shaped as ``template``, and rows; None if there is none to use."""
+    def load(self, template: PyTree) -> tuple[PyTree, Any] | None:
+        """Return the stored state, shaped as ``template``, and the notes; None if there is none to use."""
         if not self.path.exists():
             return None
         try:
@@ -94,16 +96,16 @@ class Checkpoint:
             part.view(leaf.dtype).reshape(leaf.shape)
             for leaf, part in zip(shapes, parts, strict=True)
         ]
-        return jax.tree.unflatten(tree, jax.device_put(arrays)), metadata["rows"]
+        return jax.tree.unflatten(tree, jax.device_put(arrays)), metadata["notes"]
 
-    def save(self, state: PyTree, rows: list[Any], *, now: bool = False) -> bool:
+    def save(self, state: PyTree, notes: Any, *, now: bool = False) -> bool:
         """Store the state if the last time is ``seconds`` ago (or ``now``); say whether it was."""
         if not now and time.monotonic() - self._saved_at < self.seconds:
             return False
         leaves = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(state)]
         flat = [leaf.reshape(-1).view(np.uint8) for leaf in leaves]
         record = _Leaves(np.concatenate(flat), np.array([part.size for part in flat]))
-        store.save(self.path, record, {"identity": self.identity, "rows": rows})
+        store.save(self.path, record, {"identity": self.identity, "notes": notes})
         self._saved_at = time.monotonic()
         return True
 

@@ -47,10 +47,13 @@ def main(wildcards, params, output) -> None:
     identity = {**metadata, "code": provenance.code_digest(CODE)}
     path = Path(output.theta).with_name("checkpoint.npz")
     with Checkpoint.locked(path, identity, settings.checkpoint_seconds) as checkpoint:
-        state, rows = checkpoint.load(meta_training.initial_state(family, settings, seed)) or (
-            None,
-            [],
-        )
+        loaded = checkpoint.load(meta_training.initial_state(family, settings, seed))
+        state, notes = loaded or (None, {"rows": [], "wall_seconds": 0.0})
+        rows, earlier_seconds = notes["rows"], notes["wall_seconds"]
+
+        def wall_seconds() -> float:
+            return round(earlier_seconds + time.monotonic() - began, 1)
+
         if checkpoint.refusal:
             logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
         elif rows:
@@ -62,7 +65,7 @@ def main(wildcards, params, output) -> None:
         def after_chunk(state: meta_training.State, point: meta_training.CurvePoint) -> None:
             rows.append(list(point))
             progress.report(**point._asdict())
-            checkpoint.save(state, rows)
+            checkpoint.save(state, {"rows": rows, "wall_seconds": wall_seconds()})
 
         state = meta_training.meta_train(
             task, family, settings, seed, steps=params.steps, state=state, after_chunk=after_chunk
@@ -73,7 +76,7 @@ def main(wildcards, params, output) -> None:
             "validation_meta_objective": float(state.best_validation),
             "meta_step": int(state.best_step),
             "skipped_steps": int(state.optimizer.total_notfinite),
-            "wall_seconds": round(time.monotonic() - began, 1),
+            "wall_seconds": wall_seconds(),
         }
         store.save(output.theta, state.best_theta, metadata)
         checkpoint.remove()
