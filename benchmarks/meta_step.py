@@ -6,7 +6,7 @@
 Three things are measured in the same run, each for the same number of seconds:
 
 * matmul: the float32 products of one step (forward, backward, weights) on the same shapes, nothing
-  else. Their rate is the machine's ceiling.
+  else, every operand laid out as XLA multiplies it fastest. Their rate is the machine's ceiling.
 * ours: ``lopt.meta_training.train_chunk``, the training itself. On CPUs one single-threaded process per core.
 * plain: autodiff through vmapped problems, one remat per step; on CPUs one process with all threads.
 
@@ -33,8 +33,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--chunk", type=int, default=2, help="meta-steps per call")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--chunk", type=int, default=5, help="meta-steps per call")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement")
     parser.add_argument("--memory-gb", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="trained in one program")
     parser.add_argument("--without-plain", action="store_true")
@@ -82,23 +82,21 @@ def problem(args: argparse.Namespace):
 def prepare_matmul(args: argparse.Namespace):
     """All products of one step of one meta-step; the rate is in meta-steps."""
     import jax
-    import jax.numpy as jnp
 
     task, _ = problem(args)
     rows, n = args.problems * task.components, args.units
-    keys = jax.random.split(jax.random.key(0), 4)
-    h, gates = jax.random.normal(keys[0], (rows, n)), jax.random.normal(keys[1], (rows, 2 * n))
-    both, last = jax.random.normal(keys[2], (n, 2 * n)), jax.random.normal(keys[3], (n, n))
-    # Weight gradients are products over all steps at once: as many steps as stay small in memory.
-    many = 10
-    tall_h, tall_gates = jnp.tile(h, (many, 1)), jnp.tile(gates, (many, 1))
-    per_step = jax.jit(lambda h, gates: (h @ both, h @ last, gates @ both.T, h @ last.T))
-    per_many = jax.jit(lambda h, gates: (h.T @ gates, h.T @ h))
+    shapes = [(rows, n), (rows, 2 * n), (n, 2 * n), (n, n), (2 * n, n), (n, rows)]
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    h, gates, both, last, both_across, h_across = map(jax.random.normal, keys, shapes)
 
-    def run():
-        return [per_step(h, gates) for _ in range(many)], per_many(tall_h, tall_gates)
+    @jax.jit
+    def one_step(h, gates):
+        forward = h @ both, h @ last
+        backward = gates @ both_across, h @ last
+        return forward, backward, (h_across @ gates, h_across @ h)
 
-    return run, many / args.steps, None
+    many = 10  # steps per call, so that calling costs nothing
+    return lambda: [one_step(h, gates) for _ in range(many)], many / args.steps, None
 
 
 def prepare_ours(args: argparse.Namespace):
@@ -178,7 +176,12 @@ def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, s
         "--seed-count",
         str(seeds),
     ]
-    environment = {**os.environ, "NPROC": str(threads), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    environment = {
+        **os.environ,
+        "NPROC": str(threads),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as rules/common.smk sets it
+    }
     cores = sorted(os.sched_getaffinity(0))
     workers = []
     for index in range(processes):
