@@ -109,6 +109,7 @@ def contradictions(study: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _task_contradictions(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _chunk_contradictions(task["meta_training"])
+    yield from _early_contradictions(task)
     yield from _search_contradictions(task["meta_search"], task["meta_training"])
     yield from _tuning_contradictions(task["tuning"], task["steps"])
     problem, gradients = task["problem"], task["analysis"]["gradients"]
@@ -138,6 +139,27 @@ def _chunk_contradictions(training: Mapping[str, Any]) -> Iterator[tuple[str, st
         yield (
             "meta_training.meta_steps",
             f"{steps} should be a multiple of validation_interval ({interval})",
+        )
+
+
+def _early_contradictions(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The early optimizer is another one, and ends no later than the others, with a validation."""
+    early, training = task["early"], task["meta_training"]
+    if early is None:
+        return
+    if early["seed"] in task["seeds"]:
+        yield "early.seed", f"{early['seed']} should not be one of seeds ({task['seeds']})"
+    interval = training["validation_interval"]
+    if early["meta_steps"] % interval:
+        yield (
+            "early.meta_steps",
+            f"{early['meta_steps']} should be a multiple of validation_interval ({interval})",
+        )
+    if early["meta_steps"] > training["meta_steps"]:
+        yield (
+            "early.meta_steps",
+            f"{early['meta_steps']} should be at most meta_training.meta_steps "
+            f"({training['meta_steps']})",
         )
 
 

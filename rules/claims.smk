@@ -13,16 +13,10 @@ rule compare:
             optimizer=OPTIMIZERS,
             allow_missing=True,
         ),
-        trajectories=seeds(
-            "results/{scale}/analysis/{task}/seed_{seed}/trajectories.npz"
-        ),
-        fixed_points=seeds(
-            "results/{scale}/analysis/{task}/seed_{seed}/fixed_points.npz"
-        ),
-        linearization=seeds(
-            "results/{scale}/analysis/{task}/seed_{seed}/linearization.npz"
-        ),
-        responses=seeds("results/{scale}/analysis/{task}/seed_{seed}/responses.npz"),
+        trajectories=analyses("trajectories"),
+        fixed_points=analyses("fixed_points"),
+        linearization=analyses("linearization", early=True),
+        responses=analyses("responses"),
         code=code(
             "store.py",
             "evaluation.py",

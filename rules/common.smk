@@ -82,15 +82,16 @@ def weights_file(name):
     return find
 
 
-def seeds(path):
-    """The path for every seed of its scale and task."""
+def seeds(path, early=False):
+    """The path for every seed of its scale and task; with ``early``, also for the one that ends early."""
 
     def expand_seeds(wildcards):
-        task = wildcards.get("task")
+        task, find = wildcards.get("task"), STUDIES[wildcards.scale]["tasks"]
         return [
             path.format(scale=wildcards.scale, task=name, seed=seed)
             for name in ([task] if task else TASKS)
-            for seed in STUDIES[wildcards.scale]["tasks"][name]["seeds"]
+            for seed in find[name]["seeds"]
+            + ([find[name]["early"]["seed"]] if early and find[name]["early"] else [])
         ]
 
     return expand_seeds
@@ -112,6 +113,15 @@ def code(*modules):
         path = PACKAGE / module
         files += sorted(path.glob("*.py")) if path.is_dir() else [path]
     return [str(file) for file in files]
+
+
+def training(wildcards):
+    """How a seed is meta-trained: the early one as the others, for fewer meta-steps."""
+    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    early = task["early"]
+    if early and early["seed"] == int(wildcards.seed):
+        return {**task["meta_training"], "meta_steps": early["meta_steps"]}
+    return task["meta_training"]
 
 
 def gpus(wildcards):
@@ -146,14 +156,24 @@ def tuned(path, optimizers):
     return expand(path, task=TASKS, optimizer=optimizers, allow_missing=True)
 
 
-def analyses(stage):
+def analyses(stage, early=False):
     """The files of one stage of the analysis, for every task and seed: the script takes what it shows."""
-    return seeds(f"results/{{scale}}/analysis/{{task}}/seed_{{seed}}/{stage}.npz")
+    return seeds(
+        f"results/{{scale}}/analysis/{{task}}/seed_{{seed}}/{stage}.npz", early
+    )
 
 
 def all_seeds(wildcards):
     """The training seeds of every task."""
     return {task: STUDIES[wildcards.scale]["tasks"][task]["seeds"] for task in TASKS}
+
+
+def early_seeds(wildcards):
+    """The training seeds that end early, of the tasks that have one."""
+    tasks = STUDIES[wildcards.scale]["tasks"]
+    return {
+        task: tasks[task]["early"]["seed"] for task in TASKS if tasks[task]["early"]
+    }
 
 
 def figure_files(*names):

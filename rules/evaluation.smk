@@ -3,7 +3,9 @@
 
 rule evaluate:
     input:
-        theta=seeds("results/{scale}/meta_training/{task}/seed_{seed}/theta.npz"),
+        theta=seeds(
+            "results/{scale}/meta_training/{task}/seed_{seed}/theta.npz", early=True
+        ),
         baselines=expand(
             "results/{scale}/baselines/{task}/{optimizer}/best.json",
             optimizer=OPTIMIZERS,

@@ -189,7 +189,7 @@ use rule fig1_performance as figS_modes with:
     input:
         selection=SELECTION,
         portraits=PORTRAITS,
-        linearization=analyses("linearization"),
+        linearization=analyses("linearization", early=True),
         momentum=tuned(BEST, MOMENTUM),
         code=DRAWING + code("figures/figS_modes.py"),
     output:
@@ -203,6 +203,7 @@ use rule fig1_performance as figS_modes with:
     params:
         figure="figS_modes",
         seeds=all_seeds,
+        early=early_seeds,
         baselines=OPTIMIZERS,
 
 

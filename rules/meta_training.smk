@@ -24,7 +24,7 @@ rule meta_train:
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
-        meta_training=study("tasks", "{task}", "meta_training"),
+        meta_training=training,
     script:
         "../workflow/scripts/meta_train.py"
 

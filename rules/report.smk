@@ -8,7 +8,9 @@ report: "../workflow/report/workflow.rst"
 
 rule record_run:
     input:
-        theta=seeds("results/{scale}/meta_training/{task}/seed_{seed}/theta.npz"),
+        theta=seeds(
+            "results/{scale}/meta_training/{task}/seed_{seed}/theta.npz", early=True
+        ),
         selections=tasks("results/{scale}/meta_training/{task}/selection.json"),
         summaries=tasks("results/{scale}/evaluation/{task}/summary.csv"),
         responses=seeds("results/{scale}/analysis/{task}/seed_{seed}/responses.npz"),

@@ -43,6 +43,7 @@ MAGNITUDES = {
     "two_moons": Magnitudes(0.05, np.logspace(-4, -1, 13), 0.0215, 1.7, 0.9, False),
 }
 SEEDS = {"linear_regression": (0, 1), "rosenbrock": (0, 1, 2), "two_moons": (3,)}
+EARLY = {"linear_regression": 5}
 SELECTED = {"linear_regression": 1, "rosenbrock": 0, "two_moons": 3}
 
 
@@ -307,6 +308,9 @@ def write(folder: Path) -> None:
             analysis = folder / "analysis" / task / f"seed_{seed}"
             for stage in (trajectories, fixed_points, linearization, responses):
                 store.save(analysis / f"{stage.__name__}.npz", stage(task, seed))
+        if task in EARLY:
+            place = folder / "analysis" / task / f"seed_{EARLY[task]}"
+            store.save(place / "linearization.npz", linearization(task, EARLY[task]))
         for optimizer in BASELINES:
             table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
             winner = table.loc[table["rank"].idxmin()]

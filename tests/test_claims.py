@@ -275,6 +275,17 @@ def test_optimal_momentum_among_the_modes(results):
     )
     found = linear._replace(optimizers={**linear.optimizers, 0: planted})
     assert criterion.measure(found, 1) == pytest.approx(0.5)  # in units of 0.1 decade
+    early = linear._replace(early=planted.linearization)
+    assert criterion.measure(early, 1) == pytest.approx(0.5)
+
+
+def test_the_early_optimizer_is_gathered(tmp_path):
+    synthetic.write(tmp_path)
+    files = Results(tmp_path, synthetic.SEEDS, synthetic.BASELINES, synthetic.EARLY)
+    (task, seed), *_ = synthetic.EARLY.items()
+    expected = synthetic.linearization(task, seed)
+    np.testing.assert_array_equal(gather(files, task).early.eigenvalues, expected.eigenvalues)
+    assert gather(files, "rosenbrock").early is None
 
 
 # --- the verdict ---------------------------------------------------------------------------------

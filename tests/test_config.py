@@ -171,6 +171,21 @@ WRONG = [
         "meta_training.meta_steps' (scale smoke): 25 should be a multiple of validation_interval (10)",
     ),
     (
+        SMOKE + "early",
+        {"seed": 0, "meta_steps": 10},
+        "early.seed' (scale smoke): 0 should not be one of seeds ([0])",
+    ),
+    (
+        SMOKE + "early",
+        {"seed": 1, "meta_steps": 15},
+        "early.meta_steps' (scale smoke): 15 should be a multiple of validation_interval (10)",
+    ),
+    (
+        SMOKE + "early",
+        {"seed": 1, "meta_steps": 30},
+        "early.meta_steps' (scale smoke): 30 should be at most meta_training.meta_steps (20)",
+    ),
+    (
         SMOKE + "meta_search/rungs",
         [{"trials": 2, "meta_steps": 15}],
         "meta_search.rungs.0.meta_steps' (scale smoke): 15 should be a multiple of validation_interval",

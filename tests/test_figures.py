@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return Results(folder, synthetic.SEEDS, synthetic.BASELINES)
+    return Results(folder, synthetic.SEEDS, synthetic.BASELINES, synthetic.EARLY)
 
 
 @pytest.fixture(scope="module")
@@ -405,13 +405,21 @@ def test_learning_rate_adaptation(drawn):
 def test_modes(drawn):
     data, figure = drawn("figS_modes")
     for column, task in zip(data.columns, TASKS, strict=True):
-        assert set(column.modes) == set(synthetic.SEEDS[task])
+        early = {synthetic.EARLY[task]} if task in synthetic.EARLY else set()
+        assert set(column.modes) == {*synthetic.SEEDS[task]} | early
         for seed, modes in column.modes.items():
             # Conjugate pairs once: their learning rates add up to the effective learning rate.
             linearization = synthetic.linearization(task, seed)
             total = linearization.complex_learning_rates.sum()
             assert modes.learning_rates.sum() == pytest.approx(total.real)
             assert modes.pairs.sum() == 1
+    notes = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "mode, training ended early" in notes
+    without = import_module("lopt.figures.figS_modes").draw(
+        data._replace(columns=tuple(column._replace(early=None) for column in data.columns))
+    )
+    texts = [text.get_text() for text in without.legends[0].get_texts()]
+    assert "mode, training ended early" not in texts
     stars = lines(panel(figure, 0, 0), marker="*")
     assert [3.76, 0.881] in [star.get_xydata()[0].tolist() for star in stars]
 

@@ -261,8 +261,8 @@ def _distance_from_optimal_momentum(results: TaskResults, seed: int) -> float:
         return np.nan
     alpha, beta = results.portrait.optimal_learning_rate, results.portrait.optimal_momentum
     nearest = np.inf
-    for optimizer in results.optimizers.values():
-        modes = optimizer.linearization
+    linearizations = [optimizer.linearization for optimizer in results.optimizers.values()]
+    for modes in linearizations + ([] if results.early is None else [results.early]):
         rates = modes.learning_rates * np.where(modes.eigenvalues.imag, 2.0, 1.0)  # of a whole pair
         acting = rates > 0
         decades = np.abs(np.log10(rates[acting] / alpha))

@@ -37,6 +37,8 @@ class TaskResults(NamedTuple):
     """What the task looks like."""
     common_optimizers: CommonOptimizers | None = None
     """Update functions of the tuned optimizers."""
+    early: Linearization | None = None
+    """Of the optimizer whose training ended early, if there is one."""
 
 
 def gather(results: Results, task: str) -> TaskResults:
@@ -58,6 +60,7 @@ def gather(results: Results, task: str) -> TaskResults:
         selected=results.selected(task),
         portrait=results.portrait(task),
         common_optimizers=results.common_optimizers(task),
+        early=results.linearization(task, results.early[task]) if task in results.early else None,
     )
 
 

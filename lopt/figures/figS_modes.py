@@ -1,6 +1,6 @@
 """Supplement: the modes of every trained optimizer on the plane of learning rate and momentum.
 
-Reads, per task: ``analysis/<task>/seed_<n>/linearization.npz`` of all seeds,
+Reads, per task: ``analysis/<task>/seed_<n>/linearization.npz`` of all seeds and of the early one,
 ``meta_training/<task>/selection.json``, ``baselines/<task>/momentum/best.json`` if momentum was tuned, and
 ``portraits/<task>.npz`` for the optimum of tasks that have one.
 
@@ -8,7 +8,8 @@ Draws a panel per task: every mode m at the convergence point as (alpha_m, beta_
 part of its learning rate (for a conjugate pair, drawn once as a diamond, the sum of the two) and beta_m =
 |lambda_m| its momentum; the seed that the other figures show in blue. The black star is the heavy ball
 that is fastest on the task's range of eigenvalues, the orange one tuned momentum. An optimizer that
-resembles momentum has a mode at the star. Larger markers carry more of the update.
+resembles momentum has a mode at the star: the one whose training ended early (green triangles), where the
+scale has one. Larger markers carry more of the update.
 """
 
 from typing import NamedTuple
@@ -41,6 +42,7 @@ class Column(NamedTuple):
 
     task: str
     seed: int
+    early: int | None
     modes: dict[int, Modes]
     optimum: tuple[float, float]
     tuned: tuple[float, float]
@@ -70,8 +72,10 @@ def _column(results: Results, task: str) -> Column:
     if "momentum" in results.baselines:
         best = results.best(task, "momentum")["hyperparameters"]
         tuned = float(best["learning_rate"]), float(best.get("momentum", np.nan))
-    modes = {seed: _modes(results.linearization(task, seed)) for seed in results.seeds[task]}
-    return Column(task, results.selected(task), modes, optimum, tuned)
+    early = results.early.get(task)
+    seeds = [*results.seeds[task], *([] if early is None else [early])]
+    modes = {seed: _modes(results.linearization(task, seed)) for seed in seeds}
+    return Column(task, results.selected(task), early, modes, optimum, tuned)
 
 
 def _modes(linearization: Linearization) -> Modes:
@@ -92,6 +96,7 @@ def draw(data: Data) -> Figure:
     handles = [
         style.mark("mode, chosen seed", "o", style.LEARNED.color, mec="white", mew=0.4),
         style.mark("mode, other seeds", "o", "#8A8A8A", mec="white", mew=0.4),
+        style.mark("mode, training ended early", "^", EARLY, mec="white", mew=0.4),
         style.mark(
             "conjugate pair", "D", style.LEARNED.color, mec="white", mew=0.4, markersize=3.5
         ),
@@ -100,7 +105,8 @@ def draw(data: Data) -> Figure:
     ]
     drawn = [
         True,
-        any(len(column.modes) > 1 for column in data.columns),
+        any(len(column.modes) > 1 + (column.early is not None) for column in data.columns),
+        any(column.early is not None for column in data.columns),
         any(modes.pairs.any() for column in data.columns for modes in column.modes.values()),
         any(np.isfinite(column.optimum).all() for column in data.columns),
         any(np.isfinite(column.tuned).all() for column in data.columns),
@@ -124,16 +130,20 @@ def _star(color: str, size: float) -> dict:
 # The two often nearly coincide: the smaller one is drawn on top.
 TUNED = _star(style.OPTIMIZERS["momentum"].color, 12.0)
 OPTIMUM = _star("black", 7.0)
+EARLY = style.POSITIVE(0.7)  # of the green arm
 
 
 def _plane(panel: Axes, column: Column) -> None:
     colors = style.seed_colors(list(column.modes), column.seed)
+    if column.early is not None:
+        colors[column.early] = EARLY
     panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
     panel.axhline(1.0, color=style.GREY, linewidth=0.5, zorder=0)
     largest = max(np.abs(modes.learning_rates).max() for modes in column.modes.values())
     for seed, modes in column.modes.items():
         share = np.abs(modes.learning_rates) / (largest or 1.0)
-        for chosen, marker in ((~modes.pairs, "o"), (modes.pairs, "D")):
+        single = "^" if seed == column.early else "o"
+        for chosen, marker in ((~modes.pairs, single), (modes.pairs, "D")):
             panel.scatter(
                 modes.learning_rates[chosen],
                 modes.momenta[chosen],
@@ -143,7 +153,7 @@ def _plane(panel: Axes, column: Column) -> None:
                 edgecolors="white",
                 linewidths=0.4,
                 alpha=0.85,
-                zorder=3 if seed == column.seed else 2,
+                zorder=4 if seed == column.early else 3 if seed == column.seed else 2,
             )
     panel.plot(*column.tuned, **TUNED, zorder=5)
     panel.plot(*column.optimum, **OPTIMUM, zorder=6)

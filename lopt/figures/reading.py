@@ -25,7 +25,8 @@ __all__ = ["Results"]
 class Results:
     """The files of one scale; ``folder`` is results/<scale>, ``seeds`` the training seeds per task.
 
-    ``baselines`` names the hand-made optimizers that were tuned.
+    ``baselines`` names the hand-made optimizers that were tuned; ``early`` is, per task that has one,
+    the seed whose training ends early.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Results:
         folder: str | Path,
         seeds: Mapping[str, Sequence[int]],
         baselines: Sequence[str] = ("momentum", "rmsprop", "adam"),
+        early: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.seeds = {task: tuple(numbers) for task, numbers in seeds.items()}
         self.baselines = tuple(baselines)
+        self.early = dict(early or {})
 
     @property
     def scale(self) -> str:

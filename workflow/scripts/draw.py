@@ -15,7 +15,8 @@ from lopt.figures.reading import Results
 def main(params, output) -> None:
     figure = import_module(f"lopt.figures.{params.figure}")
     folder = Path(output.csv).parent.parent  # results/<scale>
-    data = figure.read(Results(folder, params.seeds, params.baselines))
+    results = Results(folder, params.seeds, params.baselines, params.get("early", {}))
+    data = figure.read(results)
     store.save_table(output.csv, figure.numbers(data))
     style.save(figure.draw(data), output.pdf, output.png)
 
