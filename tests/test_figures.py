@@ -414,12 +414,12 @@ def test_modes(drawn):
             assert modes.learning_rates.sum() == pytest.approx(total.real)
             assert modes.pairs.sum() == 1
     notes = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "mode, training ended early" in notes
+    assert "mode, ended early" in notes
     without = import_module("lopt.figures.figS_modes").draw(
         data._replace(columns=tuple(column._replace(early=None) for column in data.columns))
     )
     texts = [text.get_text() for text in without.legends[0].get_texts()]
-    assert "mode, training ended early" not in texts
+    assert "mode, ended early" not in texts
     stars = lines(panel(figure, 0, 0), marker="*")
     assert [3.76, 0.881] in [star.get_xydata()[0].tolist() for star in stars]
 

@@ -88,7 +88,7 @@ def _modes(linearization: Linearization) -> Modes:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(1, len(data.columns), height=2.7)
+    figure, axes = style.panels(1, len(data.columns), height=2.8)
     for panel, column in zip(axes[0], data.columns, strict=True):
         _plane(panel, column)
     axes[0, 0].set_ylabel(r"momentum $\beta_m = |\lambda_m|$")
@@ -96,7 +96,7 @@ def draw(data: Data) -> Figure:
     handles = [
         style.mark("mode, chosen seed", "o", style.LEARNED.color, mec="white", mew=0.4),
         style.mark("mode, other seeds", "o", "#8A8A8A", mec="white", mew=0.4),
-        style.mark("mode, training ended early", "^", EARLY, mec="white", mew=0.4),
+        style.mark("mode, ended early", "^", EARLY, mec="white", mew=0.4),
         style.mark(
             "conjugate pair", "D", style.LEARNED.color, mec="white", mew=0.4, markersize=3.5
         ),
@@ -111,7 +111,8 @@ def draw(data: Data) -> Figure:
         any(np.isfinite(column.optimum).all() for column in data.columns),
         any(np.isfinite(column.tuned).all() for column in data.columns),
     ]
-    style.legend(figure, [handle for handle, shown in zip(handles, drawn, strict=True) if shown])
+    handles = [handle for handle, shown in zip(handles, drawn, strict=True) if shown]
+    style.legend(figure, handles, columns=3 if len(handles) > 5 else None)
     style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
     return figure
 
