@@ -24,9 +24,9 @@ $(ENV)/.installed: requirements.lock pyproject.toml
 figures: env
 	$(BIN)/snakemake --cores $(CORES) --config scale=$(SCALE)
 
-# In as many processes at a time as there are WORKERS; tests/conftest.py says which tests stay together.
+# In as many processes at a time as there are WORKERS; tests/conftest.py says which tests share one.
 test: env
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # SLURM for real, on a cluster of one node that the tests start, and interrupts of every kind. The plugin lies
 # beside the environment, not in it: it would slow down every call of Snakemake.

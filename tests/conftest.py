@@ -1,6 +1,7 @@
 """What tests share: the CPU, one thread, no display, float64 on request, one run of the whole workflow."""
 
 import os
+import re
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -10,19 +11,38 @@ os.environ["MPLBACKEND"] = "Agg"
 import jax
 import pytest
 from workflow_project import copy_project, snakemake
+from xdist.scheduler import LoadScopeScheduling
+
+# The files with tests of the run of the whole workflow: it happens once if one process has all of them.
+SHARING = {
+    path.name
+    for path in Path(__file__).parent.glob("test_*.py")
+    if re.search(r"^def test_\w+\([^)]*\bfinished\b", path.read_text(), re.MULTILINE)
+}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one group run in one process (with pytest -n 2 --dist loadgroup), in this order.
-
-    The run of the whole workflow happens once, and first, since it takes longest. Other groups are files,
-    for their fixtures and for what they compile.
-    """
-    items.sort(key=lambda item: "finished" not in item.fixturenames)
+    """That run first, since it takes longest; and time for it on a machine that has other work, too."""
+    items.sort(key=lambda item: item.path.name not in SHARING)
     for item in items:
-        group = "finished" if "finished" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
+class FilesTogether(LoadScopeScheduling):
+    """A file's tests in one process, for its fixtures and for what it compiles, in the order collected.
+
+    (pytest-xdist 3.8 with pytest 9.2 ignores its own mark for this, xdist_group: pytest-xdist issue 1386.)
+    """
+
+    def split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "the workflow's" if Path(file).name in SHARING else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesTogether:
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)
 
 
 @pytest.fixture
