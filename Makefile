@@ -53,7 +53,7 @@ report: figures
 train-paper-gpu: env
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[cuda]"
 	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation
-	$(BIN)/python -m lopt.weights results/paper weights
+	$(BIN)/python -m lopt.weights release results/paper weights
 
 # Everything that the workflow and the environment made. Checkpoints of unfinished training go too.
 clean:

@@ -8,9 +8,11 @@
     optimizer = GRU(**metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
 
 ``take`` copies one file after its checksum was found right: the workflow's scale ``released`` uses it in
-place of meta-training and tuning. ``release`` fills the folder from the results of a scale:
+place of meta-training and tuning. ``release`` fills the folder from the results of a scale, and
+``describe`` says what is in it:
 
-    python -m lopt.weights results/paper weights
+    python -m lopt.weights release results/paper weights
+    python -m lopt.weights describe weights
 """
 
 import argparse
@@ -19,11 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lopt import store
 from lopt.optimizers import GRUTheta
 from lopt.store import StoreError
 
-__all__ = ["load_released", "release", "take"]
+__all__ = ["describe", "load_released", "release", "take"]
 
 SUMS = "SHA256SUMS"
 # What the summary of the evaluation says of an optimizer, on problems that no training has seen.
@@ -91,6 +95,37 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     return sorted([*copies, *(name for name, _, _ in thetas)])
 
 
+def describe(folder: str | Path) -> pd.DataFrame:
+    """Return a table of the released optimizers, one a row, from their metadata.
+
+    Raises:
+        StoreError: if a file is damaged or was changed.
+    """
+    rows = []
+    for name in _released_files(Path(folder)):
+        if name.endswith(".npz"):
+            task, seed = Path(name).parent.name, int(Path(name).stem.removeprefix("seed_"))
+            _, facts = load_released(folder, task, seed)
+            training = facts["meta_training"]
+            score, error = (facts[f"evaluation_meta_objective{end}"] for end in ("", "_se"))
+            rows.append(
+                {
+                    "task": task,
+                    "seed": seed,
+                    "units": facts["optimizer"]["units"],
+                    "problems": training["problems"],
+                    "meta_steps": training["meta_steps"],
+                    "best_at": facts["meta_step"],
+                    "skipped": facts["skipped_steps"],
+                    "meta_objective": f"{score:.4f} ± {error:.4f}",
+                    "final_loss": f"{facts['evaluation_final_loss']:.3g}",
+                    "device": facts["device"],
+                    "hours": f"{facts['wall_seconds'] / 3600:.2f}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def _held_out(path: Path, seed: int) -> dict[str, float]:
     table = store.load_table(path, ("optimizer", "seed", *HELD_OUT))
     row = table[(table["optimizer"] == "learned") & (table["seed"] == seed)]
@@ -130,12 +165,18 @@ def _digest(content: bytes) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=release.__doc__.splitlines()[0])
-    parser.add_argument("results", help="the folder of a scale, results/<scale>")
-    parser.add_argument("folder", help="where released files go, for example weights")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    releasing = commands.add_parser("release", help=release.__doc__.splitlines()[0])
+    releasing.add_argument("results", help="the folder of a scale, results/<scale>")
+    describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
+    for command in (releasing, describing):
+        command.add_argument("folder", help="of the released files, for example weights")
     arguments = parser.parse_args()
-    for name in release(arguments.results, arguments.folder):
-        print(name)
+    if arguments.command == "release":
+        print(*release(arguments.results, arguments.folder), sep="\n")
+    else:
+        print(describe(arguments.folder).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,16 @@ def results_of_a_scale(folder: Path) -> Path:
         *(np.asarray(random.normal(size=shape), np.float32) for shape in [2, 6, (2, 6), 6, 2, ()])
     )
     place = folder / "meta_training/rosenbrock/seed_3"
-    metadata = {"task": "rosenbrock", "seed": 3, "optimizer": dataclasses.asdict(family)}
+    metadata = {
+        "task": "rosenbrock",
+        "seed": 3,
+        "optimizer": dataclasses.asdict(family),
+        "meta_training": {"problems": 4, "meta_steps": 20},
+        "meta_step": 10,
+        "skipped_steps": 0,
+        "device": "cpu",
+        "wall_seconds": 1800.0,
+    }
     store.save(place / "theta.npz", theta, metadata)
     store.save_table(place / "curve.csv", pd.DataFrame({"step": [10], "meta_objective": [0.5]}))
     rows = [("learned", 2, 9.0), ("learned", 3, 0.25), ("momentum", -1, 9.0)]
@@ -65,6 +74,15 @@ def test_what_is_released_is_what_was_trained(released, tmp_path):
         weights.take(released, name, tmp_path / "taken")
         assert (tmp_path / "taken").read_bytes() == (released / name).read_bytes()
     assert (released / "rosenbrock/seed_3.csv").read_bytes() == (trained / "curve.csv").read_bytes()
+
+
+def test_the_description_is_from_the_metadata(released):
+    (row,) = weights.describe(released).to_dict("records")
+    assert row == {
+        **{"task": "rosenbrock", "seed": 3, "units": 2, "problems": 4, "meta_steps": 20},
+        **{"best_at": 10, "skipped": 0, "meta_objective": "0.2500 ± 7.0000", "final_loss": "7"},
+        **{"device": "cpu", "hours": "0.50"},
+    }
 
 
 def test_the_checksums_are_sha256sums(released):
@@ -116,20 +134,29 @@ def test_incomplete_results_are_not_released(tmp_path):
 
 # --- what ships --------------------------------------------------------------------------------------
 
-OPTIMIZERS = [(task, seed) for task, entry in STUDY["tasks"].items() for seed in entry["seeds"]]
+OPTIMIZERS = [
+    (task, seed, steps)
+    for task, entry in STUDY["tasks"].items()
+    for seed, steps in [
+        *((seed, entry["meta_training"]["meta_steps"]) for seed in entry["seeds"]),
+        *([tuple(entry["early"].values())] if entry["early"] else []),
+    ]
+]
 
 
-@pytest.mark.parametrize(("task", "seed"), OPTIMIZERS)
-def test_every_optimizer_was_trained_as_the_configuration_says(task, seed):
+@pytest.mark.parametrize(("task", "seed", "steps"), OPTIMIZERS)
+def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps):
     theta, metadata = weights.load_released(SHIPPED, task, seed)
-    entry, settings = STUDY["tasks"][task], {"task": task}
-    settings |= {key: entry[key] for key in ("problem", "steps", "optimizer", "meta_training")}
+    entry = STUDY["tasks"][task]
+    settings = {key: entry[key] for key in ("problem", "steps", "optimizer")} | {"task": task}
+    settings["meta_training"] = entry["meta_training"] | {"meta_steps": steps}
+    assert metadata["meta_training"] == settings["meta_training"]
     assert metadata["config_digest"] == config.digest(settings)
     assert (metadata["task"], metadata["seed"]) == (task, seed)
     GRU(**metadata["optimizer"]).check(theta)
     assert metadata["evaluation_meta_objective"] < 1.0
     curve = pd.read_csv(SHIPPED / task / f"seed_{seed}.csv")
-    assert curve["step"].iloc[-1] == entry["meta_training"]["meta_steps"]
+    assert curve["step"].iloc[-1] == steps
     validated = curve.set_index("step")["validation_meta_objective"]
     assert validated.idxmin() == metadata["meta_step"]
     assert validated.min() == pytest.approx(metadata["validation_meta_objective"], rel=1e-6)

@@ -43,6 +43,7 @@ def main(wildcards, params, output) -> None:
         problem=params.problem,
         steps=params.steps,
         optimizer=params.optimizer,
+        meta_training=params.meta_training,
     )
     identity = {**metadata, "code": provenance.code_digest(CODE)}
     path = Path(output.theta).with_name("checkpoint.npz")
