@@ -10,8 +10,10 @@ excludes nothing better than standing still, whose score is 1; it only shows wha
 
 Successive halving spends little on poor trials: on each rung the surviving trials run on the first
 ``problems`` problems for ``steps`` updates, and the best ``keep`` share goes on; the survivors of
-all rungs are scored on every problem and step. Scores compare within one rung only. Where the few
-problems on which a setting diverges decide, the rungs should have all problems and few steps.
+all rungs are scored on every problem and step. Scores compare within one rung only. A rung of as
+many steps as the one before runs the new problems only: the last rungs can add problems a few at a
+time, each to fewer trials, for the price of the additions. Where the few problems on which a
+setting diverges decide, the rungs should have all problems and few steps.
 
 The best of thousands on the problems that chose it is a little lucky, and where stability ends in a
 cliff (rosenbrock) luck means that it diverges on one problem in thousands that it has not met. So
@@ -114,7 +116,8 @@ class Winner(NamedTuple):
 class SearchResult(NamedTuple):
     """``diverged_share`` of the trials diverged on some problem of the last stage they ran in.
 
-    ``gradients`` is the number of gradient evaluations spent, beside that of the full search.
+    ``gradients`` is the number of gradient evaluations spent, beside that of the full search;
+    ``fresh_gradients`` is what the contenders' runs on fresh problems cost, in either search.
     """
 
     table: TrialTable
@@ -122,6 +125,7 @@ class SearchResult(NamedTuple):
     diverged_share: float
     gradients: int
     gradients_of_full_search: int
+    fresh_gradients: int
 
 
 def gradient_count(samples: int, problems: int, steps: int, rungs: Sequence[Rung] = ()) -> int:
@@ -130,13 +134,14 @@ def gradient_count(samples: int, problems: int, steps: int, rungs: Sequence[Rung
     >>> gradient_count(2500, 64, 200)
     32000000
     >>> gradient_count(2500, 64, 200, [Rung(0.1, 2, 20), Rung(0.1, 4, 200)])
-    620000
+    600000
     """
-    total = 0
-    for rung in rungs:
-        total += samples * rung.problems * rung.steps
-        samples = math.ceil(rung.keep * samples)
-    return total + samples * problems * steps
+    total, done = 0, None
+    for rung in [*rungs, Rung(1.0, problems, steps)]:
+        known = done.problems if done and rung.steps == done.steps else 0
+        total += samples * max(0, rung.problems - known) * rung.steps
+        samples, done = math.ceil(rung.keep * samples), rung
+    return total
 
 
 def search(
@@ -181,10 +186,16 @@ def search(
     scores, errors = np.zeros(samples), np.zeros(samples)
     diverged, counts, lengths, reached = (np.zeros(samples, int) for _ in range(4))
     alive, gradients = np.arange(samples), 0
+    runs, length = np.empty((samples, 0), np.float32), 0
     for number, rung in enumerate([*rungs, Rung(1.0, problems, steps)]):
-        batch = jax.tree.map(lambda leaf, count=rung.problems: leaf[:count], chosen_on)
-        runs = run_trials(task, family, _pick(thetas, alive), batch, rung.steps)
-        gradients += runs.size * rung.steps
+        runs = runs[:, : rung.problems if rung.steps == length else 0]
+        new = slice(runs.shape[1], rung.problems)
+        if new.start < new.stop:
+            batch = _pick(chosen_on, new)
+            more = run_trials(task, family, _pick(thetas, alive), batch, rung.steps)
+            runs = np.concatenate([runs, more], axis=1)
+            gradients += more.size * rung.steps
+        length = rung.steps
         summary = _summarize(runs, divergence_factor)
         scores[alive], errors[alive], diverged[alive] = summary
         counts[alive], lengths[alive], reached[alive] = rung.problems, rung.steps, number
@@ -220,7 +231,8 @@ def search(
         fresh_diverged=int(fresh_diverged[best]),
     )
     full = gradient_count(samples, problems, steps)
-    return SearchResult(table, winner, float(np.mean(diverged > 0)), gradients, full)
+    share = float(np.mean(diverged > 0))
+    return SearchResult(table, winner, share, gradients, full, fresh_runs.size * steps)
 
 
 def draw_problems(task: Task, count: int, seed: int, name: str) -> Any:

@@ -1,0 +1,78 @@
+"""Does racing find what the full search finds, and what does it save?
+
+    python benchmarks/racing.py linear_regression
+    python benchmarks/racing.py rosenbrock
+
+Runs both searches for every baseline with the settings of ``config.yaml``: the full search, and one with the
+rungs of ``RUNGS``. Survivors of all rungs are scored on the same problems and steps as the full search
+scores them, so that the two winners' scores compare digit by digit. linear_regression's problems differ
+more than two_moons' initialisations do, so its rungs have more of them; on rosenbrock every rung has all
+problems, because the few on which a setting diverges decide.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+os.environ["NPROC"] = "1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import yaml
+
+from lopt.optimizers import BASELINES
+from lopt.tasks import make_task
+from lopt.tuning import Rung, SearchRange, search
+
+CONFIG = Path(__file__).parents[1] / "config.yaml"
+RUNGS = {
+    "linear_regression": [Rung(0.2, 16, 50), Rung(0.25, 32, 200), Rung(0.3, 64, 200)],
+    "rosenbrock": [Rung(0.2, 1024, 20), Rung(0.2, 1024, 60)],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=RUNGS)
+    parser.add_argument("--optimizers", nargs="+", default=list(BASELINES), choices=BASELINES)
+    arguments = parser.parse_args()
+    study = yaml.safe_load(CONFIG.read_text())["study"]["tasks"]
+    settings = study[arguments.task]
+    tuning = settings["tuning"]
+    for optimizer in arguments.optimizers:
+        results = {}
+        for label, stages in (("full", []), ("racing", RUNGS[arguments.task])):
+            before = time.process_time()
+            result = search(
+                make_task(arguments.task, settings["problem"]),
+                BASELINES[optimizer],
+                {key: SearchRange(**value) for key, value in tuning["ranges"][optimizer].items()},
+                samples=tuning["samples"],
+                problems=tuning["problems"],
+                fresh_problems=tuning["fresh_problems"],
+                steps=settings["steps"],
+                seed=0,
+                rungs=stages,
+                divergence_factor=tuning["divergence_factor"],
+            )
+            results[label] = result
+            setting = ", ".join(
+                f"{key} {value:.4g}" for key, value in result.winner.theta._asdict().items()
+            )
+            print(
+                f"{arguments.task} {optimizer:9} {label:7} score {result.winner.score:.5f}"
+                f" +- {result.winner.standard_error:.5f}  gradients {result.gradients:.3g}"
+                f" and {result.fresh_gradients:.3g} on fresh problems"
+                f"  {time.process_time() - before:.1f} s  {setting}",
+                flush=True,
+            )
+        full, raced = results["full"], results["racing"]
+        print(
+            f"    score {100 * (raced.winner.score / full.winner.score - 1):+.2f} %,"
+            f" gradients {raced.gradients / full.gradients:.1%} of the full search's",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
