@@ -110,6 +110,13 @@ def contradictions(study: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _task_contradictions(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _chunk_contradictions(task["meta_training"])
     yield from _early_contradictions(task)
+    for key in task["meta_training_problem"] or {}:
+        if key not in task["problem"]:
+            known = ", ".join(sorted(task["problem"]))
+            yield (
+                f"meta_training_problem.{key}",
+                f"unknown key; allowed are those of problem: {known}",
+            )
     yield from _search_contradictions(task["meta_search"], task["meta_training"])
     yield from _tuning_contradictions(task["tuning"], task["steps"])
     problem, gradients = task["problem"], task["analysis"]["gradients"]

@@ -124,6 +124,22 @@ def training(wildcards):
     return task["meta_training"]
 
 
+def training_problem(wildcards):
+    """The problem of meta-training: the task's, with the changes that the scale makes for it."""
+    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    return {**task["problem"], **(task["meta_training_problem"] or {})}
+
+
+def training_note(wildcards):
+    """What figures say where an optimizer was meta-trained on other problems than it is shown on."""
+    tasks = STUDIES[wildcards.scale]["tasks"]
+    return "; ".join(
+        f"{task} meta-trained with {key} {value}"
+        for task in TASKS
+        for key, value in (tasks[task]["meta_training_problem"] or {}).items()
+    )
+
+
 def gpus(wildcards):
     """How many GPUs a meta-training job asks for."""
     return int(STUDIES[wildcards.scale]["device"] == "gpu")

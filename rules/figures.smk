@@ -99,6 +99,7 @@ rule fig1_performance:
     params:
         figure="fig1_performance",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
     script:
         "../workflow/scripts/draw.py"
@@ -122,6 +123,7 @@ use rule fig1_performance as fig2_momentum with:
     params:
         figure="fig2_momentum",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -142,6 +144,7 @@ use rule fig1_performance as fig3_gradient_clipping with:
     params:
         figure="fig3_gradient_clipping",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -162,6 +165,7 @@ use rule fig1_performance as fig4_learning_rate_schedules with:
     params:
         figure="fig4_learning_rate_schedules",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -182,6 +186,7 @@ use rule fig1_performance as fig5_learning_rate_adaptation with:
     params:
         figure="fig5_learning_rate_adaptation",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -203,6 +208,7 @@ use rule fig1_performance as figS_modes with:
     params:
         figure="figS_modes",
         seeds=all_seeds,
+        note=training_note,
         early=early_seeds,
         baselines=OPTIMIZERS,
 
@@ -224,6 +230,7 @@ use rule fig1_performance as figS_meta_training with:
     params:
         figure="figS_meta_training",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -243,6 +250,7 @@ use rule fig1_performance as figS_fixed_points with:
     params:
         figure="figS_fixed_points",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -262,6 +270,7 @@ use rule fig1_performance as figS_common_optimizers with:
     params:
         figure="figS_common_optimizers",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -283,6 +292,7 @@ use rule fig1_performance as figS_tuning with:
     params:
         figure="figS_tuning",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 
@@ -301,6 +311,7 @@ use rule fig1_performance as figS_validation with:
     params:
         figure="figS_validation",
         seeds=all_seeds,
+        note=training_note,
         baselines=OPTIMIZERS,
 
 

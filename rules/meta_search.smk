@@ -29,7 +29,7 @@ rule meta_search_trial:
         mem_mb=training_memory,
         runtime="1d",
     params:
-        problem=study("tasks", "{task}", "problem"),
+        problem=training_problem,
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
         meta_training=study("tasks", "{task}", "meta_training"),

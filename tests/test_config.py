@@ -171,6 +171,12 @@ WRONG = [
         "meta_training.meta_steps' (scale smoke): 25 should be a multiple of validation_interval (10)",
     ),
     (
+        SMOKE + "meta_training_problem",
+        {"start_width": 1.0},
+        "meta_training_problem.start_width' (scale smoke): unknown key; allowed are those of problem: "
+        "start_half_width",
+    ),
+    (
         SMOKE + "early",
         {"seed": 0, "meta_steps": 10},
         "early.seed' (scale smoke): 0 should not be one of seeds ([0])",

@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return Results(folder, synthetic.SEEDS, synthetic.BASELINES, synthetic.EARLY)
+    return Results(folder, synthetic.SEEDS, synthetic.BASELINES, synthetic.EARLY, "a note")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_every_curve_is_in_the_table(name, drawn):
 @each_figure_of_tasks
 def test_titles_labels_and_small_print(name, drawn):
     figure = drawn(name)[1]
-    assert figure.get_supxlabel().startswith("scale: synthetic")
+    assert figure.get_supxlabel().startswith("scale: synthetic (a note)")
     titles = [axes.get_title() for axes in figure.axes[:3]]
     assert titles == ["Linear Regression", "Rosenbrock", "Neural network training"]
     for axes in figure.axes:

@@ -148,7 +148,8 @@ OPTIMIZERS = [
 def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps):
     theta, metadata = weights.load_released(SHIPPED, task, seed)
     entry = STUDY["tasks"][task]
-    settings = {key: entry[key] for key in ("problem", "steps", "optimizer")} | {"task": task}
+    settings = {key: entry[key] for key in ("steps", "optimizer")} | {"task": task}
+    settings["problem"] = entry["problem"] | (entry["meta_training_problem"] or {})
     settings["meta_training"] = entry["meta_training"] | {"meta_steps": steps}
     assert metadata["meta_training"] == settings["meta_training"]
     assert metadata["config_digest"] == config.digest(settings)

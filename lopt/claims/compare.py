@@ -46,6 +46,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {
         "optimizer.units",
         "meta_training.meta_steps",
         "meta_training.problems",
+        "meta_training_problem.hidden_widths",
         "analysis.gradients.count",
     ),
 }
@@ -54,7 +55,7 @@ SIZES: Mapping[str, tuple[str, ...]] = {
 
 def _look_up(settings: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
-        if part not in settings:
+        if not settings or part not in settings:
             return None
         settings = settings[part]
     return settings
@@ -73,11 +74,16 @@ def reductions(
     >>> small, full = {"optimizer": {"units": 8}}, {"optimizer": {"units": 256}}
     >>> reductions(small, full, ["learned"])
     ['optimizer.units 8 < 256']
+    >>> narrow = {"meta_training_problem": {"hidden_widths": [8]}}
+    >>> reductions(narrow, {"problem": {"hidden_widths": [64, 64]}}, ["learned"])
+    ['meta_training_problem.hidden_widths [8] < [64, 64]']
     """
     kinds = ["problem", *sorted({"learned" if need == LEARNED else "tuned" for need in needs})]
     found = []
     for key in (key for kind in kinds for key in SIZES[kind]):
-        ours, full = _look_up(settings, key), _look_up(reference, key)
+        # What meta-training changes of a problem compares with the problem.
+        ours = _look_up(settings, key)
+        full = _look_up(reference, key.replace("meta_training_problem.", "problem."))
         if ours is None or full is None:
             continue
         if np.sum(ours) < np.sum(full):  # widths of layers: fewer or narrower

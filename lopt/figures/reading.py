@@ -26,7 +26,7 @@ class Results:
     """The files of one scale; ``folder`` is results/<scale>, ``seeds`` the training seeds per task.
 
     ``baselines`` names the hand-made optimizers that were tuned; ``early`` is, per task that has one,
-    the seed whose training ends early.
+    the seed whose training ends early. ``note`` is what figures say of the scale.
     """
 
     def __init__(
@@ -35,15 +35,18 @@ class Results:
         seeds: Mapping[str, Sequence[int]],
         baselines: Sequence[str] = ("momentum", "rmsprop", "adam"),
         early: Mapping[str, int] | None = None,
+        note: str = "",
     ) -> None:
         self.folder = Path(folder)
         self.seeds = {task: tuple(numbers) for task, numbers in seeds.items()}
         self.baselines = tuple(baselines)
         self.early = dict(early or {})
+        self.note = note
 
     @property
     def scale(self) -> str:
-        return self.folder.name
+        """The scale's name, as figures print it: with what must be known about its optimizers."""
+        return self.folder.name + (f" ({self.note})" if self.note else "")
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from lopt.figures.reading import Results
 def main(params, output) -> None:
     figure = import_module(f"lopt.figures.{params.figure}")
     folder = Path(output.csv).parent.parent  # results/<scale>
-    results = Results(folder, params.seeds, params.baselines, params.get("early", {}))
+    results = Results(folder, params.seeds, params.baselines, params.get("early", {}), params.note)
     data = figure.read(results)
     store.save_table(output.csv, figure.numbers(data))
     style.save(figure.draw(data), output.pdf, output.png)
