@@ -1,7 +1,9 @@
 """How closely the tuned baselines follow the published loss curves.
 
     python benchmarks/published_curves.py                                all of results/paper/baselines
-    python benchmarks/published_curves.py --baselines weights/baselines --tasks linear_regression
+    python benchmarks/published_curves.py --baselines weights/baselines --tasks linear_regression --sets 64
+    python benchmarks/published_curves.py --tasks linear_regression --optimizers momentum \
+        --setting learning_rate=3.765 momentum=0.895                     another setting, not the tuned one
 
 Every tuned setting runs on the 128 problems of the evaluation, as ``workflow/scripts/evaluate.py`` runs
 it. Printed per task and optimizer: the setting, its meta-objective there with the standard error over
@@ -9,6 +11,10 @@ problems, on how many problems it diverged, and how far its mean loss lies from 
 median and the largest over the digitised iterations of |log10 ours/published|, and the median of the
 signed ratio (positive: ours is higher). ``published_curves.csv`` beside this script holds every iteration of
 figure 1 that could be read off; ``lopt/claims/published.csv`` has ten of each curve.
+
+The published curves are means over 128 problems of the authors' own, and the means of two sets of 128 differ.
+``--sets 64`` draws 64 other sets and prints how far the mean over all of them lies from the published curve
+(that of the distribution of problems), and in what range 90 % of the sets lie.
 """
 
 import argparse
@@ -37,6 +43,8 @@ def main() -> None:
     parser.add_argument("--baselines", type=Path, default="results/paper/baselines")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--optimizers", nargs="+", default=list(BASELINES), choices=BASELINES)
+    parser.add_argument("--setting", nargs="+", metavar="NAME=VALUE")
+    parser.add_argument("--sets", type=int, default=0)
     arguments = parser.parse_args()
     study = yaml.safe_load((HERE.parent / "config.yaml").read_text())["study"]["tasks"]
     published = pd.read_csv(HERE / "published_curves.csv")
@@ -46,30 +54,55 @@ def main() -> None:
         problems = sample_batch(task, stream(0, "evaluation"), settings["problems"])
         for optimizer in arguments.optimizers:
             best = store.load_json(arguments.baselines / name / optimizer / "best.json")
-            family, theta = make_baseline(optimizer, best["hyperparameters"])
-            losses = evaluate(
-                task,
-                family,
-                theta,
-                problems,
-                steps=study[name]["steps"],
-                batch_size=settings["batch_size"],
-            )
-            run = Evaluation(np.array([optimizer]), np.array([-1]), np.asarray(losses)[None])
-            row = summarize(name, run).iloc[0]
+            hyperparameters = best["hyperparameters"]
+            if arguments.setting:
+                pairs = (pair.split("=") for pair in arguments.setting)
+                hyperparameters = {key: float(value) for key, value in pairs}
+            family, theta = make_baseline(optimizer, hyperparameters)
+
+            def run(problems, batch_size, task=task, family=family, theta=theta, name=name):
+                steps = study[name]["steps"]
+                losses = evaluate(task, family, theta, problems, steps=steps, batch_size=batch_size)
+                return np.asarray(losses)
+
+            losses = run(problems, settings["batch_size"])
+            evaluation = Evaluation(np.array([optimizer]), np.array([-1]), losses[None])
+            row = summarize(name, evaluation).iloc[0]
             points = published[(published.task == name) & (published.optimizer == optimizer)]
-            decades = np.log10(loss_curves(run).means[0][points.iteration] / points.mean_loss)
-            setting = ", ".join(f"{key} {value:.4g}" for key, value in theta._asdict().items())
+            decades = distances(loss_curves(evaluation).means[0], points)
             print(
-                f"{name:18} {optimizer:9} {setting}\n"
-                f"    tuned: {best['meta_objective']:.5f} +- {best['meta_objective_se']:.5f}"
-                f"    evaluated: {row.meta_objective:.5f} +- {row.meta_objective_se:.5f},"
+                f"{name} {optimizer}: "
+                + ", ".join(f"{key} {value:.4g}" for key, value in theta._asdict().items())
+            )
+            if not arguments.setting:
+                print(f"    tuned {best['meta_objective']:.5f} +- {best['meta_objective_se']:.5f}")
+            print(
+                f"    evaluated {row.meta_objective:.5f} +- {row.meta_objective_se:.5f},"
                 f" {row.diverged} diverged\n"
-                f"    decades from the published curve: median {decades.abs().median():.3f},"
-                f" largest {decades.abs().max():.3f}, signed median {decades.median():+.3f}"
+                f"    decades from the published curve: median {np.median(np.abs(decades)):.3f},"
+                f" largest {np.max(np.abs(decades)):.3f}, signed median {np.median(decades):+.3f}"
                 f"  ({len(points)} iterations)",
                 flush=True,
             )
+            if arguments.sets:
+                count = settings["problems"]
+                more = sample_batch(task, stream(1, "evaluation"), arguments.sets * count)
+                curves = run(more, settings["batch_size"]).astype(float)
+                curves = curves.reshape(arguments.sets, count, -1).mean(axis=1)
+                low, high = np.quantile(
+                    np.median(np.abs(distances(curves, points)), axis=1), [0.05, 0.95]
+                )
+                mean = np.median(np.abs(distances(curves.mean(axis=0), points)))
+                print(
+                    f"    {arguments.sets} other sets of {count}: median of their mean {mean:.3f},"
+                    f" of 90 % of them {low:.3f} to {high:.3f}",
+                    flush=True,
+                )
+
+
+def distances(curve: np.ndarray, points: pd.DataFrame) -> np.ndarray:
+    """Return log10 ours/published at the published iterations."""
+    return np.log10(curve[..., points.iteration.to_numpy()] / points.mean_loss.to_numpy())
 
 
 if __name__ == "__main__":
