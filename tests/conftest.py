@@ -35,7 +35,7 @@ class FilesTogether(LoadScopeScheduling):
     (pytest-xdist 3.8 with pytest 9.2 ignores its own mark for this, xdist_group: pytest-xdist issue 1386.)
     """
 
-    def split_scope(self, nodeid: str) -> str:
+    def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
         return "the workflow's" if Path(file).name in SHARING else file
 
