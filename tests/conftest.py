@@ -55,6 +55,9 @@ def x64():
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A copy of the project in which the smoke scale has run; tests leave it as they found it."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        processes_share = tmp_path_factory.getbasetemp().parent
+        (processes_share / "finished").touch(exist_ok=False)  # an error in a second process
     folder = copy_project(tmp_path_factory.mktemp("project"))
     run = snakemake(folder, "--config", "scale=smoke")
     assert run.returncode == 0, run.stdout[-5000:]
