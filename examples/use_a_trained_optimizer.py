@@ -1,6 +1,6 @@
 """Use a trained optimizer on a problem of your own, as any other optax optimizer.
 
-python examples/use_a_trained_optimizer.py weights/linear_regression/seed_0.npz
+python examples/use_a_trained_optimizer.py results/laptop/meta_training/linear_regression/seed_0/theta.npz
 """
 
 import sys
