@@ -244,7 +244,7 @@ class TestPerformance:
         assert low < high < 10.0 * evaluation.losses[:, :, 0].max()
         notes = [text.get_text() for text in panel(figure, 1, 1).texts]
         assert notes == ["Momentum diverges on 1 of 128"]
-        assert not panel(figure, 1, 0).texts
+        assert not panel(figure, 1, 2).texts
 
     def test_the_selected_seed_must_have_been_evaluated(self, folder, tmp_path):
         copy = shutil.copytree(folder, tmp_path / "results")
