@@ -182,8 +182,8 @@ def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_p
     )
     run = snakemake(folder, *options)
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "meta_train" not in run.stdout and "rule tune" not in run.stdout
-    assert "take_optimizer" in run.stdout and "take_baseline" in run.stdout
+    assert "rule meta_train:" not in run.stdout and "rule tune:" not in run.stdout
+    assert "rule take_optimizer:" in run.stdout and "rule take_baseline:" in run.stdout
     with np.load(folder / target) as taken, np.load(smoke.parents[1] / target) as trained:
         np.testing.assert_array_equal(taken["losses"], trained["losses"])
 
