@@ -167,7 +167,7 @@ def test_every_baseline_is_the_best_of_its_trials(place, tmp_path):
 @pytest.mark.workflow
 def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_path):
     """The smoke run's own results, released: nothing is trained, and the evaluation is the same."""
-    smoke, folder = finished / "results/smoke", copy_project(tmp_path / "project")
+    smoke, folder = finished / "results/smoke", copy_project(tmp_path)
     weights.release(smoke, folder / "weights")
     (folder / "change.yaml").write_text(yaml.safe_dump({"study": {"weights": "weights"}}))
     target = "results/smoke/evaluation/rosenbrock/losses.npz"
