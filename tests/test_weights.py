@@ -141,7 +141,7 @@ def test_every_shipped_file_has_its_checksum():
     lines = (SHIPPED / weights.SUMS).read_text().splitlines()
     shipped = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.*")}
     assert {line.split()[1] for line in lines} == shipped - {"README.md"}
-    assert len(BASELINES) >= 7
+    assert len(BASELINES) == 9
 
 
 @pytest.mark.parametrize("place", BASELINES, ids=lambda path: "-".join(path.parts[-2:]))
