@@ -7,8 +7,8 @@
     theta, metadata = load_released("weights", "linear_regression", 0)
     optimizer = GRU(**metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
 
-``take`` copies one file after its checksum was found right: the workflow's scale ``released`` uses it in
-place of meta-training and tuning. ``release`` fills the folder from the results of a scale, and
+``take`` copies one file after its checksum was found right: scales of the workflow that name the folder use
+it in place of meta-training and tuning. ``release`` fills the folder from the results of a scale, and
 ``describe`` says what is in it:
 
     python -m lopt.weights release results/paper weights
@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 
 from lopt import store
+from lopt.evaluation import LEARNED
 from lopt.optimizers import GRUTheta
 from lopt.store import StoreError
 
@@ -128,7 +129,7 @@ def describe(folder: str | Path) -> pd.DataFrame:
 
 def _held_out(path: Path, seed: int) -> dict[str, float]:
     table = store.load_table(path, ("optimizer", "seed", *HELD_OUT))
-    row = table[(table["optimizer"] == "learned") & (table["seed"] == seed)]
+    row = table[(table["optimizer"] == LEARNED) & (table["seed"] == seed)]
     if len(row) != 1:
         raise StoreError(f"{path}: has {len(row)} rows for the learned optimizer of seed {seed}")
     return {f"evaluation_{name}": float(row[name].iloc[0]) for name in HELD_OUT}

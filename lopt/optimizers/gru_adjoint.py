@@ -66,7 +66,7 @@ def step_adjoint(
     units = family.units
     h, u, r, c, g = residuals
     h_next_bar = h_next_bar + (family.output_scale * update_bar)[:, None] * theta.readout_weights
-    # The transposed weights are the same at every step: XLA moves them out of the loop.
+    # The barrier keeps XLA from folding the transposition back into the products.
     weights = optimization_barrier(theta.recurrent_weights.T)
     delta_c = (1.0 - u) * (1.0 - c * c) * h_next_bar
     q_bar = delta_c @ weights[2 * units :]
