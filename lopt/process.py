@@ -5,10 +5,12 @@ import; the workflow's scripts therefore call ``prepare`` before they import any
 """
 
 import fcntl
+import hashlib
 import importlib.util
 import logging
 import os
 import pkgutil
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import IO
 __all__ = ["prepare"]
 
 DEVICES = Path("/dev")
+COMPILED = Path(".snakemake/compiled")
 _held_slot: IO[str] | None = None  # keeps the GPU's lock for the life of the process
 
 
@@ -27,6 +30,7 @@ def prepare(
     gpus: int = 0,
     gpu_memory_percent: int | None = None,
     log: str | Path | None = None,
+    compiled: str | Path | None = COMPILED,
 ) -> logging.Logger:
     """Set this process up and return its logger.
 
@@ -38,6 +42,9 @@ def prepare(
         gpu_memory_percent: the most of the GPU's memory that this job may take; memory is taken as it
             is needed, so that jobs can share a GPU.
         log: file that gets the log and the traceback of an uncaught error.
+        compiled: folder of compiled programs, which spares the next process that runs one of them its
+            compilation (the seeds of a task, a job that goes on); None for none. JAX's own setting,
+            ``JAX_COMPILATION_CACHE_DIR``, goes before it.
 
     Raises:
         RuntimeError: if JAX was imported already, when none of this would have an effect; if a GPU is
@@ -50,6 +57,9 @@ def prepare(
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if compiled is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(compiled, _kind_of_cpu())))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     logger = _open_log(log)
     if gpus:
         if not os.environ.get("CUDA_VISIBLE_DEVICES"):
@@ -65,6 +75,19 @@ def prepare(
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
     return logger
+
+
+def _kind_of_cpu() -> str:
+    """A name for this machine's kind of CPU.
+
+    A cluster's nodes share folders. Code compiled for one kind may crash on another, of which XLA only warns.
+    """
+    description = platform.processor() + platform.machine()
+    if (cpuinfo := Path("/proc/cpuinfo")).exists():
+        kinds = ("model name", "flags", "Features", "CPU part")  # the last two: on ARM
+        lines = cpuinfo.read_text().splitlines()
+        description += "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+    return hashlib.sha256(description.encode()).hexdigest()[:16]
 
 
 def _open_log(path: str | Path | None) -> logging.Logger:

@@ -52,6 +52,18 @@ def x64():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory) -> None:
+    """Workflows that tests start, in whichever folder, compile a program once.
+
+    Set after JAX was imported, which reads it then: what a test's own process compiles stays its own.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A copy of the project in which the smoke scale has run; tests leave it as they found it."""

@@ -93,3 +93,31 @@ def test_prepare_refuses_when_jax_was_imported(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "jax", logging)
     with pytest.raises(RuntimeError, match="before jax is imported"):
         process.prepare()
+
+
+def test_what_one_process_compiled_the_next_one_loads(tmp_path: Path) -> None:
+    program = """
+import sys
+from lopt.process import prepare
+prepare(compiled=eval(sys.argv[1]))
+import jax, jax.numpy as jnp
+events = []
+jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
+sines = jax.jit(lambda x: jnp.sin(x @ x.T).sum())(jnp.arange(64.0).reshape(8, 8) / 7.0)
+print(events.count("/jax/compilation_cache/cache_hits") > 0, float(sines).hex())
+"""
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("JAX")}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program, argument],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for argument in ("'here'", "'here'", "None")
+    ]
+    assert [loaded for loaded, _ in printed] == ["False", "True", "False"]
+    assert len({result for _, result in printed}) == 1
+    assert [len(list(tmp_path.glob(kind))) for kind in ("here/*", "*")] == [1, 1]
