@@ -280,7 +280,8 @@ use rule fig1_performance as figS_tuning with:
         trials=tuned(
             "results/{scale}/baselines/{task}/{optimizer}/trials.csv", OPTIMIZERS
         ),
-        code=DRAWING + code("figures/figS_tuning.py"),
+        code=DRAWING
+        + code("claims/published.py", "claims/published.csv", "figures/figS_tuning.py"),
     output:
         pdf="results/{scale}/figures/figS_tuning.pdf",
         png=shown_in_report("figS_tuning", "Tuning"),

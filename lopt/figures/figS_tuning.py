@@ -1,9 +1,10 @@
 """Supplement: how the baselines were tuned.
 
-Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.csv}``.
+Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.csv}``; and the published
+learning rates, of tuned momentum alone, from ``lopt/claims/published.csv``.
 
 Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate, the
-winner as a star. Trials that a rung of the halving dropped are light: their scores belong to fewer
+winner as a star, the published rate as a dashed line. Trials that a rung of the halving dropped are light: their scores belong to fewer
 problems and steps. Trials that diverged on some problem have no score; they are ticks along the top.
 """
 
@@ -16,12 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
+from lopt.claims.published import published_values
 from lopt.figures import style, tables
 from lopt.figures.reading import Results
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 
-DECADES = 3.0
+PUBLISHED = {"color": style.INK, "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 4}
 
 
 class Column(NamedTuple):
@@ -31,6 +33,8 @@ class Column(NamedTuple):
     trials: dict[str, pd.DataFrame]
     winners: dict[str, tuple[float, float]]
     """Learning rate and meta-objective of the best trial."""
+    published: dict[str, float]
+    """Published learning rates, of the baselines that have one."""
 
 
 class Data(NamedTuple):
@@ -48,6 +52,11 @@ def read(results: Results) -> Data:
         StoreError: if a file is missing or damaged.
     """
     columns = []
+    published = {
+        (value.task, "momentum"): float(value.published)
+        for value in published_values()
+        if value.quantity == "tuned_momentum_learning_rate"
+    }
     for task in results.tasks:
         winners = {}
         for name in results.baselines:
@@ -55,7 +64,8 @@ def read(results: Results) -> Data:
             rate = float(best["hyperparameters"]["learning_rate"])
             winners[name] = rate, float(best["meta_objective"])
         trials = {name: results.trials(task, name) for name in results.baselines}
-        columns.append(Column(task, trials, winners))
+        rates = {name: rate for (of, name), rate in published.items() if of == task}
+        columns.append(Column(task, trials, winners, rates))
     return Data(results.scale, results.baselines, tuple(columns))
 
 
@@ -67,6 +77,8 @@ def draw(data: Data) -> Figure:
     for panels, column in zip(axes.T, data.columns, strict=True):
         for panel, name in zip(panels, data.optimizers, strict=True):
             _trials(panel, name, column.trials[name], column.winners[name])
+            if name in column.published:
+                panel.axvline(column.published[name], **PUBLISHED)
         panels[-1].set_xlabel("learning rate")
     for panel, name in zip(axes[:, 0], data.optimizers, strict=True):
         panel.set_ylabel(f"{style.role(name).label}: meta-objective")
@@ -80,6 +92,8 @@ def draw(data: Data) -> Figure:
         style.mark("diverged on some problem", "|", "#8A8A8A", markersize=4.0),
         Line2D([], [], **_star("white"), label="winner"),
     ]
+    if any(column.published.keys() & set(data.optimizers) for column in data.columns):
+        handles.append(Line2D([], [], **PUBLISHED, label="published rate"))
     style.legend(figure, handles)
     counts = sorted({len(table) for column in data.columns for table in column.trials.values()})
     style.small_print(figure, data.scale, note=f"trials: {' / '.join(map(str, counts))} each")
@@ -146,4 +160,9 @@ def numbers(data: Data) -> pd.DataFrame:
             rate, score = column.winners[name]
             x, y = ("learning_rate", rate), ("meta_objective", score)
             parts.append(tables.rows(panel, column.task, -1, f"{name}, winner", x, y))
+            if name in column.published:
+                x = ("learning_rate", column.published[name])
+                parts.append(
+                    tables.rows(panel, column.task, -1, f"{name}, published", x, ("", np.nan))
+                )
     return tables.table(parts)
