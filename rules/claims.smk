@@ -40,6 +40,8 @@ rule compare:
         mem_mb=2000,
         runtime=10,
     params:
+        seeds=all_seeds,
+        early=early_seeds,
         settings=study(),
         reference=config["study"],
     script:

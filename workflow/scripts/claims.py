@@ -14,11 +14,9 @@ from lopt.figures.reading import Results
 
 def main(wildcards, params, output) -> None:
     tasks = params.settings["tasks"]
-    seeds = {task: settings["seeds"] for task, settings in tasks.items()}
-    early = {
-        task: settings["early"]["seed"] for task, settings in tasks.items() if settings["early"]
-    }
-    results = Results(f"results/{wildcards.scale}", seeds, params.settings["baselines"], early)
+    results = Results(
+        f"results/{wildcards.scale}", params.seeds, params.settings["baselines"], params.early
+    )
     table = compare(
         published_values(),
         {task: gather(results, task) for task in tasks},
