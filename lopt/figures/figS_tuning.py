@@ -4,8 +4,9 @@ Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.c
 learning rates, of tuned momentum alone, from ``lopt/claims/published.csv``.
 
 Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate, the
-winner as a star, the published rate as a dashed line. Trials that a rung of the halving dropped are light: their scores belong to fewer
-problems and steps. Trials that diverged on some problem have no score; they are ticks along the top.
+winner as a star, the published rate as a dashed line. Trials that a rung of the halving dropped are light:
+their scores belong to fewer problems and steps. Trials that diverged on some problem have no score; they are
+ticks along the top.
 """
 
 from typing import NamedTuple
