@@ -4,14 +4,16 @@ A trial is a recipe: how to meta-train, and the scales of the optimizer's input 
 configured recipe, trial n > 0 replaces the entries that have a search range by draws of its own. All
 trials train from the same seed on the same problems; only the recipes differ.
 
-Rung 0 trains every trial for a few meta-steps, rung r the best ``trials`` of rung r - 1 for more. A
-trial that goes on *continues* from the state in which its last rung left it: the schedule of a recipe
-depends on the meta-step alone, so the continued run is the uninterrupted one, and a rung costs the
-difference.
+Rung 0 trains every trial for a few meta-steps, rung r the best ``trials`` of rung r - 1 for more; the
+configured recipe always goes on, so that the last rung compares the best draw with it at equal
+length. A trial that goes on *continues* from the state in which its last rung left it: the schedule of a
+recipe depends on the meta-step alone, so the continued run is the uninterrupted one, and a rung costs
+the difference.
 
-    score = the lowest validation meta-objective so far;   +inf after too many non-finite meta-gradients
+    score = the validation meta-objective at the end of the rung;   +inf if training has diverged
 
-Scores of one rung compare; the winner is the best of the last.
+Scores of one rung compare; the winner is the best of the last. The lowest value on the way would be
+the wrong score: a recipe that is fast and then unstable has passed through a low one.
 
 Source: arXiv 2011.02159 reports the best of such a search (its recipe's odd values say so) but neither
 ranges nor method; Jamieson and Talwalkar 2016 for halving.
@@ -19,7 +21,7 @@ ranges nor method; Jamieson and Talwalkar 2016 for halving.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +35,16 @@ from lopt.optimizers.gru import GRU
 from lopt.tasks import Task
 from lopt.tuning import SearchRange
 
-__all__ = ["Recipe", "apply_recipe", "configured_recipe", "draw_recipe", "rank", "train_trial"]
+__all__ = [
+    "Recipe",
+    "apply_recipe",
+    "configured_recipe",
+    "draw_recipe",
+    "rank",
+    "score",
+    "survivors",
+    "train_trial",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,19 +118,31 @@ def train_trial(
     steps: int,
     state: State,
     after_chunk: Callable[[State, CurvePoint], None] = lambda state, point: None,
-) -> tuple[State, float]:
-    """Train from ``state`` on, and return the new state and the score.
+) -> tuple[State, bool]:
+    """Train from ``state`` on; return the new state and whether training got to its end.
 
-    The arguments are those of ``meta_train``. The state of a trial that diverges is the one it came
-    with, its score is inf.
+    The arguments are those of ``meta_train``. The state of a trial that diverges is the one it came with.
     """
     try:
         state = meta_train(
             task, family, settings, seed, steps=steps, state=state, after_chunk=after_chunk
         )
     except MetaTrainingError:
-        return state, math.inf
-    return state, float(state.best_validation)
+        return state, False
+    return state, True
+
+
+def score(curve: Sequence[CurvePoint]) -> float:
+    """Return the validation meta-objective at the end of a trial's curve, inf where that is not finite.
+
+    That is the last one measured: rungs end with a validation.
+    """
+    validated = [
+        point.validation_meta_objective
+        for point in curve
+        if not math.isnan(point.validation_meta_objective)
+    ]
+    return validated[-1] if validated and math.isfinite(validated[-1]) else math.inf
 
 
 def rank(trials: pd.DataFrame) -> pd.DataFrame:
@@ -137,3 +160,15 @@ def rank(trials: pd.DataFrame) -> pd.DataFrame:
         )
     ranked = trials.sort_values(["score", "trial"], ignore_index=True)
     return ranked.assign(rank=np.arange(1, len(trials) + 1))
+
+
+def survivors(ranked: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the rows of ``rank`` that the next rung trains on, best first.
+
+    These are the best ``count``. Where trial 0, the configured recipe, is not among them, it takes the
+    last place; only a rung of a single trial has no place for it.
+    """
+    going = ranked.head(count)
+    if count == 1 or (going["trial"] == 0).any():
+        return going
+    return pd.concat([going.head(count - 1), ranked[ranked["trial"] == 0]], ignore_index=True)

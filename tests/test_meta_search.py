@@ -13,8 +13,16 @@ import pytest
 import yaml
 
 from lopt.config import GRUSettings, MetaTrainingSettings
-from lopt.meta_search import apply_recipe, configured_recipe, draw_recipe, rank, train_trial
-from lopt.meta_training import initial_state, meta_train
+from lopt.meta_search import (
+    apply_recipe,
+    configured_recipe,
+    draw_recipe,
+    rank,
+    score,
+    survivors,
+    train_trial,
+)
+from lopt.meta_training import CurvePoint, initial_state, meta_train
 from lopt.optimizers import GRU
 from lopt.tasks import Rosenbrock
 from lopt.tuning import SearchRange
@@ -95,20 +103,36 @@ def test_rungs_continue_a_training_exactly():
     state = initial_state(family, TRAINING, seed)
     for meta_steps in (4, 12):
         settings = apply_recipe(CONFIGURED, OPTIMIZER, TRAINING, meta_steps)[1]
-        state, score = train_trial(task, family, settings, seed, steps=5, state=state)
-        assert (int(state.step), score) == (meta_steps, float(state.best_validation))
+        state, trained = train_trial(task, family, settings, seed, steps=5, state=state)
+        assert (int(state.step), trained) == (meta_steps, True)
     whole = meta_train(task, family, TRAINING, seed, steps=5)
     for found, expected in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_diverged_trial_scores_infinity_and_keeps_its_state():
+def test_a_diverged_trial_says_so_and_keeps_its_state():
     # The readout starts at 0; after the first meta-step every update overflows.
     family = GRU(4, input_scale=0.01, output_scale=1e37)
     state = initial_state(family, TRAINING, 0)
-    after, score = train_trial(Rosenbrock(), family, TRAINING, 0, steps=5, state=state)
-    assert score == math.inf
+    after, trained = train_trial(Rosenbrock(), family, TRAINING, 0, steps=5, state=state)
+    assert not trained
     assert after is state
+
+
+@pytest.mark.parametrize(
+    ("validated", "expected"),
+    [
+        ([math.nan, 0.2, math.nan, 0.4], 0.4),  # passing through a low value doesn't count
+        ([0.4, math.nan, 0.2, math.nan], 0.2),
+        ([0.2, math.inf], math.inf),
+        ([math.nan], math.inf),
+        ([], math.inf),
+    ],
+)
+def test_the_score_is_the_last_validation(validated, expected):
+    assert (
+        score([CurvePoint(i, 0.1, value, 1.0, 0) for i, value in enumerate(validated)]) == expected
+    )
 
 
 def test_ranking_puts_low_scores_first_and_divergence_last():
@@ -118,6 +142,21 @@ def test_ranking_puts_low_scores_first_and_divergence_last():
     assert ranked["rank"].tolist() == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="all 2 recipes diverged"):
         rank(pd.DataFrame({"trial": [0, 1], "score": [math.inf, math.inf]}))
+
+
+@pytest.mark.parametrize(
+    ("order", "count", "going"),
+    [
+        ([2, 0, 3, 1], 2, [2, 0]),
+        ([2, 3, 1, 0], 2, [2, 0]),
+        ([2, 3, 1, 0], 3, [2, 3, 0]),
+        ([2, 3, 1, 0], 4, [2, 3, 1, 0]),
+        ([2, 3, 1, 0], 1, [2]),
+    ],
+)
+def test_the_best_go_on_and_the_configured_recipe_with_them(order, count, going):
+    ranked = rank(pd.DataFrame({"trial": order, "score": [0.1, 0.2, 0.3, 0.4]}))
+    assert survivors(ranked, count)["trial"].tolist() == going
 
 
 @pytest.mark.workflow
@@ -141,4 +180,5 @@ def test_the_search_runs_as_a_workflow(tmp_path):
     ]
     # The winner of rung 0 went on: the best so far can't have become worse.
     assert rows["trial"][0] == rows["trial"][1]
-    assert rows["score"][0] <= rows["score"][1] <= rows["score"][2]
+    assert rows["best_score"][0] <= rows["best_score"][1]
+    assert rows["score"][1] <= rows["score"][2]

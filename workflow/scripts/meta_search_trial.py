@@ -37,8 +37,12 @@ CODE = [
 def main(wildcards, inputs, params, output) -> None:
     began, search = time.monotonic(), params.meta_search
     rung, place, seed = int(wildcards.rung), int(wildcards.place), search["seed"]
-    # Rung 0 trains trial i at place i, a later rung what came i-th in the one before.
-    earlier = store.load_table(inputs.before[0]).iloc[place] if rung else None
+    length = search["rungs"][rung]
+    # Rung 0 trains trial i at place i, a later rung what came i-th of those that go on.
+    earlier = None
+    if rung:
+        ranked = store.load_table(inputs.before[0])
+        earlier = meta_search.survivors(ranked, length["trials"]).iloc[place]
     trial = int(earlier["trial"]) if rung else place
 
     optimizer = config.settings(config.GRUSettings, params.optimizer)
@@ -52,7 +56,7 @@ def main(wildcards, inputs, params, output) -> None:
     )
     logger.info("trial %d: %s", trial, recipe)
     optimizer, training = meta_search.apply_recipe(
-        recipe, optimizer, training, search["rungs"][rung]["meta_steps"]
+        recipe, optimizer, training, length["meta_steps"]
     )
     task, family = make_task(wildcards.task, params.problem), GRU(**dataclasses.asdict(optimizer))
     # The same for every rung of a trial: what a state may be continued with.
@@ -85,9 +89,9 @@ def main(wildcards, inputs, params, output) -> None:
             progress.report(**point._asdict())
             checkpoint.save(state, rows)
 
-        score = math.inf
+        trained = False
         if not rung or math.isfinite(earlier["score"]):
-            state, score = meta_search.train_trial(
+            state, trained = meta_search.train_trial(
                 task,
                 family,
                 training,
@@ -97,15 +101,14 @@ def main(wildcards, inputs, params, output) -> None:
                 after_chunk=after_chunk,
             )
         progress.close()
-        curve = pd.DataFrame(rows, columns=meta_training.CurvePoint._fields)
-        validated = curve["validation_meta_objective"].dropna()
+        curve = [meta_training.CurvePoint(*row) for row in rows]
         result = {
             "task": wildcards.task,
             "rung": rung,
             "place": place,
             "trial": trial,
-            "score": score,
-            "last_score": validated.iloc[-1] if len(validated) else math.nan,
+            "score": meta_search.score(curve) if trained else math.inf,
+            "best_score": float(state.best_validation),
             "meta_steps": int(state.step),
             "best_meta_step": int(state.best_step),
             "skipped_steps": int(state.optimizer.total_notfinite),
