@@ -2,6 +2,7 @@
 
     make bench                                     the paper's linear regression: GRU 256, 64 problems
     python benchmarks/meta_step.py --seeds 1 8     on a GPU: several seeds in one program
+    python benchmarks/meta_step.py --one-process   on CPUs: one process with all threads, to compare
 
 Three things are measured in the same run, each for the same number of seconds:
 
@@ -38,6 +39,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--memory-gb", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="trained in one program")
     parser.add_argument("--without-plain", action="store_true")
+    parser.add_argument(
+        "--one-process", action="store_true", help="with a thread per core, for ours"
+    )
+    parser.add_argument("--without-huge-pages", action="store_true")
     parser.add_argument("--worker", choices=["matmul", "ours", "plain"], help=argparse.SUPPRESS)
     parser.add_argument("--seed-count", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
@@ -180,8 +185,9 @@ def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, s
         **os.environ,
         "NPROC": str(threads),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as rules/common.smk sets it
     }
+    if not args.without_huge_pages:
+        environment["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as rules/common.smk sets it
     cores = sorted(os.sched_getaffinity(0))
     workers = []
     for index in range(processes):
@@ -218,6 +224,8 @@ def main() -> None:
     operations = 3 * args.steps * 2 * rows * args.units * 3 * args.units
     ceiling = measure("matmul", args, processes, threads, 1)
     plain = None if args.without_plain else measure("plain", args, 1, cores, 1)
+    if args.one_process:
+        processes, threads = 1, cores
     results = []
     for seeds in args.seeds:
         ours = measure("ours", args, processes, threads, seeds)
@@ -231,6 +239,7 @@ def main() -> None:
                 "problems": args.problems,
                 "steps": args.steps,
                 "processes": processes,
+                "threads_per_process": threads,
                 "seeds_per_process": seeds,
                 "seconds_per_meta_step": processes / ours["rate"],
                 "meta_steps_per_second": ours["rate"],
