@@ -56,7 +56,8 @@ def command(folder: Path, *arguments: object, configuration: tuple[Path, ...] = 
 def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start it in a session of its own, as a terminal would; ``output_of`` reads what it prints.
 
-    Nothing of it is left running at the end.
+    Nothing of it is left running at the end. Ctrl-C reaches it even where the tests themselves ignore it:
+    a shell starts what runs in its background that way, and children inherit it.
     """
     with open(folder / "output.txt", "w") as output:
         process = subprocess.Popen(
@@ -67,6 +68,7 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "NO_COLOR": "1"},
         )
     try:
