@@ -89,6 +89,14 @@ def wait_until(condition: Callable[[], object], seconds: float) -> None:
         time.sleep(0.2)
 
 
+def ended(process: psutil.Process) -> bool:
+    """Whether it has ended. A container's first process may be slow to take notice of orphans: zombies."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def daemons() -> set[int]:
     """The numbers of the running SLURM daemons."""
     names = ("slurmctld", "slurmd")
@@ -149,7 +157,7 @@ def test_ctrl_c_cancels_the_jobs(cluster: SlurmCluster, tmp_path: Path, undistur
         number = job_of(cluster, "meta_train")
         os.killpg(workflow.pid, signal.SIGINT)
         assert workflow.wait(timeout=5 * MINUTE) != 0
-    wait_until(lambda: not training.is_running(), 30)
+    wait_until(lambda: ended(training), 30)
     assert "JobState=CANCELLED" in cluster.description(number)
     status, output = run(on_the_cluster(tmp_path, "--", THETA), tmp_path, 15 * MINUTE)
     assert status == 0, output
