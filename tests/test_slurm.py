@@ -5,6 +5,7 @@ The oracle is the same workflow on this machine without SLURM: theta is equal, b
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -158,7 +159,7 @@ def test_ctrl_c_cancels_the_jobs(cluster: SlurmCluster, tmp_path: Path, undistur
         os.killpg(workflow.pid, signal.SIGINT)
         assert workflow.wait(timeout=5 * MINUTE) != 0
     wait_until(lambda: ended(training), 30)
-    assert "JobState=CANCELLED" in cluster.description(number)
+    wait_until(lambda: "JobState=CANCELLED" in cluster.description(number), 60)
     status, output = run(on_the_cluster(tmp_path, "--", THETA), tmp_path, 15 * MINUTE)
     assert status == 0, output
     assert same_theta(tmp_path / THETA, undisturbed)
@@ -203,6 +204,9 @@ def test_smoke_scale_equals_a_local_run(cluster: SlurmCluster, tmp_path: Path) -
         assert same_theta(theta, remote / theta.relative_to(local))
 
     jobs = [comment for number, _, comment in cluster.jobs() if number not in before]
-    assert any("group_" in comment for comment in jobs), "short jobs were not packed"
-    assert not any("rule_fig" in comment for comment in jobs)
+    # The name of a packed job is that of its group and of the rules in it.
+    assert any("rule_figures_" in comment for comment in jobs), (
+        f"short jobs were not packed: {jobs}"
+    )
+    assert not any(re.search("rule_fig[0-9S]", comment) for comment in jobs), jobs
     shutil.rmtree(tmp_path)
