@@ -53,13 +53,26 @@ def command(folder: Path, *arguments: object, configuration: tuple[Path, ...] = 
 
 
 @contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach what is started meanwhile, even where the tests themselves ignore it.
+
+    A shell starts what runs in its background that way, and children inherit it. A handler they do not
+    inherit: they begin with the default. (Setting it between fork and exec would fork JAX's threads.)
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start it in a session of its own, as a terminal would; ``output_of`` reads what it prints.
 
-    Nothing of it is left running at the end. Ctrl-C reaches it even where the tests themselves ignore it:
-    a shell starts what runs in its background that way, and children inherit it.
+    Nothing of it is left running at the end.
     """
-    with open(folder / "output.txt", "w") as output:
+    with open(folder / "output.txt", "w") as output, interruptible():
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -68,7 +81,6 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "NO_COLOR": "1"},
         )
     try:
