@@ -20,7 +20,7 @@ SHIPPED = ROOT / "weights"
 STUDY = config.resolve(
     yaml.safe_load((ROOT / "config.yaml").read_text()),
     yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()),
-)["paper"]
+)["released"]
 
 
 def results_of_a_scale(folder: Path) -> Path:
@@ -134,6 +134,14 @@ def test_incomplete_results_are_not_released(tmp_path):
 
 # --- what ships --------------------------------------------------------------------------------------
 
+OPTIMIZERS = [
+    (task, seed, steps)
+    for task, entry in STUDY["tasks"].items()
+    for seed, steps in [
+        *((seed, entry["meta_training"]["meta_steps"]) for seed in entry["seeds"]),
+        *([tuple(entry["early"].values())] if entry["early"] else []),
+    ]
+]
 BASELINES = sorted(path.parent for path in SHIPPED.glob("baselines/*/*/best.json"))
 
 
@@ -142,6 +150,25 @@ def test_every_shipped_file_has_its_checksum():
     shipped = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.*")}
     assert {line.split()[1] for line in lines} == shipped - {"README.md"}
     assert len(BASELINES) == 9
+
+
+@pytest.mark.parametrize(("task", "seed", "steps"), OPTIMIZERS)
+def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps):
+    theta, metadata = weights.load_released(SHIPPED, task, seed)
+    entry = STUDY["tasks"][task]
+    settings = {key: entry[key] for key in ("steps", "optimizer")} | {"task": task}
+    settings["problem"] = entry["problem"] | (entry["meta_training_problem"] or {})
+    settings["meta_training"] = entry["meta_training"] | {"meta_steps": steps}
+    assert metadata["meta_training"] == settings["meta_training"]
+    assert metadata["config_digest"] == config.digest(settings)
+    assert (metadata["task"], metadata["seed"]) == (task, seed)
+    GRU(**metadata["optimizer"]).check(theta)
+    assert metadata["evaluation_meta_objective"] < 1.0
+    curve = pd.read_csv(SHIPPED / task / f"seed_{seed}.csv")
+    assert curve["step"].iloc[-1] == steps
+    validated = curve.set_index("step")["validation_meta_objective"]
+    assert validated.idxmin() == metadata["meta_step"]
+    assert validated.min() == pytest.approx(metadata["validation_meta_objective"], rel=1e-6)
 
 
 @pytest.mark.parametrize("place", BASELINES, ids=lambda path: "-".join(path.parts[-2:]))
