@@ -254,7 +254,11 @@ def small_print(
         )
     if note:
         parts.append(note)
-    figure.supxlabel("  ·  ".join(parts), fontsize=5.5, color="#666666", x=0.995, ha="right")
+    text = parts[0]
+    for part in parts[1:]:
+        too_wide = len(text.splitlines()[-1]) + len(part) > 120  # characters, at this size
+        text += ("\n" if too_wide else "  ·  ") + part
+    figure.supxlabel(text, fontsize=5.5, color="#666666", x=0.995, ha="right")
 
 
 def limits_around(values: np.ndarray, margin: float = 0.08) -> tuple[float, float]:
