@@ -131,6 +131,19 @@ def test_nothing_overlaps_and_nothing_is_cut_off(name, drawn):
     check_layout(drawn(name)[1])
 
 
+@pytest.mark.parametrize(
+    "name", ["fig1_performance", "fig3_gradient_clipping", "figS_fixed_points"]
+)
+def test_long_small_print_stays_on_the_page(name, folder):
+    note = "two_moons meta-trained with hidden_widths [32, 32, 32]"
+    results = Results(folder, synthetic.SEEDS, synthetic.BASELINES, synthetic.EARLY, note)
+    module = import_module(f"lopt.figures.{name}")
+    figure = module.draw(module.read(results))
+    figure.draw_without_rendering()
+    assert note in figure.get_supxlabel()
+    check_layout(figure)
+
+
 def check_layout(figure):
     """Panels with their labels, legends and the small print lie on the page and apart."""
     renderer, page = figure.canvas.get_renderer(), figure.bbox.padded(1.0)
@@ -423,6 +436,18 @@ def test_modes(drawn):
     assert "mode, ended early" not in texts
     stars = lines(panel(figure, 0, 0), marker="*")
     assert [3.76, 0.881] in [star.get_xydata()[0].tolist() for star in stars]
+
+
+def test_a_diverged_training_leaves_its_axis_to_the_others(drawn):
+    data, _ = drawn("figS_meta_training")
+    module = import_module("lopt.figures.figS_meta_training")
+    column = data.columns[0]
+    curve = column.curves[column.seed].copy()
+    lowest = curve.meta_objective.min()
+    curve.loc[curve.index[-1], "meta_objective"] = 1e9
+    figure = module.draw(data._replace(columns=(column._replace(curves={column.seed: curve}),)))
+    low, high = figure.axes[0].get_ylim()
+    assert low < lowest < 1.0 < high <= module.LARGEST
 
 
 def test_meta_training(drawn, results):

@@ -139,7 +139,7 @@ OPTIMIZERS = [
     for task, entry in STUDY["tasks"].items()
     for seed, steps in [
         *((seed, entry["meta_training"]["meta_steps"]) for seed in entry["seeds"]),
-        *([tuple(entry["early"].values())] if entry["early"] else []),
+        *([(entry["early"]["seed"], entry["early"]["meta_steps"])] if entry["early"] else []),
     ]
 ]
 BASELINES = sorted(path.parent for path in SHIPPED.glob("baselines/*/*/best.json"))

@@ -24,6 +24,7 @@ from lopt.figures.reading import Results
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 
 DECADES = 3.0
+LARGEST = 3.0  # a meta-objective of 1 is that of standing still; what exceeds it is divergence
 
 
 class Column(NamedTuple):
@@ -110,9 +111,8 @@ def _meta_objectives(panel: Axes, column: Column) -> None:
         shown += [*curve.meta_objective, *validated.validation_meta_objective]
     for name, score in column.baselines.items():
         panel.axhline(score, **style.role(name).line(), linewidth=1.0, zorder=2)
-    low, high = style.log_limits(np.asarray(shown), DECADES, margin=1.2)
-    # A meta-objective of 1 is that of standing still; what exceeds it is divergence.
-    panel.set_ylim(low, min(high, 3.0))
+    low, high = style.log_limits(np.minimum(shown, LARGEST), DECADES, margin=1.2)
+    panel.set_ylim(low, min(high, LARGEST))
     panel.set_xlim(0, 1.02 * max(curve.step.max() for curve in column.curves.values()))
     panel.tick_params(labelbottom=False)
     style.modest_ticks(panel)
