@@ -1,4 +1,4 @@
-"""Prepare a process before JAX is imported: threads, precision, device, log.
+"""Prepare a process before JAX is imported: threads, precision, device, log, Ctrl-C.
 
 XLA sizes its thread pool from ``NPROC`` (it ignores ``OMP_NUM_THREADS``) and reads its settings once, at
 import; the workflow's scripts therefore call ``prepare`` before they import anything that imports JAX.
@@ -11,6 +11,7 @@ import logging
 import os
 import pkgutil
 import platform
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -61,6 +62,7 @@ def prepare(
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(compiled, _kind_of_cpu())))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     logger = _open_log(log)
+    _let_interrupts_end_the_process()
     if gpus:
         if not os.environ.get("CUDA_VISIBLE_DEVICES"):
             os.environ["CUDA_VISIBLE_DEVICES"] = _take_gpu_slot()
@@ -75,6 +77,17 @@ def prepare(
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
     return logger
+
+
+def _let_interrupts_end_the_process() -> None:
+    """Let Ctrl-C end this process at once, as SIGTERM does.
+
+    Python's own handler raises an exception, which is lost where nothing can catch it (in a callback
+    from XLA, the garbage collector or ``__del__``): the job would go on although its workflow has ended. All
+    files are written atomically, so there is nothing to tidy. A process that ignores Ctrl-C still does.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _kind_of_cpu() -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,27 @@ def test_a_cpu_job_never_takes_a_gpu(tmp_path: Path) -> None:
     printed = prepare_elsewhere(tmp_path, "threads=3, x64=True", CUDA_VISIBLE_DEVICES="0")
     assert "'JAX_PLATFORMS': 'cpu'" in printed
     assert "'NPROC': '3'" in printed and "'JAX_ENABLE_X64': '1'" in printed
+
+
+@pytest.mark.parametrize(("before", "ends"), [("default_int_handler", True), ("SIG_IGN", False)])
+def test_ctrl_c_ends_a_job_even_where_python_loses_exceptions(before: str, ends: bool) -> None:
+    program = f"""
+import signal
+signal.signal(signal.SIGINT, signal.{before})
+import lopt.process
+lopt.process.prepare()
+
+class Collected:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        sum(range(1000))
+
+Collected()
+print("went on")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == (-signal.SIGINT if ends else 0), done.stderr
+    assert done.stdout == ("" if ends else "went on\n")
 
 
 @pytest.mark.skipif(has_gpu, reason="this machine has a GPU")
