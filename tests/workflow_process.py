@@ -119,14 +119,15 @@ def wait_for_training(folder: Path, seconds: float = 300) -> psutil.Process:
     """Wait for the first checkpoint, then suspend the training: it can't end before it is interrupted."""
     checkpoint = (folder / THETA).with_name("checkpoint.npz")
     deadline = time.monotonic() + seconds
+    process = None
     while time.monotonic() < deadline:
-        if checkpoint.exists():
-            process = training_process(folder)
-            assert process is not None, output_of(folder)
+        # Found while it still imports: looking through all processes may take as long as the training.
+        process = process or training_process(folder)
+        if process is not None and checkpoint.exists():
             process.suspend()
             assert not (folder / THETA).exists(), "the training ended before it could be suspended"
             return process
-        time.sleep(0.05)
+        time.sleep(0.05 if process is None else 0.002)
     raise AssertionError(f"no checkpoint after {seconds} s:\n{output_of(folder)}")
 
 
