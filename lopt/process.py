@@ -33,7 +33,7 @@ def prepare(
     log: str | Path | None = None,
     compiled: str | Path | None = COMPILED,
 ) -> logging.Logger:
-    """Set this process up and return its logger.
+    """Set this process up and return its logger; from then on Ctrl-C ends it at once.
 
     Args:
         threads: CPU threads that XLA may use.
@@ -83,8 +83,9 @@ def _let_interrupts_end_the_process() -> None:
     """Let Ctrl-C end this process at once, as SIGTERM does.
 
     Python's own handler raises an exception, which is lost where nothing can catch it (in a callback
-    from XLA, the garbage collector or ``__del__``): the job would go on although its workflow has ended. All
-    files are written atomically, so there is nothing to tidy. A process that ignores Ctrl-C still does.
+    from XLA, the garbage collector or ``__del__``): the job would go on although its workflow has ended.
+    Results and checkpoints are moved into place whole, so none is left half-written. A process that
+    ignores Ctrl-C still does.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
