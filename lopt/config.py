@@ -48,6 +48,9 @@ class MetaTrainingSettings:
 
     The learning rate at meta-step k is ``learning_rate * decay_factor ** (k / decay_steps)``; the
     meta-gradient is clipped element-wise at ``clip``; ``theta_penalty`` multiplies ||theta||_2.
+    The last two may be left out of a configuration, or None: ``problem_clip`` is the norm that each
+    problem's meta-gradient is clipped to before their mean is taken, ``averaging`` the decay per meta-step
+    of the moving average of theta that is validated and kept in place of theta.
     """
 
     meta_steps: int
@@ -67,17 +70,21 @@ class MetaTrainingSettings:
     skipped_in_a_row: int
     memory_budget_gb: float
     precision: str
+    problem_clip: float | None = None
+    averaging: float | None = None
 
 
 def settings(cls: type, values: Mapping[str, Any]) -> Any:
-    """Build the settings dataclass ``cls`` from a mapping.
+    """Build the settings dataclass ``cls`` from a mapping; what has a default may be left out.
 
     Raises:
         ConfigError: if a key is missing or unknown.
     """
-    names = {field.name for field in dataclasses.fields(cls)}
-    if set(values) != names:
-        wrong = sorted(set(values) ^ names)
+    fields = dataclasses.fields(cls)
+    names = {field.name for field in fields}
+    needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if not needed <= set(values) <= names:
+        wrong = sorted((needed - set(values)) | (set(values) - names))
         raise ConfigError(f"{cls.__name__}: missing or unknown keys {wrong}; needs {sorted(names)}")
     return cls(**values)
 

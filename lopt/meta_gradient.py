@@ -14,8 +14,11 @@ All components of all problems are rows of one matrix. Memory is bounded by bloc
 states between blocks are kept, and each block is run again before it is differentiated. With
 a single block nothing is run twice (three forward-equivalents instead of four).
 
-``autodiff_meta_gradient`` computes the same by reverse-mode autodiff, for any optimizer family;
-it is the oracle of the tests.
+``clipped_meta_gradient`` bounds what any one problem contributes to the mean: through an unroll that
+passes an unstable spell the derivative grows without bound, and its sign says nothing.
+
+``autodiff_meta_gradient`` computes what ``meta_gradient`` does by reverse-mode autodiff, for any
+optimizer family; it is the oracle of the tests.
 
 Source: arXiv 2011.02159, section 3 (meta-training); the meta-objective is the authors' released one.
 """
@@ -25,6 +28,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, PyTree
 
 from lopt.optimizers import gru_adjoint
@@ -32,7 +36,13 @@ from lopt.optimizers.component import OptimizerFamily
 from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task
 
-__all__ = ["autodiff_meta_gradient", "block_length", "meta_gradient", "unroll_bytes"]
+__all__ = [
+    "autodiff_meta_gradient",
+    "block_length",
+    "clipped_meta_gradient",
+    "meta_gradient",
+    "unroll_bytes",
+]
 
 
 def unroll_bytes(family: GRU, rows: int, steps: int, block: int, itemsize: int = 4) -> int:
@@ -147,6 +157,47 @@ def meta_gradient(
 
     objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
     return objective, theta_bar._replace(initial_state=jnp.sum(bars.h, axis=0))
+
+
+def clipped_meta_gradient(
+    task: Task,
+    family: GRU,
+    theta: GRUTheta,
+    problems: PyTree,
+    steps: int,
+    block: int | None = None,
+    *,
+    norm: float,
+) -> tuple[Float[Array, ""], GRUTheta]:
+    """Return the mean meta-objective and the mean of the problems' meta-gradients, each clipped first.
+
+        g = 1/B sum_b g_b min(1, norm / ||g_b||)
+
+    A problem whose meta-gradient is not finite is left out of both means (nan if none is left).
+
+    Args:
+        norm: the largest Euclidean norm, over all of theta, of one problem's meta-gradient.
+
+    The other arguments are those of ``meta_gradient``.
+    """
+
+    def one(problem: PyTree) -> tuple[Array, GRUTheta]:
+        alone = jax.tree.map(lambda leaf: leaf[None], problem)
+        return meta_gradient(task, family, theta, alone, steps, block)
+
+    objectives, gradients = jax.vmap(one)(problems)
+    norms = jax.vmap(optax.tree.norm)(gradients)
+    finite = jnp.isfinite(norms)
+    count = jnp.sum(finite)
+    factors = norm / jnp.maximum(norms, norm)
+
+    def mean(values: Array) -> Array:
+        shape = (-1, *(1,) * (values.ndim - 1))
+        kept = jnp.where(finite.reshape(shape), factors.reshape(shape) * values, 0.0)
+        return jnp.sum(kept, axis=0) / count
+
+    objective = jnp.sum(jnp.where(finite, objectives, 0.0)) / count
+    return objective, jax.tree.map(mean, gradients)
 
 
 def autodiff_meta_gradient(

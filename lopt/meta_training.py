@@ -6,11 +6,19 @@ One meta-step draws ``problems`` fresh problems from the task, computes the grad
 
 through the full unroll (``meta_gradient``), clips it element-wise and applies Adam with an
 exponentially decaying learning rate (arXiv 2011.02159, appendix; the authors' released
-configuration). A meta-gradient that is not finite is skipped and counted.
+configuration). A meta-gradient that is not finite is skipped and counted. With ``problem_clip`` every
+problem's meta-gradient is clipped by its norm before the mean is taken, which is not the authors': on
+two moons a few problems' would drown all others (docs/meta_search.md).
 
 Many meta-steps run as one jitted ``lax.scan`` (a chunk); the host loop around it measures a validation
 meta-objective on held-out problems, and keeps the best theta by it: a deviation from the
-authors, who keep the last, for runs as short as ours end anywhere on a noisy curve.
+authors, who keep the last, for runs as short as ours end anywhere on a noisy curve. With ``averaging`` = d
+what is measured and kept is not theta but its moving average,
+
+    average <- d_k average + (1 - d_k) theta,        d_k = min(d, (1 + k) / (10 + k)),
+
+at meta-step k = 1, 2, ... (Polyak and Juditsky 1992, with the weights of an exponential average): where
+theta moves about a valley, the average lies nearer to its floor.
 
 The state after a chunk is a function of the settings, the seed and the chunk's index alone, whichever
 process computed it: a run that goes on from a stored state ends with the same bytes.
@@ -28,7 +36,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
-from lopt.meta_gradient import block_length, meta_gradient
+from lopt.meta_gradient import block_length, clipped_meta_gradient, meta_gradient
 from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task, sample_batch
 from lopt.unroll import evaluate, meta_objective
@@ -49,11 +57,15 @@ class MetaTrainingError(RuntimeError):
 
 
 class State(NamedTuple):
-    """Everything a run needs to go on: all of it is arrays."""
+    """Everything a run needs to go on: all of it is arrays.
+
+    ``average`` is the moving average of theta, or nothing where the settings ask for none.
+    """
 
     step: Int[Array, ""]
     theta: GRUTheta
     optimizer: PyTree
+    average: GRUTheta | tuple[()]
     best_theta: GRUTheta
     best_validation: Float[Array, ""]
     best_step: Int[Array, ""]
@@ -102,6 +114,7 @@ def initial_state(family: GRU, settings: MetaTrainingSettings, seed: int) -> Sta
         step=jnp.zeros((), jnp.int32),
         theta=theta,
         optimizer=_optimizer(settings).init(theta),
+        average=() if settings.averaging is None else theta,
         best_theta=theta,
         best_validation=jnp.full((), jnp.inf, jnp.float32),
         best_step=jnp.zeros((), jnp.int32),
@@ -124,22 +137,38 @@ def train_chunk(
     ``vmap`` over ``state`` and ``seed`` trains several seeds in one program.
     """
     optimizer = _optimizer(settings)
+    if settings.problem_clip is None:
+        gradient_of = meta_gradient
+    else:
+        gradient_of = partial(clipped_meta_gradient, norm=settings.problem_clip)
 
     def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
-        objective, gradient = meta_gradient(task, family, state.theta, problems, steps, block)
+        objective, gradient = gradient_of(task, family, state.theta, problems, steps, block)
         scale = settings.theta_penalty / jnp.maximum(optax.tree.norm(state.theta), 1e-30)
         gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer)
+        theta, step = optax.apply_updates(state.theta, updates), state.step + 1
         state = state._replace(
-            step=state.step + 1,
-            theta=optax.apply_updates(state.theta, updates),
+            step=step,
+            theta=theta,
             optimizer=optimizer_state,
+            average=_average(state.average, theta, step, settings.averaging),
         )
         norm = optax.tree.norm(gradient)
         return state, ChunkRecord(objective, norm, optimizer_state.notfinite_count)
 
     return jax.lax.scan(meta_step, state, length=settings.chunk)
+
+
+def _average(
+    average: GRUTheta | tuple[()], theta: GRUTheta, step: Int[Array, ""], decay: float | None
+) -> GRUTheta | tuple[()]:
+    """Return the moving average after meta-step ``step``; early on it looks back less far."""
+    if decay is None:
+        return average
+    weight = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda old, new: weight * old + (1.0 - weight) * new, average, theta)
 
 
 def meta_train(
@@ -220,12 +249,13 @@ def _check_skipped(
 def _validate(
     task: Task, family: GRU, state: State, problems: PyTree, steps: int
 ) -> tuple[State, float]:
-    """Measure theta on the validation problems and keep it if it is the best so far."""
-    losses = evaluate(task, family, state.theta, problems, steps=steps)
+    """Measure theta, or its average, on the validation problems and keep it if it is the best so far."""
+    theta = state.average or state.theta
+    losses = evaluate(task, family, theta, problems, steps=steps)
     objective = float(jnp.mean(meta_objective(losses)))
     if objective < float(state.best_validation):
         state = state._replace(
-            best_theta=state.theta,
+            best_theta=theta,
             best_validation=jnp.asarray(objective, jnp.float32),
             best_step=state.step,
         )

@@ -98,6 +98,14 @@ def test_settings_name_what_is_missing_or_unknown():
         settings(GRUSettings, {"units": 4, "input_scale": 1.0, "scale": 1.0})
 
 
+def test_a_recipe_may_leave_out_what_has_a_default():
+    recipe = CONFIG["study"]["tasks"]["linear_regression"]["meta_training"]
+    assert settings(MetaTrainingSettings, recipe).problem_clip is None
+    study = resolve(changed(TASK + "meta_training/problem_clip", 0.5), SCHEMA)["paper"]
+    recipe = study["tasks"]["linear_regression"]["meta_training"]
+    assert settings(MetaTrainingSettings, recipe).problem_clip == 0.5
+
+
 # What is wrong: the entry, what it becomes, the message.
 
 WRONG = [
@@ -149,6 +157,8 @@ WRONG = [
     ),
     (TASK + "meta_training/clip", ABSENT, "meta_training': missing key clip"),
     (TASK + "meta_training/b1", 1, "b1': 1 should be less than 1"),
+    (TASK + "meta_training/problem_clip", 0, "problem_clip': 0 should be greater than 0"),
+    (TASK + "meta_training/averaging", 1.0, "averaging': 1.0 should be less than 1"),
     (TASK + "meta_training/learning_rate", 0, "learning_rate': 0 should be greater than 0"),
     (
         TASK + "meta_training/learning_rate",

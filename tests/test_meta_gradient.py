@@ -1,12 +1,20 @@
 """The adjoint meta-gradient against autodiff and finite differences, and its memory."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiling import jit
 
-from lopt.meta_gradient import autodiff_meta_gradient, block_length, meta_gradient, unroll_bytes
+from lopt.meta_gradient import (
+    autodiff_meta_gradient,
+    block_length,
+    clipped_meta_gradient,
+    meta_gradient,
+    unroll_bytes,
+)
 from lopt.optimizers import GRU, GRUTheta
 from lopt.tasks import LinearRegression, Rosenbrock, TwoMoons, as_dtype, sample_batch
 from lopt.unroll import evaluate, meta_objective
@@ -73,6 +81,61 @@ def test_the_gradient_is_the_objectives_by_finite_differences(case):
     wanted = np.concatenate([np.ravel(leaf) for leaf in gradient])
     # width^2 f''' / 6 and 1e-16 f / width are both of the order of 1e-10 here.
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-8 * np.max(np.abs(wanted)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounded(Rosenbrock):
+    """Rosenbrock whose loss is not a number where the start is beyond ``limit``."""
+
+    limit: float = np.inf
+
+    def loss(self, problem, x):
+        beyond = problem.start[0] > self.limit
+        return super().loss(problem, x) + jnp.where(beyond, jnp.nan, 0.0)
+
+
+def test_each_problem_is_clipped_by_its_norm_before_the_mean():
+    """The threshold lies among the norms: some problems are clipped and some are not."""
+    family, steps = GRU(4, 0.01, 0.02), 6
+    theta = jax.tree.map(jnp.float32, random_theta(family))
+    problems = sample_batch(Bounded(), jax.random.key(1), 5)
+    starts = np.sort(np.asarray(problems.start[:, 0]))
+    task = Bounded(limit=float(starts[-2:].mean()))  # one of the five has no gradient
+    alone = jit(lambda theta, problem: meta_gradient(task, family, theta, problem, steps))
+    objectives, gradients = [], []
+    for i in range(5):
+        objective, gradient = alone(theta, jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], problems))
+        if problems.start[i, 0] <= task.limit:
+            objectives.append(float(objective))
+            gradients.append(np.concatenate([np.ravel(np.float64(leaf)) for leaf in gradient]))
+        else:
+            assert np.isnan(objective)
+    norms = np.linalg.norm(gradients, axis=1)
+    assert len(norms) == 4
+    for norm in (float(np.median(norms)), 2.0 * float(norms.max())):
+        for block in (steps, 3):
+            found_objective, found = jit(
+                lambda theta, norm=norm, block=block: clipped_meta_gradient(
+                    task, family, theta, problems, steps, block, norm=norm
+                )
+            )(theta)
+            np.testing.assert_allclose(found_objective, np.mean(objectives), rtol=1e-5)
+            clipped = [g * min(1.0, norm / n) for g, n in zip(gradients, norms, strict=True)]
+            wanted = np.mean(clipped, axis=0)
+            found = np.concatenate([np.ravel(leaf) for leaf in found])
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_without_a_finite_problem_the_clipped_gradient_is_none():
+    """So that the meta-step is skipped, not made with a gradient of zeros."""
+    family, task = GRU(4, 0.01, 0.02), Bounded(limit=-np.inf)
+    theta = jax.tree.map(jnp.float32, random_theta(family))
+    problems = sample_batch(task, jax.random.key(1), 2)
+    objective, gradient = jit(
+        lambda theta: clipped_meta_gradient(task, family, theta, problems, 6, norm=1.0)
+    )(theta)
+    assert np.isnan(objective)
+    assert all(np.isnan(leaf).all() for leaf in gradient)
 
 
 def test_a_block_that_does_not_divide_the_steps_is_refused():

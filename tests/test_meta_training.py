@@ -192,6 +192,54 @@ def test_the_best_theta_by_validation_is_kept(run):
     assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
 
 
+def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):
+    """Theta itself goes the same way; a run goes on with its average."""
+    task, states, curve = run
+    settings = dataclasses.replace(SETTINGS, averaging=0.6, chunk=1)
+    averaged, averaged_curve = [], []
+
+    def after_chunk(state, point):
+        averaged.append(state)
+        averaged_curve.append(point)
+
+    meta_train(task, FAMILY, settings, SEED, steps=STEPS, after_chunk=after_chunk)
+    average = [np.float64(leaf) for leaf in states[0].theta]
+    for step, state in enumerate(averaged, start=1):
+        decay = min(0.6, (1 + step) / (10 + step))
+        for i, leaf in enumerate(state.theta):
+            average[i] = decay * average[i] + (1 - decay) * np.float64(leaf)
+            np.testing.assert_allclose(state.average[i], average[i], rtol=1e-4, atol=1e-6)
+        if step % SETTINGS.chunk == 0:
+            for leaf, wanted in zip(state.theta, states[step // 3].theta, strict=True):
+                np.testing.assert_allclose(leaf, wanted, rtol=1e-3, atol=1e-4)
+    assert states[-1].average == ()
+    values = np.array([point.validation_meta_objective for point in averaged_curve])
+    best, last = int(np.nanargmin(values)), averaged[-1]
+    assert same_bytes(last.best_theta, averaged[best].average)
+    assert not same_bytes(last.best_theta, averaged[best].theta)
+    with Checkpoint.locked(tmp_path / "checkpoint.npz", {}) as checkpoint:
+        checkpoint.save(averaged[7], [], now=True)
+        state, _ = checkpoint.load(initial_state(FAMILY, settings, SEED))
+    assert same_bytes(meta_train(task, FAMILY, settings, SEED, steps=STEPS, state=state), last)
+
+
+def test_with_a_clip_per_problem_the_others_of_the_batch_still_count(run):
+    """The batches of meta-steps 5 to 7 lose the problem that fails, and no meta-step is skipped."""
+    settings = dataclasses.replace(SETTINGS, problem_clip=0.05, theta_penalty=0.0)
+    curve = []
+    meta_train(
+        run[0],
+        FAMILY,
+        settings,
+        SEED,
+        steps=STEPS,
+        after_chunk=lambda state, point: curve.append(point),
+    )
+    assert [point.skipped_steps for point in curve] == [0] * 6
+    norms = np.array([point.gradient_norm for point in curve])
+    assert np.all(norms <= 0.05 * (1 + 1e-6)) and np.any(norms > 0.025)
+
+
 def test_too_many_failures_in_a_row_end_the_run():
     """The third failure in a row is meta-step 7, in the middle of a chunk that ends well."""
     settings = dataclasses.replace(SETTINGS, skipped_in_a_row=3)
