@@ -104,7 +104,9 @@ def test_each_problem_is_clipped_by_its_norm_before_the_mean():
     alone = jit(lambda theta, problem: meta_gradient(task, family, theta, problem, steps))
     objectives, gradients = [], []
     for i in range(5):
-        objective, gradient = alone(theta, jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], problems))
+        objective, gradient = alone(
+            theta, jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], problems)
+        )
         if problems.start[i, 0] <= task.limit:
             objectives.append(float(objective))
             gradients.append(np.concatenate([np.ravel(np.float64(leaf)) for leaf in gradient]))

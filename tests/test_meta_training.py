@@ -194,7 +194,7 @@ def test_the_best_theta_by_validation_is_kept(run):
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):
     """Theta itself goes the same way; a run goes on with its average."""
-    task, states, curve = run
+    task, states, _ = run
     settings = dataclasses.replace(SETTINGS, averaging=0.6, chunk=1)
     averaged, averaged_curve = [], []
 
