@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +12,9 @@ import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import store
+from lopt.keys import stream
 from lopt.optimizers import GRUTheta
+from lopt.tasks import TwoMoons, sample_batch
 
 TASKS = ["linear_regression", "rosenbrock", "two_moons"]
 FIGURES = [
@@ -70,6 +73,17 @@ def test_optimizers_met_the_same_problems(finished):
         with np.load(finished / f"results/smoke/evaluation/{task}/losses.npz") as arrays:
             first = arrays["losses"][:, :, 0]
         np.testing.assert_allclose(first, np.broadcast_to(first[0], first.shape), rtol=1e-6)
+
+
+def test_the_evaluation_shows_how_far_it_is(finished):
+    """16 problems in batches of 6; the runs of a later batch are of that batch's problems."""
+    log = (finished / "results/smoke/logs/evaluate/two_moons.log").read_text()
+    assert re.findall(r"problem (\d+)/16", log)[-1] == "16"
+    with np.load(finished / "results/smoke/evaluation/two_moons/losses.npz") as arrays:
+        first = arrays["losses"][0, :, 0]
+    task = TwoMoons(hidden_widths=(4,), points=32)
+    problems = sample_batch(task, stream(0, "evaluation"), 16)
+    np.testing.assert_allclose(first, jax.vmap(task.loss)(problems, problems.start), rtol=1e-5)
 
 
 def test_no_checkpoint_is_left(finished):

@@ -4,12 +4,14 @@ from lopt.process import prepare
 
 logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 
+import jax
 import numpy as np
 
 from lopt import store
 from lopt.evaluation import LEARNED, Evaluation, summarize
 from lopt.keys import stream
 from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.progress import Progress
 from lopt.tasks import make_task, sample_batch
 from lopt.unroll import evaluate
 
@@ -26,19 +28,18 @@ def optimizers(inputs):
 
 def main(wildcards, inputs, params, output) -> None:
     task = make_task(wildcards.task, params.problem)
-    problems = sample_batch(task, stream(0, "evaluation"), params.evaluation["problems"])
+    count, batch_size = params.evaluation["problems"], params.evaluation["batch_size"]
+    problems = sample_batch(task, stream(0, "evaluation"), count)
     names, seeds, losses = [], [], []
     for name, seed, family, theta in optimizers(inputs):
         logger.info("%s %s", name, "" if seed < 0 else f"seed {seed}")
-        run = evaluate(
-            task,
-            family,
-            theta,
-            problems,
-            steps=params.steps,
-            batch_size=params.evaluation["batch_size"],
-        )
-        names.append(name), seeds.append(seed), losses.append(np.asarray(run))
+        progress, batches = Progress(count, "problem", logger), []
+        for start in range(0, count, batch_size):
+            batch = jax.tree.map(lambda leaf, at=start: leaf[at : at + batch_size], problems)
+            batches.append(np.asarray(evaluate(task, family, theta, batch, steps=params.steps)))
+            progress.report(min(start + batch_size, count))
+        progress.close()
+        names.append(name), seeds.append(seed), losses.append(np.concatenate(batches))
     evaluation = Evaluation(np.array(names), np.array(seeds), np.stack(losses))
     store.save(output.losses, evaluation, {"task": wildcards.task, "steps": params.steps})
     store.save_table(output.summary, summarize(wildcards.task, evaluation))
