@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond

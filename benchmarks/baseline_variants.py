@@ -22,11 +22,11 @@ import numpy as np
 import optax
 import yaml
 
-from lopt.claims.published import published_values
+from lopt.records.published import published_values
 from lopt.keys import stream
 from lopt.tasks import make_task
 from lopt.tuning import SearchRange, draw_problems
-from lopt.unroll import evaluate, meta_objective
+from lopt.unrolling import evaluate, meta_objective
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def prepare_ours(args: argparse.Namespace):
     import yaml
 
     from lopt import config, meta_training
-    from lopt.meta_gradient import block_length
+    from lopt.meta_training.gradient import block_length
 
     task, family = problem(args)
     raw = yaml.safe_load(Path("config.yaml").read_text())
@@ -156,7 +156,7 @@ def prepare_ours(args: argparse.Namespace):
 def prepare_plain(args: argparse.Namespace):
     import jax
 
-    from lopt.meta_gradient import autodiff_meta_gradient
+    from lopt.meta_training.gradient import autodiff_meta_gradient
     from lopt.tasks import sample_batch
 
     task, family = problem(args)

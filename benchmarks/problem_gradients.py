@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt import store
-from lopt.meta_gradient import block_length, meta_gradient
+from lopt.records import store
+from lopt.meta_training.gradient import block_length, meta_gradient
 from lopt.optimizers import GRU, GRUTheta
 from lopt.tasks import make_task, sample_batch
 

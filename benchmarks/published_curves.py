@@ -28,12 +28,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lopt import store
-from lopt.evaluation import Evaluation, loss_curves, summarize
+from lopt.records import store
+from lopt.evaluation import loss_curves, summarize
+from lopt.records.evaluation import Evaluation
 from lopt.keys import stream
 from lopt.optimizers import BASELINES, make_baseline
 from lopt.tasks import TASKS, make_task, sample_batch
-from lopt.unroll import evaluate
+from lopt.unrolling import evaluate
 
 HERE = Path(__file__).parent
 

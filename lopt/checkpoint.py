@@ -27,7 +27,7 @@ import jax
 import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
-from lopt import store
+from lopt.records import store
 
 __all__ = ["Checkpoint", "CheckpointLockedError"]
 

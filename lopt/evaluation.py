@@ -1,6 +1,6 @@
 """Learned and tuned optimizers on the same held-out problems.
 
-``Evaluation`` holds the losses of every run, ``summarize`` the table beside it: mean and standard
+``summarize`` makes the table beside the stored losses (``lopt.records.evaluation``): mean and standard
 error per optimizer over problems. A run diverges when a loss is not finite or exceeds its first by
 ``DIVERGENCE_FACTOR``; diverged runs are counted in the table and stay in its means: an optimizer that
 diverges on one problem of 128 shows the mean that this gives, not a better one.
@@ -12,22 +12,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-__all__ = ["LEARNED", "Evaluation", "LossCurves", "loss_curves", "summarize"]
+from lopt.records.evaluation import Evaluation
 
-LEARNED = "learned"
+__all__ = ["LossCurves", "loss_curves", "summarize"]
+
 DIVERGENCE_FACTOR = 1e6
-
-
-class Evaluation(NamedTuple):
-    """Losses of every optimizer on the same problems (``losses.npz``).
-
-    ``optimizers`` names each run's optimizer ("learned", "momentum", ...); ``seeds`` is the training
-    seed of a learned one and -1 for a tuned one.
-    """
-
-    optimizers: np.ndarray
-    seeds: Int[np.ndarray, " runs"]
-    losses: Float[np.ndarray, "runs problems steps_plus_1"]
 
 
 class LossCurves(NamedTuple):

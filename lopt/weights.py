@@ -23,10 +23,10 @@ from typing import Any
 
 import pandas as pd
 
-from lopt import store
-from lopt.evaluation import LEARNED
+from lopt.records import store
+from lopt.records.evaluation import LEARNED
 from lopt.optimizers import GRUTheta
-from lopt.store import StoreError
+from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "release", "take"]
 

@@ -1,19 +1,18 @@
 # Read the mechanisms off every trained optimizer, in float64.
 
 
-rule analyse:
+rule analyze:
     input:
-        theta="results/{scale}/meta_training/{task}/seed_{seed}/theta.npz",
-        code=MODEL + code("analysis"),
+        theta=result("theta"),
     output:
-        trajectories="results/{scale}/analysis/{task}/seed_{seed}/trajectories.npz",
-        fixed_points="results/{scale}/analysis/{task}/seed_{seed}/fixed_points.npz",
-        linearization="results/{scale}/analysis/{task}/seed_{seed}/linearization.npz",
-        responses="results/{scale}/analysis/{task}/seed_{seed}/responses.npz",
+        trajectories=result("trajectories"),
+        fixed_points=result("fixed_points"),
+        linearization=result("linearization"),
+        responses=result("responses"),
     log:
-        "results/{scale}/logs/analyse/{task}_seed_{seed}.log",
+        "results/{scale}/logs/analyze/{task}_seed_{seed}.log",
     benchmark:
-        "results/{scale}/benchmarks/analyse/{task}_seed_{seed}.tsv"
+        "results/{scale}/benchmarks/analyze/{task}_seed_{seed}.tsv"
     conda:
         "../envs/lopt.yaml"
     threads: 1
@@ -21,17 +20,14 @@ rule analyse:
         mem_mb=4000,
         runtime="2h",
     params:
+        code=code("analyze.py", "task", "family"),
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         analysis=study("tasks", "{task}", "analysis"),
     script:
-        "../workflow/scripts/analyse.py"
+        "../workflow/scripts/analyze.py"
 
 
 rule analysis:
     input:
-        [
-            f"results/{SCALE}/analysis/{task}/seed_{seed}/responses.npz"
-            for task in TASKS
-            for seed in STUDY["tasks"][task]["seeds"]
-        ],
+        at_configured_scale("responses"),

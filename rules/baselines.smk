@@ -1,12 +1,10 @@
-# Tune momentum, RMSProp and Adam on every task.
+# Tune every baseline on every task.
 
 
 rule tune:
-    input:
-        code=MODEL + code("tuning"),
     output:
-        best="results/{scale}/baselines/{task}/{optimizer}/best.json",
-        trials="results/{scale}/baselines/{task}/{optimizer}/trials.csv",
+        best=result("best"),
+        trials=result("trials"),
     log:
         "results/{scale}/logs/tune/{task}_{optimizer}.log",
     benchmark:
@@ -20,18 +18,14 @@ rule tune:
         mem_mb=3000,
         runtime="2h",
     params:
+        code=code("tune.py", "task", "baseline"),
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
-        tuning=study("tasks", "{task}", "tuning"),
+        tuning=tuning,
     script:
         "../workflow/scripts/tune.py"
 
 
 rule baselines:
     input:
-        expand(
-            "results/{scale}/baselines/{task}/{optimizer}/best.json",
-            scale=SCALE,
-            task=TASKS,
-            optimizer=OPTIMIZERS,
-        ),
+        at_configured_scale("best"),

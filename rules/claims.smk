@@ -3,32 +3,18 @@
 
 rule compare:
     input:
-        selections=tasks("results/{scale}/meta_training/{task}/selection.json"),
-        portraits=tasks("results/{scale}/portraits/{task}.npz"),
-        common_optimizers=tasks("results/{scale}/common_optimizers/{task}.npz"),
-        losses=tasks("results/{scale}/evaluation/{task}/losses.npz"),
-        baselines=expand(
-            "results/{scale}/baselines/{task}/{optimizer}/best.json",
-            task=TASKS,
-            optimizer=OPTIMIZERS,
-            allow_missing=True,
-        ),
-        trajectories=analyses("trajectories"),
-        fixed_points=analyses("fixed_points"),
-        linearization=analyses("linearization", early=True),
-        responses=analyses("responses"),
-        code=code(
-            "store.py",
-            "evaluation.py",
-            "portraits.py",
-            "analysis/results.py",
-            "figures/reading.py",
-            "claims",
-            "claims/published.csv",
-        ),
+        selection=results("selection"),
+        portrait=results("portrait"),
+        common_optimizers=results("common_optimizers"),
+        losses=results("losses"),
+        best=results("best"),
+        trajectories=results("trajectories"),
+        fixed_points=results("fixed_points"),
+        linearization=results("linearization", early=True),
+        responses=results("responses"),
     output:
-        table="results/{scale}/claims.csv",
-        page="results/{scale}/claims.md",
+        table=result("claims"),
+        page=result("claims_page"),
     log:
         "results/{scale}/logs/compare.log",
     benchmark:
@@ -40,14 +26,16 @@ rule compare:
         mem_mb=2000,
         runtime=10,
     params:
-        seeds=all_seeds,
-        early=early_seeds,
+        code=code("claims.py"),
+        published=sources.code_digest([sources.PACKAGE / "records" / "published.csv"]),
+        presentation=presentation,
         settings=study(),
-        reference=config["study"],
+        reference=lambda wildcards: REFERENCE,
+        sizes=sizes,
     script:
         "../workflow/scripts/claims.py"
 
 
 rule claims:
     input:
-        f"results/{SCALE}/claims.csv",
+        result("claims").format(scale=SCALE),

@@ -20,15 +20,14 @@ if (REPOSITORY / "lopt").is_dir():
 os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 try:
-    import lopt
+    from lopt import extensions, sources
     from lopt.config import ConfigError, resolve
+    from lopt.records import layout
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"The Python package lopt can't be used here ({error}). Install it in the environment that runs "
         "Snakemake: see README.md."
     ) from None
-
-PACKAGE = Path(lopt.__file__).parent
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
@@ -37,16 +36,17 @@ with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
         raise WorkflowError(f"The configuration can't be used. {error}") from None
 
 SCALE = config["scale"]
-STUDY = STUDIES[SCALE]
-TASKS = list(STUDY["tasks"])
-OPTIMIZERS = list(STUDY["baselines"])
 
 
 wildcard_constraints:
     scale="|".join(STUDIES),
-    task="|".join(TASKS),
-    optimizer="|".join(OPTIMIZERS),
+    task="|".join(extensions.TASKS.names()),
+    optimizer="|".join(extensions.BASELINES.names()),
+    figure="|".join(extensions.figures()),
     seed=r"\d+",
+
+
+# What a job is told: settings of its scale, and the code that its result depends on.
 
 
 def study(*keys):
@@ -59,6 +59,139 @@ def study(*keys):
         return value
 
     return find
+
+
+def tasks_of(wildcards):
+    """The tasks that a job is about: the wildcard's, or all of its scale."""
+    task = wildcards.get("task")
+    return [task] if task else list(STUDIES[wildcards.scale]["tasks"])
+
+
+def code(script, *kinds):
+    """A function of the wildcards that returns a digest of the source files that a result depends on.
+
+    Those are what ``script`` imports, and of what it loads by name only the job's own: "task" its tasks,
+    "family" their learned families, "baseline" the wildcard's optimizer, "baselines" all of the scale,
+    "figure" the wildcard's. A digest and not a list of input files, so that neither a file's neighbors nor
+    the folder that the project lies in decide what is up to date.
+    """
+    path = Path(workflow.source_path(f"../workflow/scripts/{script}"))
+
+    def find(wildcards):
+        here, roots = STUDIES[wildcards.scale], []
+        if "task" in kinds:
+            roots += [extensions.TASKS.path(task) for task in tasks_of(wildcards)]
+        if "family" in kinds:
+            families = {
+                here["tasks"][task]["optimizer"]["family"]
+                for task in tasks_of(wildcards)
+            }
+            roots += [extensions.FAMILIES.path(name) for name in sorted(families)]
+        if "baseline" in kinds:
+            roots.append(extensions.BASELINES.path(wildcards.optimizer))
+        if "baselines" in kinds:
+            roots += [extensions.BASELINES.path(name) for name in here["baselines"]]
+        if "figure" in kinds:
+            roots.append(f"lopt.figures.{wildcards.figure}")
+        return sources.code_digest(sources.sources(path, *roots))
+
+    return find
+
+
+def training(wildcards):
+    """How a seed is meta-trained: the early one as the others, for fewer meta-steps."""
+    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    early = task["early"]
+    if early and early["seed"] == int(wildcards.seed):
+        return {**task["meta_training"], "meta_steps": early["meta_steps"]}
+    return task["meta_training"]
+
+
+def training_problem(wildcards):
+    """The problem of meta-training: the task's, with the changes that the scale makes for it."""
+    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    return {**task["problem"], **(task["meta_training_problem"] or {})}
+
+
+def tuning(wildcards):
+    """How a baseline is tuned: without the ranges of the others."""
+    settings = STUDIES[wildcards.scale]["tasks"][wildcards.task]["tuning"]
+    return {**settings, "ranges": settings["ranges"][wildcards.optimizer]}
+
+
+def presentation(wildcards):
+    """What figures and claims say of a scale: its tasks, seeds and baselines, and how each is shown."""
+    here = STUDIES[wildcards.scale]
+    changed = [
+        f"{task} meta-trained with {key} {value}"
+        for task, settings in here["tasks"].items()
+        for key, value in (settings["meta_training_problem"] or {}).items()
+    ]
+    return {
+        "scale": wildcards.scale,
+        "seeds": {task: value["seeds"] for task, value in here["tasks"].items()},
+        "early": {
+            task: value["early"]["seed"]
+            for task, value in here["tasks"].items()
+            if value["early"]
+        },
+        "baselines": here["baselines"],
+        "labels": extensions.labels(here["tasks"], here["baselines"]),
+        "colors": extensions.colors(here["baselines"]),
+        "note": "; ".join(changed),
+    }
+
+
+# What a job takes: paths of results, by the layout's names.
+
+
+def result(kind):
+    """The path of a kind of result, with its wildcards."""
+    return layout.pattern(kind)
+
+
+def results(kind, early=False, only=None):
+    """The paths of a kind of result that a job's scale has: for every task, seed and baseline that its place names.
+
+    Args:
+        kind: one of the layout's.
+        early: also of the seed whose training ends early.
+        only: of the baselines, these.
+    """
+    place = layout.pattern(kind)
+
+    def find(wildcards):
+        here = STUDIES[wildcards.scale]
+        chosen = [name for name in here["baselines"] if only is None or name in only]
+        return [
+            path
+            for task in tasks_of(wildcards)
+            for path in _paths(place, wildcards.scale, task, chosen, early)
+        ]
+
+    return find
+
+
+def _paths(place, scale, task, optimizers, early):
+    """The paths of one task, for every seed and optimizer that the place names."""
+    settings = STUDIES[scale]["tasks"][task]
+    seeds = list(settings["seeds"])
+    if early and settings["early"]:
+        seeds.append(settings["early"]["seed"])
+    values = {"scale": scale, "task": task, "seed": seeds, "optimizer": optimizers}
+    return expand(
+        place, **{key: value for key, value in values.items() if f"{{{key}}}" in place}
+    )
+
+
+def at_configured_scale(kind):
+    """The paths of a kind of result at the configuration's scale, for targets by name."""
+    study, place = STUDIES[SCALE], layout.pattern(kind)
+    return [
+        path
+        for task in study["tasks"]
+        for path in _paths(place, SCALE, task, study["baselines"], early=False)
+    ]
 
 
 def scales_with(weights):
@@ -82,62 +215,24 @@ def weights_file(name):
     return find
 
 
-def seeds(path, early=False):
-    """The path for every seed of its scale and task; with ``early``, also for the one that ends early."""
-
-    def expand_seeds(wildcards):
-        task, find = wildcards.get("task"), STUDIES[wildcards.scale]["tasks"]
-        return [
-            path.format(scale=wildcards.scale, task=name, seed=seed)
-            for name in ([task] if task else TASKS)
-            for seed in find[name]["seeds"]
-            + ([find[name]["early"]["seed"]] if early and find[name]["early"] else [])
-        ]
-
-    return expand_seeds
+def rungs(wildcards):
+    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
 
 
-def tasks(path):
-    """The path for every task."""
-    return expand(path, task=TASKS, allow_missing=True)
+def rung_before(wildcards):
+    """The ranking of the rung before and the states in which it left its trials."""
+    rung = int(wildcards.rung) - 1
+    if rung < 0:
+        return []
+    keys = {"scale": wildcards.scale, "task": wildcards.task, "rung": rung}
+    places = range(rungs(wildcards)[rung]["trials"])
+    return [
+        result("ranking").format(**keys),
+        *(result("trial_state").format(place=i, **keys) for i in places),
+    ]
 
 
-def code(*modules):
-    """Source files of the package that a rule's result depends on; a folder stands for its files.
-
-    Snakemake makes anew what depends on an input whose content changed: a changed model re-trains, a
-    changed plot does not.
-    """
-    files = []
-    for module in modules:
-        path = PACKAGE / module
-        files += sorted(path.glob("*.py")) if path.is_dir() else [path]
-    return [str(file) for file in files]
-
-
-def training(wildcards):
-    """How a seed is meta-trained: the early one as the others, for fewer meta-steps."""
-    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
-    early = task["early"]
-    if early and early["seed"] == int(wildcards.seed):
-        return {**task["meta_training"], "meta_steps": early["meta_steps"]}
-    return task["meta_training"]
-
-
-def training_problem(wildcards):
-    """The problem of meta-training: the task's, with the changes that the scale makes for it."""
-    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
-    return {**task["problem"], **(task["meta_training_problem"] or {})}
-
-
-def training_note(wildcards):
-    """What figures say where an optimizer was meta-trained on other problems than it is shown on."""
-    tasks = STUDIES[wildcards.scale]["tasks"]
-    return "; ".join(
-        f"{task} meta-trained with {key} {value}"
-        for task in TASKS
-        for key, value in (tasks[task]["meta_training_problem"] or {}).items()
-    )
+# What a job asks for.
 
 
 def gpus(wildcards):
@@ -153,73 +248,14 @@ def training_memory(wildcards):
     return int(1000 * training["memory_budget_gb"]) + 2000
 
 
-def rungs(wildcards):
-    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
-
-
-def rung_before(wildcards):
-    """The ranking of the rung before and the states in which it left its trials."""
-    rung = int(wildcards.rung) - 1
-    if rung < 0:
-        return []
-    folder = f"results/{wildcards.scale}/meta_search/{wildcards.task}/rung_{rung}"
-    places = range(rungs(wildcards)[rung]["trials"])
-    return [f"{folder}/ranking.csv"] + [f"{folder}/place_{i}.npz" for i in places]
-
-
-def tuned(path, optimizers):
-    """The path for every task and these baselines."""
-    return expand(path, task=TASKS, optimizer=optimizers, allow_missing=True)
-
-
-def analyses(stage, early=False):
-    """The files of one stage of the analysis, for every task and seed: the script takes what it shows."""
-    return seeds(
-        f"results/{{scale}}/analysis/{{task}}/seed_{{seed}}/{stage}.npz", early
-    )
-
-
-def all_seeds(wildcards):
-    """The training seeds of every task."""
-    return {task: STUDIES[wildcards.scale]["tasks"][task]["seeds"] for task in TASKS}
-
-
-def early_seeds(wildcards):
-    """The training seeds that end early, of the tasks that have one."""
-    tasks = STUDIES[wildcards.scale]["tasks"]
-    return {
-        task: tasks[task]["early"]["seed"] for task in TASKS if tasks[task]["early"]
-    }
-
-
-def figure_files(*names):
-    """The figures' files at the configuration's scale."""
-    return expand(
-        "results/{scale}/figures/{name}.{kind}",
-        scale=SCALE,
-        name=names,
-        kind=["pdf", "png", "csv"],
-    )
-
-
-def shown_in_report(name, title):
-    """A figure's PNG, with its caption, under its category of the report."""
-    return report(
-        f"results/{{scale}}/figures/{name}.png",
-        caption=f"../workflow/report/{name}.rst",
-        category="Supplement" if name.startswith("figS") else "Figures",
-        labels={"figure": title},
-    )
+# What the report shows.
 
 
 def reported(name, title, category):
     """A page of the report, with its caption, under its category."""
     return report(
-        f"results/{{scale}}/report/{name}.html",
+        result("page").replace("{page}", name),
         caption=f"../workflow/report/{name}.rst",
         category=category,
         labels={"table": title},
     )
-
-
-MODEL = code("config.py", "store.py", "keys.py", "tasks", "optimizers", "unroll.py")

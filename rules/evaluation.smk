@@ -3,18 +3,11 @@
 
 rule evaluate:
     input:
-        theta=seeds(
-            "results/{scale}/meta_training/{task}/seed_{seed}/theta.npz", early=True
-        ),
-        baselines=expand(
-            "results/{scale}/baselines/{task}/{optimizer}/best.json",
-            optimizer=OPTIMIZERS,
-            allow_missing=True,
-        ),
-        code=MODEL + code("evaluation.py"),
+        theta=results("theta", early=True),
+        best=results("best"),
     output:
-        losses="results/{scale}/evaluation/{task}/losses.npz",
-        summary="results/{scale}/evaluation/{task}/summary.csv",
+        losses=result("losses"),
+        summary=result("summary"),
     log:
         "results/{scale}/logs/evaluate/{task}.log",
     benchmark:
@@ -26,6 +19,7 @@ rule evaluate:
         mem_mb=4000,
         runtime="2h",
     params:
+        code=code("evaluate.py", "task", "family", "baselines"),
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         evaluation=study("tasks", "{task}", "evaluation"),
@@ -35,4 +29,4 @@ rule evaluate:
 
 rule evaluation:
     input:
-        expand(tasks("results/{scale}/evaluation/{task}/summary.csv"), scale=SCALE),
+        at_configured_scale("summary"),

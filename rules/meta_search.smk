@@ -12,11 +12,9 @@ wildcard_constraints:
 rule meta_search_trial:
     input:
         before=rung_before,
-        code=MODEL
-        + code("meta_gradient.py", "meta_training.py", "meta_search.py", "tuning"),
     output:
-        result="results/{scale}/meta_search/{task}/rung_{rung}/place_{place}.csv",
-        state="results/{scale}/meta_search/{task}/rung_{rung}/place_{place}.npz",
+        result=result("trial"),
+        state=result("trial_state"),
     log:
         "results/{scale}/logs/meta_search/{task}_rung_{rung}_place_{place}.log",
     benchmark:
@@ -29,6 +27,7 @@ rule meta_search_trial:
         mem_mb=training_memory,
         runtime="1d",
     params:
+        code=code("meta_search_trial.py", "task", "family"),
         problem=training_problem,
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
@@ -41,13 +40,12 @@ rule meta_search_trial:
 rule meta_search_rank:
     input:
         results=lambda wildcards: expand(
-            "results/{scale}/meta_search/{task}/rung_{rung}/place_{place}.csv",
+            result("trial"),
             place=range(rungs(wildcards)[int(wildcards.rung)]["trials"]),
             **wildcards,
         ),
-        code=code("store.py", "meta_search.py"),
     output:
-        "results/{scale}/meta_search/{task}/rung_{rung}/ranking.csv",
+        result("ranking"),
     log:
         "results/{scale}/logs/meta_search/{task}_rung_{rung}_rank.log",
     benchmark:
@@ -58,6 +56,8 @@ rule meta_search_rank:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=code("meta_search_rank.py"),
     script:
         "../workflow/scripts/meta_search_rank.py"
 
@@ -65,12 +65,12 @@ rule meta_search_rank:
 rule meta_search_table:
     input:
         lambda wildcards: expand(
-            "results/{scale}/meta_search/{task}/rung_{rung}/ranking.csv",
+            result("ranking"),
             rung=reversed(range(len(rungs(wildcards)))),
             **wildcards,
         ),
     output:
-        "results/{scale}/meta_search/{task}/table.csv",
+        result("search_table"),
     log:
         "results/{scale}/logs/meta_search/{task}.log",
     benchmark:
@@ -87,4 +87,4 @@ rule meta_search_table:
 
 rule meta_search:
     input:
-        expand(tasks("results/{scale}/meta_search/{task}/table.csv"), scale=SCALE),
+        at_configured_scale("search_table"),

@@ -2,11 +2,9 @@
 
 
 rule meta_train:
-    input:
-        code=MODEL + code("meta_gradient.py", "meta_training.py"),
     output:
-        theta="results/{scale}/meta_training/{task}/seed_{seed}/theta.npz",
-        curve="results/{scale}/meta_training/{task}/seed_{seed}/curve.csv",
+        theta=result("theta"),
+        curve=result("curve"),
     log:
         "results/{scale}/logs/meta_train/{task}_seed_{seed}.log",
     benchmark:
@@ -21,6 +19,7 @@ rule meta_train:
         mem_mb=training_memory,
         runtime="1d",
     params:
+        code=code("meta_train.py", "task", "family"),
         problem=training_problem,
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
@@ -31,10 +30,9 @@ rule meta_train:
 
 rule select:
     input:
-        theta=seeds("results/{scale}/meta_training/{task}/seed_{seed}/theta.npz"),
-        code=code("store.py", "selection.py"),
+        theta=results("theta"),
     output:
-        "results/{scale}/meta_training/{task}/selection.json",
+        result("selection"),
     log:
         "results/{scale}/logs/select/{task}.log",
     benchmark:
@@ -45,12 +43,12 @@ rule select:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=code("select.py"),
     script:
         "../workflow/scripts/select.py"
 
 
 rule meta_training:
     input:
-        expand(
-            tasks("results/{scale}/meta_training/{task}/selection.json"), scale=SCALE
-        ),
+        at_configured_scale("selection"),

@@ -8,18 +8,15 @@ report: "../workflow/report/workflow.rst"
 
 rule record_run:
     input:
-        theta=seeds(
-            "results/{scale}/meta_training/{task}/seed_{seed}/theta.npz", early=True
-        ),
-        selections=tasks("results/{scale}/meta_training/{task}/selection.json"),
-        summaries=tasks("results/{scale}/evaluation/{task}/summary.csv"),
-        responses=seeds("results/{scale}/analysis/{task}/seed_{seed}/responses.npz"),
-        code=code("store.py", "report.py"),
+        theta=results("theta", early=True),
+        selection=results("selection"),
+        summary=results("summary"),
+        responses=results("responses"),
     output:
-        run_times="results/{scale}/run_times.csv",
-        trainings="results/{scale}/trainings.csv",
-        versions="results/{scale}/versions.csv",
-        configuration="results/{scale}/configuration.yaml",
+        run_times=result("run_times"),
+        trainings=result("trainings"),
+        versions=result("versions"),
+        configuration=result("configuration"),
     log:
         "results/{scale}/logs/record_run.log",
     benchmark:
@@ -31,21 +28,21 @@ rule record_run:
         mem_mb=1000,
         runtime=5,
     params:
+        code=code("record_run.py", "family"),
         settings=study(),
-        stages=["meta_train", "tune", "evaluate", "analyse"],
+        stages=["meta_train", "tune", "evaluate", "analyze"],
     script:
         "../workflow/scripts/record_run.py"
 
 
 rule tabulate:
     input:
-        claims="results/{scale}/claims.csv",
-        validation="results/{scale}/validation.csv",
-        run_times="results/{scale}/run_times.csv",
-        trainings="results/{scale}/trainings.csv",
-        versions="results/{scale}/versions.csv",
-        configuration="results/{scale}/configuration.yaml",
-        code=code("store.py", "report.py", "claims/document.py"),
+        claims=result("claims"),
+        validation=result("validation"),
+        run_times=result("run_times"),
+        trainings=result("trainings"),
+        versions=result("versions"),
+        configuration=result("configuration"),
     output:
         claims=reported("claims", "Published claims and ours", "Numbers"),
         validation=reported("validation", "Validation", "Numbers"),
@@ -63,6 +60,8 @@ rule tabulate:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=code("tabulate.py"),
     script:
         "../workflow/scripts/tabulate.py"
 
@@ -70,7 +69,7 @@ rule tabulate:
 rule report_pages:
     input:
         expand(
-            "results/{scale}/report/{page}.html",
+            result("page"),
             scale=SCALE,
             page=[
                 "claims",

@@ -2,10 +2,8 @@
 
 
 rule validate:
-    input:
-        code=MODEL + code("analysis"),
     output:
-        "results/{scale}/validation.csv",
+        result("validation"),
     log:
         "results/{scale}/logs/validate.log",
     benchmark:
@@ -16,10 +14,12 @@ rule validate:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        code=code("validation.py"),
     script:
         "../workflow/scripts/validation.py"
 
 
 rule validation:
     input:
-        f"results/{SCALE}/validation.csv",
+        result("validation").format(scale=SCALE),

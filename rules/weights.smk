@@ -5,10 +5,9 @@ rule take_optimizer:
     input:
         theta=weights_file("{task}/seed_{seed}.npz"),
         curve=weights_file("{task}/seed_{seed}.csv"),
-        code=code("store.py", "weights.py"),
     output:
-        theta="results/{scale}/meta_training/{task}/seed_{seed}/theta.npz",
-        curve="results/{scale}/meta_training/{task}/seed_{seed}/curve.csv",
+        theta=result("theta"),
+        curve=result("curve"),
     log:
         "results/{scale}/logs/take_optimizer/{task}_seed_{seed}.log",
     benchmark:
@@ -22,7 +21,7 @@ rule take_optimizer:
         mem_mb=1000,
         runtime=5,
     params:
-        folder=study("weights"),
+        code=code("take_optimizer.py", "family"),
         optimizer=study("tasks", "{task}", "optimizer"),
     script:
         "../workflow/scripts/take_optimizer.py"
@@ -32,10 +31,9 @@ rule take_baseline:
     input:
         best=weights_file("baselines/{task}/{optimizer}/best.json"),
         trials=weights_file("baselines/{task}/{optimizer}/trials.csv"),
-        code=code("store.py", "weights.py"),
     output:
-        best="results/{scale}/baselines/{task}/{optimizer}/best.json",
-        trials="results/{scale}/baselines/{task}/{optimizer}/trials.csv",
+        best=result("best"),
+        trials=result("trials"),
     log:
         "results/{scale}/logs/take_baseline/{task}_{optimizer}.log",
     benchmark:
@@ -49,6 +47,6 @@ rule take_baseline:
         mem_mb=1000,
         runtime=5,
     params:
-        folder=study("weights"),
+        code=code("take_baseline.py"),
     script:
         "../workflow/scripts/take_baseline.py"

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lopt import store
-from lopt.analysis.results import (
+from lopt.records import store
+from lopt.records.analysis import (
     Code,
     FixedPointAnalysis,
     Linearization,
@@ -19,8 +19,8 @@ from lopt.analysis.results import (
     Trajectories,
     ValidationRow,
 )
-from lopt.evaluation import Evaluation
-from lopt.portraits import CommonOptimizers, ConditionNumbers, LabelledPoints, Landscape
+from lopt.records.evaluation import Evaluation
+from lopt.records.portraits import CommonOptimizers, ConditionNumbers, LabelledPoints, Landscape
 
 STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")

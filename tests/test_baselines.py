@@ -16,7 +16,7 @@ from lopt.optimizers import (
     optimal_momentum,
 )
 from lopt.tasks import LinearRegression, as_dtype, sample_batch
-from lopt.unroll import evaluate, record, unroll
+from lopt.unrolling import evaluate, record, unroll
 
 THETAS = {
     "momentum": MomentumTheta(0.3, 0.9),

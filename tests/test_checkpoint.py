@@ -12,7 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from lopt import checkpoint, store
+from lopt import checkpoint
+from lopt.records import store
 from lopt.checkpoint import Checkpoint, CheckpointLockedError
 
 IDENTITY = {

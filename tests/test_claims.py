@@ -15,12 +15,12 @@ from lopt.claims.compare import VERDICTS, compare, reductions, tolerance
 from lopt.claims.criteria import CRITERIA
 from lopt.claims.document import markdown, sections
 from lopt.claims.measure import QUANTITIES, Measurement, clipping_gradients
-from lopt.claims.published import Published, published_values
+from lopt.records.published import Published, published_values
 from lopt.claims.results import TaskResults, gather
 from lopt.claims.shapes import turning, vertical_share
 from lopt.config import merge
-from lopt.figures.reading import Results
-from lopt.store import StoreError, save_table
+from lopt.records.results import Results
+from lopt.records.store import StoreError, save_table
 
 CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
 STUDY = CONFIG["study"]["tasks"]
@@ -385,9 +385,9 @@ def test_measuring_knows_no_published_value(results, table):
     for name in ("measure", "criteria", "shapes", "results"):
         for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
-            assert "lopt.claims.published" not in modules
+            assert "lopt.records.published" not in modules
             assert "lopt.claims.compare" not in modules
-            assert "lopt.store" not in modules
+            assert "lopt.records.store" not in modules
     other_way = {"yes": "no", "no": "yes"}
     changed = [
         v._replace(published=other_way.get(v.published) or repr(3.0 * abs(float(v.published))))

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lopt.evaluation import DIVERGENCE_FACTOR, Evaluation, loss_curves, summarize
+from lopt.evaluation import DIVERGENCE_FACTOR, loss_curves, summarize
+from lopt.records.evaluation import Evaluation
 
 
 def evaluation(losses, dtype=np.float32) -> Evaluation:

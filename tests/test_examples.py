@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt import store
+from lopt.records import store
 from lopt.optimizers.planted import plant_gru, plant_modes
 from lopt.tasks import as_dtype
 

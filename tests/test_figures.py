@@ -22,12 +22,12 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from lopt import store
-from lopt.evaluation import Evaluation
+from lopt.records import store
+from lopt.records.evaluation import Evaluation
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
-from lopt.portraits import StartLosses
-from lopt.store import StoreError
+from lopt.records.results import Results
+from lopt.records.portraits import StartLosses
+from lopt.records.store import StoreError
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lopt"

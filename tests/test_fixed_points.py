@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis.fixed_points import (
     analyse_fixed_points,
     constant_gradient_fixed_points,
     convergence_point,
     find_fixed_points,
 )
-from lopt.analysis.results import Code, FixedPointAnalysis
+from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.optimizers import GRU, GRUTheta, Momentum, MomentumTheta
 from lopt.optimizers.planted import plant_gru, plant_modes
 

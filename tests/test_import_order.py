@@ -91,7 +91,7 @@ def test_the_workflow_is_parsed_without_jax():
         ]
 
 
-@pytest.mark.parametrize("module", ["lopt", "lopt.config", "lopt.store", "lopt.analysis.results"])
+@pytest.mark.parametrize("module", ["lopt", "lopt.config", "lopt.records.store", "lopt.records.analysis"])
 def test_cheap_modules_do_not_import_jax(module):
     code = f"import sys, {module}; sys.exit('jax.numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -6,10 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis.linearization import eigenmodes, linearize, timescale
 from lopt.analysis.responses import effective_learning_rate
-from lopt.analysis.results import Linearization
+from lopt.records.analysis import Linearization
 from lopt.optimizers import GRU, Adam, AdamTheta, ComponentOptimizer, GRUTheta
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.planted import plant_gru, plant_modes

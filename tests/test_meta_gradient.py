@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compiling import jit
 
-from lopt.meta_gradient import (
+from lopt.meta_training.gradient import (
     autodiff_meta_gradient,
     block_length,
     clipped_meta_gradient,
@@ -17,7 +17,7 @@ from lopt.meta_gradient import (
 )
 from lopt.optimizers import GRU, GRUTheta
 from lopt.tasks import LinearRegression, Rosenbrock, TwoMoons, as_dtype, sample_batch
-from lopt.unroll import evaluate, meta_objective
+from lopt.unrolling import evaluate, meta_objective
 
 STEPS, BLOCKS, PROBLEMS = 6, (6, 3, 1), 2
 # Scales at which the optimizer moves and no run diverges: the derivative's every term matters.

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from lopt.config import GRUSettings, MetaTrainingSettings
-from lopt.meta_search import (
+from lopt.meta_training.search import (
     apply_recipe,
     configured_recipe,
     draw_recipe,
@@ -22,7 +22,7 @@ from lopt.meta_search import (
     survivors,
     train_trial,
 )
-from lopt.meta_training import CurvePoint, initial_state, meta_train
+from lopt.meta_training.loop import CurvePoint, initial_state, meta_train
 from lopt.optimizers import GRU
 from lopt.tasks import Rosenbrock
 from lopt.tuning import SearchRange

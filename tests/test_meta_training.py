@@ -21,8 +21,8 @@ from compiling import jit
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
-from lopt.meta_gradient import meta_gradient
-from lopt.meta_training import (
+from lopt.meta_training.gradient import meta_gradient
+from lopt.meta_training.loop import (
     CurvePoint,
     MetaTrainingError,
     initial_state,
@@ -31,7 +31,7 @@ from lopt.meta_training import (
 )
 from lopt.optimizers import GRU
 from lopt.tasks import Rosenbrock, sample_batch
-from lopt.unroll import evaluate, meta_objective
+from lopt.unrolling import evaluate, meta_objective
 
 ROOT = Path(__file__).parent.parent
 FAMILY, STEPS, SEED = GRU(4, input_scale=0.01, output_scale=0.1), 5, 11

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from lopt import portray, store
-from lopt.portraits import (
+from lopt import portray
+from lopt.records import store
+from lopt.records.portraits import (
     KINDS,
     CommonOptimizers,
     ConditionNumbers,

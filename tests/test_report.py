@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from workflow_project import snakemake
 
-from lopt import report, store
+from lopt import report
+from lopt.records import store
 
 PAGES = ["claims", "validation", "run_times", "trainings", "versions", "configuration"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from quadratics import quadratics
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import (
@@ -17,7 +17,7 @@ from lopt.analysis.responses import (
     saturation,
     update_function,
 )
-from lopt.analysis.results import Responses
+from lopt.records.analysis import Responses
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.optimizers import GRU, Momentum, MomentumTheta, RMSProp, RMSPropTheta
 from lopt.optimizers.planted import plant_gru, plant_modes

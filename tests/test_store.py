@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from jaxtyping import Array, Bool, Float, Int
 
-from lopt import store
+from lopt.records import store
 
 
 class Sample(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from quadratics import quadratics
 
 from lopt.analysis.linearization import linearize
-from lopt.analysis.results import Linearization
+from lopt.records.analysis import Linearization
 from lopt.optimizers import GRU, ComponentOptimizer, Momentum, MomentumTheta
 from lopt.optimizers.aggregated_momentum import AggregatedMomentum, AggregatedMomentumTheta
 from lopt.optimizers.planted import plant_gru, plant_modes
@@ -18,7 +18,7 @@ from lopt.optimizers.surrogates import (
     truncated_surrogate,
 )
 from lopt.tasks import LinearRegression
-from lopt.unroll import evaluate
+from lopt.unrolling import evaluate
 
 pytestmark = pytest.mark.usefixtures("x64")
 # Sorted: 0.9, the pair 0.7 +- 0.2i (|lambda| 0.728), 0.5, 0.1. The rates order them 2, 0, 3, 4.

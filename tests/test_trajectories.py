@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from quadratics import quadratics
 
-from lopt import store
-from lopt.analysis.results import Trajectories
+from lopt.records import store
+from lopt.records.analysis import Trajectories
 from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
 from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta, Momentum, MomentumTheta
 from lopt.tasks import LinearRegression
-from lopt.unroll import record
+from lopt.unrolling import record
 
 TASK, STEPS, PROBLEMS = LinearRegression(dimension=3), 12, 5
 EDGES = np.linspace(-2.0, 2.0, 9)

@@ -18,7 +18,7 @@ from lopt.tuning import (
     sample_trials,
     search,
 )
-from lopt.unroll import evaluate, meta_objective
+from lopt.unrolling import evaluate, meta_objective
 
 UNIT_PARABOLA = LinearRegression(1, 0.0, 0.0)  # eigenvalue 1: every problem has the same ratios
 NO_MOMENTUM = SearchRange(0.0, 1e-9)

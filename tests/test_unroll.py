@@ -6,7 +6,7 @@ import numpy as np
 
 from lopt.optimizers import GRU, Momentum, MomentumTheta
 from lopt.tasks import LinearRegression, Rosenbrock, as_dtype, sample_batch
-from lopt.unroll import evaluate, meta_objective, record, unroll
+from lopt.unrolling import evaluate, meta_objective, record, unroll
 
 
 def trained_looking_theta(family: GRU):

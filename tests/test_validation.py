@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis import validation
-from lopt.analysis.results import ValidationRow
+from lopt.records.analysis import ValidationRow
 
 
 @pytest.mark.workflow

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
-from lopt import config, store, weights
+from lopt import config, weights
+from lopt.records import store
 from lopt.optimizers import GRU, GRUTheta, make_baseline
-from lopt.store import StoreError
+from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
 STUDY = config.resolve(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
-from lopt import store
+from lopt.records import store
 from lopt.keys import stream
 from lopt.optimizers import GRUTheta
 from lopt.tasks import TwoMoons, sample_batch

@@ -1,7 +1,7 @@
 """Read the mechanism off an optimizer: from its runs to fixed points, modes and responses.
 
 Every stage takes a ``ComponentOptimizer`` (any map h' = F(h, g), dx = readout(h')) and arrays, and
-returns one of the NamedTuples of ``lopt.analysis.results``:
+returns one of the NamedTuples of ``lopt.records.analysis``:
 
     trajectories    run on problems, keep statistics and a sample of what was visited
     fixed_points    h* = F(h*, g): the convergence point, and one point per constant gradient

@@ -18,7 +18,7 @@ from jaxtyping import ArrayLike, Float, Int
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_states
-from lopt.analysis.results import Code, FixedPoints
+from lopt.records.analysis import Code, FixedPoints
 from lopt.analysis.root_search import POLISHED, Transition, float64
 
 __all__ = ["find_fixed_points"]

@@ -29,7 +29,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
-from lopt.analysis.results import Linearization
+from lopt.records.analysis import Linearization
 from lopt.optimizers.component import ComponentOptimizer
 
 __all__ = ["eigenmodes", "linearize", "timescale"]

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from lopt.analysis.results import Code
+from lopt.records.analysis import Code
 
 __all__ = [
     "Polished",

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from lopt.analysis.checks import check_grid
-from lopt.analysis.results import Trajectories
+from lopt.records.analysis import Trajectories
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.tasks import Task
 

@@ -32,7 +32,7 @@ from jaxtyping import ArrayLike, Float
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import effective_learning_rate, saturation
-from lopt.analysis.results import FixedPointAnalysis, Linearization, ValidationRow
+from lopt.records.analysis import FixedPointAnalysis, Linearization, ValidationRow
 from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.optimizers.adam import Adam, AdamTheta
 from lopt.optimizers.component import ComponentOptimizer

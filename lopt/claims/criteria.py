@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from lopt.analysis.results import Code
+from lopt.records.analysis import Code
 from lopt.claims.measure import BASELINE_NAMES, arm_rates, clipping_gradients
 from lopt.claims.results import TaskResults, problem_losses
 from lopt.claims.shapes import standard_score, turning, vertical_share
-from lopt.evaluation import LEARNED
-from lopt.portraits import ConditionNumbers
+from lopt.records.evaluation import LEARNED
+from lopt.records.portraits import ConditionNumbers
 
 __all__ = ["CRITERIA", "Criterion"]
 

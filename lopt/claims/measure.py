@@ -4,7 +4,7 @@ A ``Quantity`` is a function of a task's results, a seed of the learned optimize
 iteration, a gradient, a loss; NaN where there is none). It returns a value and its standard error over
 problems. NaN says that the quantity does not exist in these results: the run was shorter, the
 gradients don't reach so far, the curves don't cross. Conventions are those of
-``lopt.analysis.results``.
+``lopt.records.analysis``.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lopt.analysis.results import Responses
+from lopt.records.analysis import Responses
 from lopt.claims.results import TaskResults, problem_losses
-from lopt.evaluation import LEARNED
-from lopt.portraits import ConditionNumbers
+from lopt.records.evaluation import LEARNED
+from lopt.records.portraits import ConditionNumbers
 
 __all__ = [
     "BASELINE_NAMES",

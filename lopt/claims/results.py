@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
-from lopt.evaluation import LEARNED, Evaluation
-from lopt.figures.reading import Results
-from lopt.portraits import CommonOptimizers, Portrait
+from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.evaluation import LEARNED, Evaluation
+from lopt.records.results import Results
+from lopt.records.portraits import CommonOptimizers, Portrait
 
 __all__ = ["OptimizerResults", "TaskResults", "gather", "problem_losses"]
 

@@ -21,11 +21,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
-from lopt.evaluation import LEARNED, loss_curves
+from lopt.evaluation import loss_curves
+from lopt.records.evaluation import LEARNED
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
-from lopt.portraits import ConditionNumbers, LabelledPoints, Landscape, Portrait, StartLosses
-from lopt.store import StoreError
+from lopt.records.results import Results
+from lopt.records.portraits import ConditionNumbers, LabelledPoints, Landscape, Portrait, StartLosses
+from lopt.records.store import StoreError
 
 __all__ = ["Column", "Curve", "Data", "draw", "numbers", "read"]
 

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 

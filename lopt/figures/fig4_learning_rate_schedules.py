@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from lopt.figures import style, tables
 from lopt.figures.fig2_momentum import POSITIONS
-from lopt.figures.reading import Results
-from lopt.portraits import CommonOptimizers
-from lopt.store import StoreError
+from lopt.records.results import Results
+from lopt.records.portraits import CommonOptimizers
+from lopt.records.store import StoreError
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 

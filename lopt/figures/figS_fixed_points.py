@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lopt.analysis.results import Code, FixedPointAnalysis
+from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 

@@ -21,10 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.analysis.results import Linearization
+from lopt.records.analysis import Linearization
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
-from lopt.portraits import ConditionNumbers
+from lopt.records.results import Results
+from lopt.records.portraits import ConditionNumbers
 
 __all__ = ["Column", "Data", "Modes", "draw", "numbers", "read"]
 

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from lopt.claims.published import published_values
+from lopt.records.published import published_values
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 __all__ = ["Column", "Data", "draw", "numbers", "read"]
 

@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt import store
-from lopt.analysis.results import ValidationRow
+from lopt.records import store
+from lopt.records.analysis import ValidationRow
 from lopt.figures import style, tables
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 __all__ = ["Data", "draw", "kind", "numbers", "read"]
 

@@ -1,9 +1,7 @@
-"""Optimizer families, one file each, all as dynamical systems on one component.
+"""Optimizers as dynamical systems on one parameter: hand-made ones, one file each, and how to read others.
 
-The learned optimizer is ``GRU``; the hand-made ones are listed in ``BASELINES``. A new baseline is
-a new file with a NamedTuple of hyperparameters and a frozen dataclass that has ``theta_type``,
-``component`` and ``build``, one line in ``BASELINES``, and its search ranges under ``tuning:`` in
-``config.yaml``.
+A new baseline is a new file with a NamedTuple of hyperparameters and one frozen dataclass that derives from
+``base.Baseline``; its module's name is its name in ``config.yaml``. Learned families: ``lopt.learned``.
 """
 
 from collections.abc import Mapping
@@ -11,43 +9,26 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from lopt.optimizers.adam import Adam, AdamTheta
+from lopt.extensions import BASELINES
+from lopt.optimizers.base import Baseline
 from lopt.optimizers.component import (
     ComponentOptimizer,
     OptimizerFamily,
     as_gradient_transformation,
 )
-from lopt.optimizers.gru import GRU, GRUTheta
-from lopt.optimizers.momentum import Momentum, MomentumTheta, optimal_momentum
-from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 
 __all__ = [
-    "BASELINES",
-    "GRU",
-    "Adam",
-    "AdamTheta",
+    "Baseline",
     "ComponentOptimizer",
-    "GRUTheta",
-    "Momentum",
-    "MomentumTheta",
     "OptimizerFamily",
-    "RMSProp",
-    "RMSPropTheta",
     "as_gradient_transformation",
     "make_baseline",
-    "optimal_momentum",
 ]
-
-BASELINES: dict[str, Momentum | RMSProp | Adam] = {
-    "momentum": Momentum(),
-    "rmsprop": RMSProp(),
-    "adam": Adam(),
-}
 
 
 def make_baseline(
     name: str, hyperparameters: Mapping[str, float], dtype: Any = jnp.float32
-) -> tuple[Momentum | RMSProp | Adam, Any]:
+) -> tuple[Baseline, Any]:
     """Return the family called ``name`` and the theta that ``hyperparameters`` describe.
 
     >>> family, theta = make_baseline("momentum", {"learning_rate": 0.5, "momentum": 0.9})
@@ -57,9 +38,7 @@ def make_baseline(
     Raises:
         ValueError: if there is no such baseline, or its hyperparameters are not exactly these.
     """
-    if name not in BASELINES:
-        raise ValueError(f"unknown baseline {name!r}; there are {', '.join(BASELINES)}")
-    family = BASELINES[name]
+    family = BASELINES.load(name)()
     wanted = family.theta_type._fields
     if set(hyperparameters) != set(wanted):
         raise ValueError(

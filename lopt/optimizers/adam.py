@@ -15,6 +15,7 @@ the effective learning rate is alpha (1 - b1) / epsilon.
 Source: Kingma and Ba 2015; ``optax.adam``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -22,6 +23,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from lopt.fields import Fraction, Positive
+from lopt.optimizers.base import Baseline
 from lopt.optimizers.component import ComponentOptimizer
 
 __all__ = ["Adam", "AdamTheta"]
@@ -30,10 +33,10 @@ __all__ = ["Adam", "AdamTheta"]
 class AdamTheta(NamedTuple):
     """Hyperparameters: alpha > 0, 0 <= b1 < 1, 0 <= b2 < 1, and epsilon > 0 (a gradient)."""
 
-    learning_rate: Float[Array, ""] | float
-    b1: Float[Array, ""] | float
-    b2: Float[Array, ""] | float
-    epsilon: Float[Array, ""] | float
+    learning_rate: Positive
+    b1: Fraction
+    b2: Fraction
+    epsilon: Positive
 
 
 def _square_root(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -47,10 +50,18 @@ def _square_root(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Baseline):
     """The family of Adam optimizers; the state is (m, s, b1^t, b2^t)."""
 
     theta_type: ClassVar[type] = AdamTheta
+    label: ClassVar[str] = "Adam"
+    color: ClassVar[str] = "#8F0F2B"
+    ranges: ClassVar[Mapping[str, tuple[float, float, str]]] = {
+        "learning_rate": (1e-4, 1.0, "log"),
+        "b1": (0.0, 0.99, "log_one_minus"),
+        "b2": (0.0, 0.999, "log_one_minus"),
+        "epsilon": (1e-10, 1.0, "log"),
+    }
 
     def component(self, theta: AdamTheta) -> ComponentOptimizer:
         def transition(h: Float[Array, "... 4"], g: Float[Array, "..."]) -> Float[Array, "... 4"]:

@@ -13,6 +13,7 @@ On a quadratic with eigenvalues in [l, L] the asymptotically fastest choice is
 Source: Polyak 1964; ``optax.sgd``; arXiv 2011.02159, section 2.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -20,6 +21,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from lopt.fields import Fraction, Positive
+from lopt.optimizers.base import Baseline
 from lopt.optimizers.component import ComponentOptimizer
 
 __all__ = ["Momentum", "MomentumTheta", "optimal_momentum"]
@@ -28,15 +31,22 @@ __all__ = ["Momentum", "MomentumTheta", "optimal_momentum"]
 class MomentumTheta(NamedTuple):
     """Hyperparameters: the learning rate alpha > 0 and the momentum 0 <= beta < 1."""
 
-    learning_rate: Float[Array, ""] | float
-    momentum: Float[Array, ""] | float
+    learning_rate: Positive
+    momentum: Fraction
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Baseline):
     """The family of heavy-ball optimizers; the state is (v,)."""
 
     theta_type: ClassVar[type] = MomentumTheta
+    label: ClassVar[str] = "Momentum"
+    color: ClassVar[str] = "#E06A00"
+    ranges: ClassVar[Mapping[str, tuple[float, float, str]]] = {
+        "learning_rate": (1e-6, 10.0, "log"),
+        "momentum": (0.0, 0.99, "log_one_minus"),
+    }
+    varied: ClassVar[tuple[str, float, float, int]] = ("v", -1.0, 1.0, 1)
 
     def component(self, theta: MomentumTheta) -> ComponentOptimizer:
         def transition(h: Float[Array, "... 1"], g: Float[Array, "..."]) -> Float[Array, "... 1"]:

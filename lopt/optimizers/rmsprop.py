@@ -14,6 +14,7 @@ learning rate is alpha / sqrt(epsilon).
 Source: Tieleman and Hinton 2012; ``optax.rmsprop``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -21,6 +22,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from lopt.fields import Fraction, Positive
+from lopt.optimizers.base import Baseline
 from lopt.optimizers.component import ComponentOptimizer
 
 __all__ = ["RMSProp", "RMSPropTheta"]
@@ -29,16 +32,24 @@ __all__ = ["RMSProp", "RMSPropTheta"]
 class RMSPropTheta(NamedTuple):
     """Hyperparameters: alpha > 0, 0 <= gamma < 1, and epsilon > 0 (a squared gradient)."""
 
-    learning_rate: Float[Array, ""] | float
-    decay: Float[Array, ""] | float
-    epsilon: Float[Array, ""] | float
+    learning_rate: Positive
+    decay: Fraction
+    epsilon: Positive
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(Baseline):
     """The family of RMSProp optimizers; the state is (s, g)."""
 
     theta_type: ClassVar[type] = RMSPropTheta
+    label: ClassVar[str] = "RMSProp"
+    color: ClassVar[str] = "#E3BC22"
+    ranges: ClassVar[Mapping[str, tuple[float, float, str]]] = {
+        "learning_rate": (1e-4, 1.0, "log"),
+        "decay": (0.0, 0.999, "log_one_minus"),
+        "epsilon": (1e-10, 1.0, "log"),
+    }
+    varied: ClassVar[tuple[str, float, float, int]] = ("s", 4.0**-4, 1.0, 2)
 
     def component(self, theta: RMSPropTheta) -> ComponentOptimizer:
         def transition(h: Float[Array, "... 2"], g: Float[Array, "..."]) -> Float[Array, "... 2"]:

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Linearized(Protocol):
-    """What a surrogate needs of ``lopt.analysis.results.Linearization``, which explains the fields."""
+    """What a surrogate needs of ``lopt.records.analysis.Linearization``, which explains the fields."""
 
     point: Float[np.ndarray, " state"]
     gradient: Float[np.ndarray, ""]
@@ -56,7 +56,7 @@ class Linearized(Protocol):
 
 
 class LinearSurrogateTheta(NamedTuple):
-    """The linearisation's arrays, as in ``lopt.analysis.results.Linearization``."""
+    """The linearisation's arrays, as in ``lopt.records.analysis.Linearization``."""
 
     initial_state: Float[Array, " state"]
     point: Float[Array, " state"]

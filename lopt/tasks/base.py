@@ -5,23 +5,41 @@
     f(x)    = task.loss(problem, x)     a scalar
 
 Tasks are frozen dataclasses: hashable, equal when their parameters are equal, hence usable as static
-arguments of jitted functions. Parameters are flat vectors because the optimizers studied here act on
+arguments of jitted functions. Their fields are the keys of ``problem:`` in ``config.yaml``; annotations of
+``lopt.fields`` bound them. Parameters are flat vectors because the optimizers studied here act on
 every component independently. Samplers draw float32 whatever the global precision; ``as_dtype``
 raises a problem to float64 for the analysis.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-__all__ = ["Task", "as_dtype", "sample_batch"]
+from lopt.keys import stream
+from lopt.records.portraits import Portrait, StartLosses
+
+__all__ = ["Task", "as_dtype", "log10_losses", "portrait_problems", "sample_batch"]
+
+PORTRAIT_PROBLEMS = 2**14  # a histogram of 30 bins is then known to about 4 % a bin
 
 
 @runtime_checkable
 class Task(Protocol):
-    """A distribution of optimization problems."""
+    """A distribution of optimization problems.
+
+    A class of the package's derives from it, which marks it as the task of its file, and may state as literals
+
+    ``label``    how figures call it;
+    ``sizes``    the fields that make its problems small: a study with less of one is told from the paper's;
+    ``ordered``  pairs of fields of which the first may be at most the second.
+    """
+
+    label: ClassVar[str]
+    sizes: ClassVar[tuple[str, ...]] = ()
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @property
     def components(self) -> int:
@@ -35,6 +53,23 @@ class Task(Protocol):
 
     def loss(self, problem: Any, x: Float[Array, " components"]) -> Float[Array, ""]:
         """Return the loss at ``x``."""
+
+    def portrait(self) -> Portrait:
+        """Return what figure 1 shows of the task: by default, how large losses are at the start."""
+        problems = portrait_problems(self)
+        start = jax.jit(jax.vmap(lambda problem: self.loss(problem, self.init(problem))))
+        return StartLosses(log10_losses(start(problems)))
+
+
+def portrait_problems(task: Task) -> PyTree:
+    """Draw the problems that a portrait is made of."""
+    draw = jax.jit(lambda key: sample_batch(task, key, PORTRAIT_PROBLEMS))
+    return draw(stream(0, "portrait"))
+
+
+def log10_losses(losses: Float[Array, "*losses"]) -> Float[np.ndarray, "*losses"]:
+    """Return log10 in float64, with 0 (an exact minimum) at the smallest float32."""
+    return np.log10(np.maximum(np.asarray(losses, np.float64), np.finfo(np.float32).tiny))
 
 
 def sample_batch(task: Task, key: jax.Array, count: int) -> PyTree:

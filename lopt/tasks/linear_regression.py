@@ -13,11 +13,16 @@ Source: arXiv 2011.02159, section 3; the authors' task ``quad(5, -3, 0)``.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+from lopt.fields import Count
+from lopt.records.portraits import ConditionNumbers
+from lopt.tasks.base import Task, portrait_problems
 
 __all__ = ["LinearRegression", "Quadratic"]
 
@@ -31,10 +36,16 @@ class Quadratic(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LinearRegression:
+class LinearRegression(Task):
     """Quadratics of ``dimension`` variables, eigenvalues 10^U(log10_smallest, log10_largest)."""
 
-    dimension: int = 5
+    label: ClassVar[str] = "Linear Regression"
+    sizes: ClassVar[tuple[str, ...]] = ("dimension",)
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("log10_smallest_eigenvalue", "log10_largest_eigenvalue"),
+    )
+
+    dimension: Count = 5
     log10_smallest_eigenvalue: float = -3.0
     log10_largest_eigenvalue: float = 0.0
 
@@ -82,3 +93,16 @@ class LinearRegression:
             below = sum((h[j] * d[j] for j in range(i)), 0.5 * h[i] * d[i])  # H is symmetric
             total += d[i] * below
         return total
+
+    def portrait(self) -> ConditionNumbers:
+        """Return the condition numbers, and the heavy ball that is fastest on these eigenvalues."""
+        hessians = np.asarray(portrait_problems(self).hessian, np.float64)
+        eigenvalues = np.linalg.eigvalsh(hessians)
+        # Polyak 1964, as ``lopt.optimizers.momentum.optimal_momentum``; here, so that the task does not
+        # depend on a baseline's file.
+        low, high = 10.0 ** (self.log10_smallest_eigenvalue / 2), 10.0 ** (self.log10_largest_eigenvalue / 2)
+        return ConditionNumbers(
+            log10_condition_numbers=np.log10(eigenvalues[:, -1] / eigenvalues[:, 0]),
+            optimal_learning_rate=np.asarray(4.0 / (high + low) ** 2, np.float64),
+            optimal_momentum=np.asarray(((high - low) / (high + low)) ** 2, np.float64),
+        )

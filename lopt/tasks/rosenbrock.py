@@ -7,13 +7,21 @@ the published start loss (10^2.65) and the tuned momentum's rate.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from lopt.fields import Positive
+from lopt.keys import stream
+from lopt.records.portraits import Landscape
+from lopt.tasks.base import Task, log10_losses
+
 __all__ = ["Rosenbrock", "RosenbrockStart"]
+
+GRID = 128  # an even number of points: the minimum (1, 1), where log f = -inf, lies between them
 
 
 class RosenbrockStart(NamedTuple):
@@ -23,10 +31,12 @@ class RosenbrockStart(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rosenbrock:
+class Rosenbrock(Task):
     """Starts uniform in the square of half-width ``start_half_width``."""
 
-    start_half_width: float = 2.0
+    label: ClassVar[str] = "Rosenbrock"
+
+    start_half_width: Positive = 2.0
 
     @property
     def components(self) -> int:
@@ -42,3 +52,11 @@ class Rosenbrock:
     def loss(self, problem: RosenbrockStart, x: Float[Array, "2"]) -> Float[Array, ""]:
         del problem  # the landscape is the same for all
         return (1.0 - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
+
+    def portrait(self) -> Landscape:
+        """Return log10 of the loss over the part of the plane that the paper shows."""
+        x, y = np.linspace(-2.0, 2.0, GRID), np.linspace(-1.0, 3.0, GRID)
+        grid = jnp.asarray(np.stack(np.meshgrid(x, y), axis=-1), jnp.float32)
+        problem = self.sample(stream(0, "portrait"))  # the landscape is the same for all
+        losses = jax.vmap(jax.vmap(lambda point: self.loss(problem, point)))(grid)
+        return Landscape(x, y, log10_losses(losses), minimum=np.ones(2))

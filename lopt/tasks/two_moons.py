@@ -13,12 +13,16 @@ Source: arXiv 2011.02159, section 3; data from scikit-learn, as the authors did.
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from lopt.fields import Bounds, Counts, NonNegative, Seed
+from lopt.records.portraits import LabelledPoints
+from lopt.tasks.base import Task
 
 __all__ = ["InitialWeights", "TwoMoons", "two_moons_data"]
 
@@ -41,15 +45,18 @@ def two_moons_data(
 
 
 @dataclass(frozen=True)
-class TwoMoons:
+class TwoMoons(Task):
     """A tanh network with hidden layers ``hidden_widths`` on ``points`` noisy points."""
 
-    hidden_widths: tuple[int, ...] = (64, 64, 64)
-    points: int = 1024
-    noise: float = 0.1
-    data_seed: int = 0
-    penalty: float = 5e-3
-    bias_scale: float = 0.01
+    label: ClassVar[str] = "Neural network training"
+    sizes: ClassVar[tuple[str, ...]] = ("hidden_widths", "points")
+
+    hidden_widths: Counts = (64, 64, 64)
+    points: Annotated[int, Bounds(minimum=2)] = 1024
+    noise: NonNegative = 0.1
+    data_seed: Seed = 0
+    penalty: NonNegative = 5e-3
+    bias_scale: NonNegative = 0.01
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_widths", tuple(self.hidden_widths))
@@ -102,3 +109,8 @@ class TwoMoons:
         # softplus(z) - y z is the logistic loss of label y in {0, 1}, stable for large |z|.
         data_loss = jnp.mean(jax.nn.softplus(logits) - jnp.asarray(labels, x.dtype) * logits)
         return data_loss + self.penalty * jnp.sqrt(jnp.sum(x * x))
+
+    def portrait(self) -> LabelledPoints:
+        """Return the data."""
+        positions, labels = self.data()
+        return LabelledPoints(positions, labels.astype(np.int64))

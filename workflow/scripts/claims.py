@@ -4,12 +4,12 @@ from lopt.process import prepare
 
 logger = prepare(log=snakemake.log[0])
 
-from lopt import store
+from lopt.records import store
 from lopt.claims.compare import compare
 from lopt.claims.document import INTRODUCTION, markdown, sections
-from lopt.claims.published import published_values
+from lopt.records.published import published_values
 from lopt.claims.results import gather
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 
 def main(wildcards, params, output) -> None:

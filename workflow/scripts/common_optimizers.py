@@ -6,7 +6,8 @@ prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt import provenance, store
+from lopt import provenance
+from lopt.records import store
 from lopt.portray import common_optimizers
 
 GRID = 201

@@ -7,9 +7,9 @@ from lopt.process import prepare
 
 prepare(threads=snakemake.threads, log=snakemake.log[0])
 
-from lopt import store
+from lopt.records import store
 from lopt.figures import style
-from lopt.figures.reading import Results
+from lopt.records.results import Results
 
 
 def main(params, output) -> None:

@@ -7,13 +7,14 @@ logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 import jax
 import numpy as np
 
-from lopt import store
-from lopt.evaluation import LEARNED, Evaluation, summarize
+from lopt.records import store
+from lopt.evaluation import summarize
+from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.keys import stream
 from lopt.optimizers import GRU, GRUTheta, make_baseline
 from lopt.progress import Progress
 from lopt.tasks import make_task, sample_batch
-from lopt.unroll import evaluate
+from lopt.unrolling import evaluate
 
 
 def optimizers(inputs):

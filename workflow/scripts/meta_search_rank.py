@@ -6,7 +6,8 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import meta_search, store
+from lopt.meta_training import search as meta_search
+from lopt.records import store
 
 trials = pd.concat([store.load_table(path) for path in snakemake.input.results])
 store.save_table(snakemake.output[0], meta_search.rank(trials))

@@ -6,7 +6,7 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import store
+from lopt.records import store
 
 store.save_table(
     snakemake.output[0], pd.concat([store.load_table(path) for path in snakemake.input])

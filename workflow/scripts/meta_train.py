@@ -14,7 +14,9 @@ logger = prepare(
 
 import pandas as pd
 
-from lopt import config, meta_training, provenance, store
+from lopt import config, provenance
+from lopt.meta_training import loop as meta_training
+from lopt.records import store
 from lopt.checkpoint import Checkpoint
 from lopt.optimizers import GRU
 from lopt.progress import Progress

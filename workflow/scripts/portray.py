@@ -4,7 +4,8 @@ from lopt.process import prepare
 
 prepare(threads=snakemake.threads, log=snakemake.log[0])
 
-from lopt import provenance, store
+from lopt import provenance
+from lopt.records import store
 from lopt.portray import portrait
 from lopt.tasks import make_task
 

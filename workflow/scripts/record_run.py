@@ -9,7 +9,8 @@ prepare(log=snakemake.log[0])
 import pandas as pd
 import yaml
 
-from lopt import report, store
+from lopt import report
+from lopt.records import store
 from lopt.optimizers import GRUTheta
 
 

@@ -4,7 +4,8 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-from lopt import selection, store
+from lopt.meta_training import selection
+from lopt.records import store
 from lopt.optimizers import GRUTheta
 
 

@@ -8,7 +8,8 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import report, store
+from lopt import report
+from lopt.records import store
 from lopt.claims.document import INTRODUCTION, sections
 
 PAGES = {

@@ -6,7 +6,8 @@ logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import store, tuning
+from lopt import tuning
+from lopt.records import store
 from lopt.optimizers import BASELINES
 from lopt.tasks import make_task
 

@@ -6,8 +6,8 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import store
-from lopt.analysis.results import ValidationRow
+from lopt.records import store
+from lopt.records.analysis import ValidationRow
 from lopt.analysis.validation import validate
 
 

@@ -36,10 +36,10 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
-from lopt.meta_gradient import block_length, clipped_meta_gradient, meta_gradient
+from lopt.meta_training.gradient import block_length, clipped_meta_gradient, meta_gradient
 from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task, sample_batch
-from lopt.unroll import evaluate, meta_objective
+from lopt.unrolling import evaluate, meta_objective
 
 __all__ = [
     "ChunkRecord",

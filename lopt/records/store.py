@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar, get_type_hints
+from typing import IO, Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -95,6 +95,8 @@ def save(path: str | Path, record: tuple, metadata: Mapping[str, Any] | None = N
 def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
     """Return the NamedTuple of type ``kind`` stored at ``path``, and its metadata.
 
+    ``kind`` may be a union of such types: then the file says which of them it holds.
+
     Raises:
         StoreError: if the file is missing, truncated, of another schema or version, holds pickled
             objects, or holds arrays of another shape; the message says which.
@@ -118,11 +120,13 @@ def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
     if not isinstance(metadata, dict):
         raise StoreError(f"{path}: no metadata entry; not written by lopt")
     found = metadata.get("schema"), metadata.get("schema_version")
-    if found != (kind.__name__, SCHEMA_VERSION):
+    kinds = {each.__name__: each for each in get_args(kind) or (kind,)}
+    if found[0] not in kinds or found[1] != SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: holds {found[0]} (version {found[1]}), expected {kind.__name__} "
+            f"{path}: holds {found[0]} (version {found[1]}), expected {' or '.join(kinds)} "
             f"(version {SCHEMA_VERSION})"
         )
+    kind = kinds[found[0]]
     _check_arrays(path, kind, arrays)
     return kind(**arrays), metadata
 

@@ -17,7 +17,7 @@ sampled here at ten iterations each.
 from pathlib import Path
 from typing import NamedTuple
 
-from lopt import store
+from lopt.records import store
 
 __all__ = ["COMPARISONS", "Published", "published_values"]
 

@@ -30,7 +30,7 @@ import pandas as pd
 
 from lopt.config import GRUSettings, MetaTrainingSettings
 from lopt.keys import stream
-from lopt.meta_training import CurvePoint, MetaTrainingError, State, meta_train
+from lopt.meta_training.loop import CurvePoint, MetaTrainingError, State, meta_train
 from lopt.optimizers.gru import GRU
 from lopt.tasks import Task
 from lopt.tuning import SearchRange

@@ -3,7 +3,7 @@
     results = Results("results/laptop", {"rosenbrock": [0, 1]})
     results.responses("rosenbrock", results.selected("rosenbrock"))
 
-Files are opened through ``lopt.store``: a missing or damaged one ends with a ``StoreError`` that names it.
+Files are opened through ``lopt.records.store``: a missing or damaged one ends with a ``StoreError`` that names it.
 A figure opens only what it shows, so that its rule can declare just that.
 """
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from lopt import store
-from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
-from lopt.evaluation import Evaluation
-from lopt.portraits import CommonOptimizers, Portrait, portrait_kind
-from lopt.store import StoreError
+from lopt.records import store
+from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.evaluation import Evaluation
+from lopt.records.portraits import CommonOptimizers, Portrait, portrait_kind
+from lopt.records.store import StoreError
 
 __all__ = ["Results"]
 

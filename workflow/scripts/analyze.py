@@ -8,7 +8,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt import store
+from lopt.records import store
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond

@@ -1,11 +1,11 @@
-"""What tasks and hand-made optimizers look like: NamedTuples of arrays, one per kind and file.
+"""What tasks and hand-made optimizers look like: NamedTuples of arrays, one per kind.
 
-A task's portrait is what figure 1 shows of it above the losses; ``lopt.portray`` computes it. This module
-knows neither JAX nor files, so that the figures can read portraits.
+A task's portrait is what figure 1 shows of it above the losses: the task's own method ``portrait`` computes it.
+This module knows neither JAX nor files, so that the figures can read portraits.
 
-A new task whose portrait is none of these kinds gets a NamedTuple here, an entry in ``KINDS``, a
-function in ``lopt.portray`` and one in ``lopt.figures.fig1_performance`` that draws it. A task without an
-entry is shown by its start losses: nothing has to be done.
+A task whose portrait is none of these kinds brings a NamedTuple here and a function in
+``lopt.figures.fig1_performance`` that draws it. A task without a portrait of its own is shown by its start
+losses: nothing has to be done.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 __all__ = [
-    "KINDS",
     "CommonOptimizers",
     "ConditionNumbers",
     "LabelledPoints",
     "Landscape",
     "Portrait",
     "StartLosses",
-    "portrait_kind",
 ]
 
 
@@ -81,18 +79,3 @@ class CommonOptimizers(NamedTuple):
 
 
 Portrait = ConditionNumbers | Landscape | LabelledPoints | StartLosses
-
-KINDS: dict[str, type] = {
-    "linear_regression": ConditionNumbers,
-    "rosenbrock": Landscape,
-    "two_moons": LabelledPoints,
-}
-
-
-def portrait_kind(task: str) -> type:
-    """Return the type of the portrait of the task called ``task``.
-
-    >>> portrait_kind("rosenbrock").__name__, portrait_kind("a_new_task").__name__
-    ('Landscape', 'StartLosses')
-    """
-    return KINDS.get(task, StartLosses)

@@ -1,0 +1,69 @@
+"""What the study can be extended with: tasks, baselines, learned families and figures, a file each.
+
+    TASKS.names()                    the tasks that there are: files in lopt/tasks that hold one
+    TASKS.facts("rosenbrock")        what its file says of it: fields, bounds, label
+    TASKS.load("rosenbrock")         the class
+
+A new file in one of these folders is a new extension: its module's name is its name in ``config.yaml``.
+Reading facts imports nothing, so that planning a run needs no JAX.
+"""
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lopt.facts import FactsError
+from lopt.registry import Registry
+
+__all__ = ["BASELINES", "FAMILIES", "TASKS", "colors", "figure_facts", "figures", "labels"]
+
+TASKS = Registry("lopt.tasks", "Task")
+BASELINES = Registry("lopt.optimizers", "Baseline")
+FAMILIES = Registry("lopt.learned", "LearnedFamily")
+
+FIGURES = Path(__file__).parent / "figures"
+FIGURE_FACTS = ("TITLE", "CAPTION", "READS")
+
+
+def figures() -> list[str]:
+    """Return the names of the figures: the modules fig*.py in lopt/figures."""
+    return sorted(path.stem for path in FIGURES.glob("fig*.py"))
+
+
+def figure_facts(name: str) -> dict[str, Any]:
+    """Return what a figure's file states of it: ``TITLE``, ``CAPTION``, and what it ``READS``.
+
+    Raises:
+        FactsError: if there is no such figure, or it lacks one of them as a literal.
+    """
+    path = FIGURES / f"{name}.py"
+    if not path.is_file():
+        raise FactsError(f"unknown figure {name!r}; there are {', '.join(figures())}")
+    found = {}
+    for node in ast.parse(path.read_bytes(), str(path)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id in FIGURE_FACTS:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    if missing := [fact for fact in FIGURE_FACTS if fact not in found]:
+        raise FactsError(f"{path}: states no literal {', '.join(missing)}")
+    return found
+
+
+def labels(tasks: Iterable[str], baselines: Iterable[str]) -> dict[str, str]:
+    """Return how tasks and baselines are called in figures, where their files say so.
+
+    >>> labels(["two_moons"], ["rmsprop"])
+    {'two_moons': 'Neural network training', 'rmsprop': 'RMSProp'}
+    """
+    return _constants(TASKS, tasks, "label") | _constants(BASELINES, baselines, "label")
+
+
+def colors(baselines: Iterable[str]) -> dict[str, str]:
+    """Return the colors of baselines, where their files state one."""
+    return _constants(BASELINES, baselines, "color")
+
+
+def _constants(registry: Registry, names: Iterable[str], constant: str) -> dict[str, Any]:
+    found = {name: registry.facts(name).constants.get(constant) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

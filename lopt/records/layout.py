@@ -1,0 +1,120 @@
+"""Where the results of a scale lie: the one place that knows.
+
+    results/<scale>/<PLACES[kind]>        for example analysis/{task}/seed_{seed}/responses.npz
+
+The workflow's rules take their paths from ``pattern``. What reads results takes them from ``Files``: either
+every place under one folder, or just the files that a rule names, which are recognized by the end of their
+paths, wherever the workflow was told to put them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lopt.records.store import StoreError
+
+__all__ = ["PLACES", "Files", "pattern", "recognize"]
+
+PLACES: Mapping[str, str] = {
+    "theta": "meta_training/{task}/seed_{seed}/theta.npz",
+    "curve": "meta_training/{task}/seed_{seed}/curve.csv",
+    "selection": "meta_training/{task}/selection.json",
+    "best": "baselines/{task}/{optimizer}/best.json",
+    "trials": "baselines/{task}/{optimizer}/trials.csv",
+    "losses": "evaluation/{task}/losses.npz",
+    "summary": "evaluation/{task}/summary.csv",
+    "trajectories": "analysis/{task}/seed_{seed}/trajectories.npz",
+    "fixed_points": "analysis/{task}/seed_{seed}/fixed_points.npz",
+    "linearization": "analysis/{task}/seed_{seed}/linearization.npz",
+    "responses": "analysis/{task}/seed_{seed}/responses.npz",
+    "portrait": "portraits/{task}.npz",
+    "common_optimizers": "common_optimizers/{task}.npz",
+    "validation": "validation.csv",
+    "claims": "claims.csv",
+    "claims_page": "claims.md",
+    "figure": "figures/{figure}.{kind}",
+    "run_times": "run_times.csv",
+    "trainings": "trainings.csv",
+    "versions": "versions.csv",
+    "configuration": "configuration.yaml",
+    "page": "report/{page}.html",
+    "trial": "meta_search/{task}/rung_{rung}/place_{place}.csv",
+    "trial_state": "meta_search/{task}/rung_{rung}/place_{place}.npz",
+    "ranking": "meta_search/{task}/rung_{rung}/ranking.csv",
+    "search_table": "meta_search/{task}/table.csv",
+}
+"""Every kind of result that other stages read, and its path below results/<scale>."""
+
+_NUMBERS = ("seed", "rung", "place")
+
+
+def pattern(kind: str) -> str:
+    """Return the path of a kind of result with wildcards, as a rule states it.
+
+    >>> pattern("responses")
+    'results/{scale}/analysis/{task}/seed_{seed}/responses.npz'
+    """
+    return f"results/{{scale}}/{PLACES[kind]}"
+
+
+@cache
+def _expressions() -> Mapping[str, re.Pattern[str]]:
+    """Per kind, what the end of a path looks like."""
+    compiled = {}
+    for kind, place in PLACES.items():
+        text = re.escape(place).replace(r"\{", "{").replace(r"\}", "}")
+        for name in re.findall(r"{(\w+)}", text):
+            text = text.replace(f"{{{name}}}", rf"(?P<{name}>{r'\d+' if name in _NUMBERS else r'\w+'})")
+        compiled[kind] = re.compile(f"(?:^|/){text}$")
+    return compiled
+
+
+def recognize(path: str | Path) -> tuple[str, dict[str, Any]] | None:
+    """Return which kind of result ``path`` is and what fills its wildcards; None if it is none.
+
+    >>> recognize("elsewhere/results/laptop/meta_training/rosenbrock/seed_1/theta.npz")
+    ('theta', {'task': 'rosenbrock', 'seed': 1})
+    """
+    for kind, expression in _expressions().items():
+        if found := expression.search(Path(path).as_posix()):
+            keys = found.groupdict()
+            return kind, {k: int(v) if k in _NUMBERS else v for k, v in keys.items()}
+    return None
+
+
+class Files:
+    """The files of one scale, found by kind and by what fills the wildcards."""
+
+    def __init__(self, folder: str | Path | None, listed: Iterable[str | Path] = ()) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._listed: dict[tuple, Path] = {}
+        for path in listed:
+            if place := recognize(path):
+                kind, keys = place
+                self._listed[kind, *sorted(keys.items())] = Path(path)
+
+    @classmethod
+    def under(cls, folder: str | Path) -> "Files":
+        """All files under ``folder``, which is results/<scale>."""
+        return cls(folder)
+
+    @classmethod
+    def listed(cls, paths: Iterable[str | Path]) -> "Files":
+        """Only these; what is no result of a scale is passed over."""
+        return cls(None, paths)
+
+    def path(self, kind: str, **keys: Any) -> Path:
+        """Return the path of one file.
+
+        Raises:
+            StoreError: if only listed files can be read and this is none of them.
+        """
+        if self._folder is not None:
+            return self._folder / PLACES[kind].format(**keys)
+        try:
+            return self._listed[kind, *sorted(keys.items())]
+        except KeyError:
+            wanted = PLACES[kind].format(**keys)
+            raise StoreError(f"{wanted}: not among the files that were given") from None
