@@ -1,0 +1,241 @@
+"""What a file says of its class, read from the syntax tree: nothing is imported, JAX least of all.
+
+A task, a baseline and a learned family is one file with one frozen dataclass that names its contract
+as a base (``Task``, ``Baseline``, ``LearnedFamily``). Planning a run asks for the class's parameters, their
+bounds and defaults, and for constants such as its label; ``read_facts`` answers from the text:
+
+    facts = read_facts("lopt/learned/gru.py", "LearnedFamily")
+    facts.fields["units"]           Field(kind="int", bounds=Bounds(minimum=1), default=256, ...)
+    facts.constant("label")         "GRU"
+    json_schema(facts)              {"type": "object", "properties": {"units": ...}, ...}
+
+Fields and constants may also come from a class that this one extends, in the same file or in another
+of the package; where that file can't be found from the import, they are unknown here (``Registry.load``
+notices). What a field's annotation may be is told in ``lopt.fields``.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lopt.parameters import REQUIRED, FactsError, Field, field_schema, read_field
+
+__all__ = ["Facts", "FactsError", "json_schema", "read_facts"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says of its class: name, parameters, literal constants, first line of the docstring."""
+
+    path: Path
+    name: str
+    fields: Mapping[str, Field]
+    constants: Mapping[str, Any]
+    summary: str
+
+    def constant(self, name: str) -> Any:
+        """Return the class's literal constant ``name``.
+
+        Raises:
+            FactsError: if the class states none.
+        """
+        if name not in self.constants:
+            raise FactsError(
+                f"{self.path}: class {self.name} states no literal {name!r} "
+                f"(for example {name}: ClassVar[...] = ...)"
+            )
+        return self.constants[name]
+
+
+def read_facts(path: str | Path, base: str) -> Facts | None:
+    """Return what the file says of its one class that derives from ``base``; None if it has no such class.
+
+    Raises:
+        FactsError: if it has several, if the class is no frozen dataclass, or if a field can't be read.
+    """
+    path = Path(path)
+    module = _module(path)
+    derived = {node.name: node for node in _classes(module) if _derives(path, node, base)}
+    parents = {name for node in derived.values() for name, _ in _bases(node)}
+    found = [node for name, node in derived.items() if name not in parents]
+    if not found:
+        return None
+    if len(found) > 1:
+        names = ", ".join(sorted(node.name for node in found))
+        raise FactsError(f"{path}: has several classes of {base} ({names}); one file holds one")
+    (node,) = found
+    if not _is_frozen_dataclass(node):
+        raise FactsError(
+            f"{path}: class {node.name} derives from {base}, but is not a @dataclass(frozen=True)"
+        )
+    parameters: dict[str, Field] = {}
+    constants: dict[str, Any] = {}
+    for place, ancestor in _ancestry(path, node, base):
+        for name, value in _statements(place, ancestor):
+            if isinstance(value, Field):
+                parameters[name] = value
+            else:
+                constants[name] = value
+    docstring = ast.get_docstring(node) or ast.get_docstring(module) or ""
+    return Facts(
+        path=path,
+        name=node.name,
+        fields=MappingProxyType(parameters),
+        constants=MappingProxyType(constants),
+        summary=docstring.partition("\n")[0],
+    )
+
+
+def json_schema(facts: Facts) -> dict[str, Any]:
+    """Return the JSON schema of the parameters, as a mapping from name to value.
+
+    >>> facts = Facts(Path("a.py"), "A", {"clip": Field("float", nullable=True)}, {}, "")
+    >>> json_schema(facts)["required"], json_schema(facts)["properties"]
+    (['clip'], {'clip': {'type': ['number', 'null']}})
+    """
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name, field in facts.fields.items() if field.default is REQUIRED],
+        "properties": {name: field_schema(field) for name, field in facts.fields.items()},
+    }
+
+
+# Files and classes.
+
+
+def _module(path: Path) -> ast.Module:
+    status = path.stat()
+    return _parse(str(path), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _parse(path: str, modified: int, size: int) -> ast.Module:
+    """Parse once as long as the file stays what it is: ``modified`` and ``size`` are keys alone."""
+    del modified, size
+    try:
+        return ast.parse(Path(path).read_bytes(), path)
+    except SyntaxError as error:
+        raise FactsError(f"{path}: line {error.lineno} is not Python ({error.msg})") from None
+
+
+def _classes(module: ast.Module) -> list[ast.ClassDef]:
+    return [node for node in module.body if isinstance(node, ast.ClassDef)]
+
+
+@lru_cache(maxsize=1024)
+def _imported(module: ast.Module) -> dict[str, tuple[str, str]]:
+    """Return what the module's names from other modules stand for: (module, name there)."""
+    names = {}
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                origin = "." * node.level + (node.module or "")
+                names[alias.asname or alias.name] = (origin, alias.name)
+    return names
+
+
+def _bases(node: ast.ClassDef) -> Iterator[tuple[str, bool]]:
+    """Yield the names of a class's bases, and whether each is a name by itself (not module.name)."""
+    for base in node.bases:
+        base = base.value if isinstance(base, ast.Subscript) else base
+        if isinstance(base, ast.Name):
+            yield base.id, True
+        elif isinstance(base, ast.Attribute):
+            yield base.attr, False
+
+
+def _parents(path: Path, node: ast.ClassDef, base: str) -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Yield the classes that this one extends, where their files can be found; not the contract's."""
+    module = _module(path)
+    imported, local = _imported(module), {other.name: other for other in _classes(module)}
+    for name, is_name in _bases(node):
+        if imported.get(name, ("", name))[1] == base or not is_name:
+            continue
+        if name in local:
+            yield path, local[name]
+        elif name in imported:
+            yield from _find(path, *imported[name])
+
+
+def _find(path: Path, origin: str, name: str) -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Yield the class ``name`` of the module ``origin`` as the file at ``path`` imports it."""
+    level = len(origin) - len(origin.lstrip("."))
+    parts = [part for part in origin.split(".") if part]
+    folders = [path.parents[level - 1]] if level else path.parents
+    for folder in folders:
+        for file in (
+            folder.joinpath(*parts).with_suffix(".py") if parts else None,
+            folder.joinpath(*parts, "__init__.py"),
+        ):
+            if file is None or not file.is_file() or file == path:
+                continue
+            module = _module(file)
+            for node in _classes(module):
+                if node.name == name:
+                    yield file, node
+                    return
+            if name in _imported(module):  # handed on by an __init__
+                yield from _find(file, *_imported(module)[name])
+            return
+
+
+def _derives(path: Path, node: ast.ClassDef, base: str) -> bool:
+    imported = _imported(_module(path))
+    names = {imported.get(name, ("", name))[1] for name, _ in _bases(node)}
+    return base in names or any(
+        _derives(file, parent, base) for file, parent in _parents(path, node, base)
+    )
+
+
+def _ancestry(path: Path, node: ast.ClassDef, base: str) -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Yield what the class extends and then the class: what comes later replaces what came before."""
+    for file, parent in reversed(list(_parents(path, node, base))):
+        yield from _ancestry(file, parent, base)
+    yield path, node
+
+
+def _is_frozen_dataclass(node: ast.ClassDef) -> bool:
+    for decorator in node.decorator_list:
+        call = decorator.func if isinstance(decorator, ast.Call) else None
+        name = getattr(call, "attr", getattr(call, "id", None))
+        if name == "dataclass":
+            return any(
+                word.arg == "frozen" and getattr(word.value, "value", None) is True
+                for word in decorator.keywords
+            )
+    return False
+
+
+# Fields and constants.
+
+
+def _statements(path: Path, node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    """Yield a class's fields, as ``Field``, and its literal constants, as values."""
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            name = statement.target.id
+            if not _is_class_variable(statement.annotation):
+                where = f"{path}: class {node.name}, field {name}"
+                yield name, read_field(where, statement, _imported(_module(path)))
+                continue
+            value = statement.value
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            name, value = getattr(statement.targets[0], "id", None), statement.value
+        else:
+            continue
+        try:
+            literal = ast.literal_eval(value)
+        except (ValueError, TypeError):  # a type, a call: nothing to be known without importing
+            continue
+        if name is not None:
+            yield name, literal
+
+
+def _is_class_variable(annotation: ast.expr) -> bool:
+    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return getattr(outer, "attr", getattr(outer, "id", None)) == "ClassVar"

@@ -1,0 +1,101 @@
+"""Extensions found by the file that holds them: a module's name is the name in ``config.yaml``.
+
+    FAMILIES = Registry("lopt.learned", "LearnedFamily")
+    FAMILIES.names()              every module of the package with a class of that base
+    FAMILIES.facts("gru")         what its file says of it, nothing imported (see ``lopt.facts``)
+    FAMILIES.load("gru")          the class: the module is imported here, and only now
+
+A new file is found the next time somebody asks; there is no list to be added to.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lopt.facts import Facts, read_facts
+from lopt.parameters import FactsError
+
+__all__ = ["Registry"]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The classes of a package that derive from ``base``, one a module.
+
+    Attributes:
+        package: dotted name of the package whose modules are searched; it is not imported.
+        base: name of the class that marks them.
+    """
+
+    package: str
+    base: str
+
+    def names(self) -> list[str]:
+        """Return the names of what there is, sorted.
+
+        Raises:
+            FactsError: if a file of the package can't be read.
+        """
+        return sorted(path.stem for path in self._files() if read_facts(path, self.base))
+
+    def path(self, name: str) -> Path:
+        """Return the file that holds ``name``.
+
+        Raises:
+            ValueError: if there is none, with what there is.
+        """
+        return self.facts(name).path
+
+    def facts(self, name: str) -> Facts:
+        """Return what the file of ``name`` says of its class.
+
+        Raises:
+            ValueError: if there is none, with what there is.
+        """
+        for path in self._files():
+            if path.stem == name and (found := read_facts(path, self.base)):
+                return found
+        raise ValueError(self._unknown(name))
+
+    def load(self, name: str) -> type:
+        """Import the module called ``name`` and return its class.
+
+        Raises:
+            ValueError: if there is none, with what there is.
+            FactsError: if the class takes other parameters than its file shows.
+        """
+        facts = self.facts(name)
+        module = f"{self.package}.{name}"
+        if module not in sys.modules:
+            importlib.invalidate_caches()  # the file may be younger than the import system's listing
+        found = getattr(importlib.import_module(module), facts.name)
+        parameters = [field.name for field in dataclasses.fields(found) if field.init]
+        if set(parameters) != set(facts.fields):
+            raise FactsError(
+                f"{facts.path}: class {facts.name} takes {parameters}, but its file shows "
+                f"{list(facts.fields)}; state inherited fields in the file itself"
+            )
+        return found
+
+    def _files(self) -> list[Path]:
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or spec.submodule_search_locations is None:
+            raise ValueError(f"{self.package} is no package")
+        return [
+            path
+            for folder in spec.submodule_search_locations
+            for path in sorted(Path(folder).glob("*.py"))
+            if path.stem.isidentifier() and path.stem != "__init__"
+        ]
+
+    def _unknown(self, name: str) -> str:
+        noun = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.base).lower()
+        names = self.names()
+        close = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown {noun} {name!r}; {hint}there are {', '.join(names) or 'none'}"
