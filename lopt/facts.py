@@ -24,7 +24,7 @@ from typing import Any
 
 from lopt.parameters import REQUIRED, FactsError, Field, field_schema, read_field
 
-__all__ = ["Facts", "json_schema", "read_facts"]
+__all__ = ["Facts", "FactsError", "json_schema", "read_facts"]
 
 
 @dataclass(frozen=True)
