@@ -1,9 +1,14 @@
-"""The study's configuration: checked against the schema, resolved per scale, frozen.
+"""The study's configuration: merged per task and scale, checked, frozen.
 
-``config.yaml`` states every number once, at the paper's settings, under ``study``; each entry of
-``scales`` states what that scale changes. ``resolve`` merges the two, checks the result against
-``schemas/config.schema.yaml`` and against the few rules that a schema can't express, and
-reports *one* error that names the key, the value and what is allowed.
+``config.yaml`` states every number once, at the paper's settings, under ``study``; each entry of ``scales``
+states what that scale changes. A task's settings are merged from
+
+    study.every_task  <  study.settings.<task>  <  scales.<scale>.every_task  <  scales.<scale>.settings.<task>
+
+(the later ones win) over the defaults that the files of the task, the learned family and the baselines
+state. ``resolve`` checks each part against ``schemas/config.schema.yaml`` completed by those files
+(``lopt.config_schema``), then the whole, then the few rules that a schema can't express, and reports
+*one* error that names the key, the value and what is allowed.
 
 The dataclasses are the typed form in which the package's functions take their settings. No JAX here:
 the workflow imports this module when it is parsed.
@@ -13,33 +18,19 @@ import copy
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from lopt.config_check import contradictions, schema_error
+from lopt.config_schema import default_ranges, family_of, part_schema, study_schema, task_schema
+from lopt.extensions import BASELINES, FAMILIES, TASKS
+from lopt.parameters import REQUIRED
 
-__all__ = [
-    "ConfigError",
-    "GRUSettings",
-    "MetaTrainingSettings",
-    "digest",
-    "merge",
-    "resolve",
-    "settings",
-]
+__all__ = ["ConfigError", "MetaTrainingSettings", "digest", "merge", "resolve", "settings"]
 
 
 class ConfigError(ValueError):
     """The configuration is not usable; the message names the key, the value and what is allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class GRUSettings:
-    """Size and scales of the learned optimizer."""
-
-    units: int
-    input_scale: float
-    output_scale: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +101,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class _Layer(NamedTuple):
+    """One of the places that settings come from: the study, or a scale's changes of it."""
+
+    place: str
+    """Its key in the configuration."""
+    values: Mapping[str, Any]
+
+
 def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the full settings of every scale.
 
+    Each is a mapping with ``device``, ``weights``, ``baselines`` (names) and ``tasks``: the settings of every
+    task of the scale, by name.
+
     Args:
         config: the configuration as read from YAML: ``scale``, ``study``, ``scales``.
-        schema: the JSON schema of the whole, whose ``$defs/study`` describes a resolved scale.
+        schema: the frame of its JSON schema; what tasks, families and baselines add is taken from their files.
 
     Raises:
         ConfigError: for the first thing that is wrong, with its key, its value and what is allowed.
@@ -124,17 +126,121 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, d
     if config["scale"] not in config["scales"]:
         known = ", ".join(config["scales"])
         _raise_if(("scale", f"{json.dumps(config['scale'])} is not one of {known}"))
-    study_schema = {"$defs": schema["$defs"], **schema["$defs"]["study"]}
-    scales = {}
-    for name, changes in config["scales"].items():
-        study = merge(config["study"], changes or {})
-        _raise_if(schema_error(study, study_schema), scale=name)
-        _raise_if(next(contradictions(study), None), scale=name)
-        scales[name] = study
-    return scales
+    base = _Layer("study", config["study"])
+    _study([base], schema)
+    return {
+        name: _study([base, _Layer(f"scales.{name}", changes or {})], schema)
+        for name, changes in config["scales"].items()
+    }
+
+
+def _study(layers: list[_Layer], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that ``layers`` add up to, the last one first."""
+    scale = layers[-1].place.removeprefix("scales.") if len(layers) > 1 else None
+    for place, values in layers:
+        error = schema_error(values, study_schema(schema, complete=place == "study"))
+        _raise_if(error and (f"{place}.{error[0]}".removesuffix(".(top level)"), error[1]))
+    study = {}
+    for _, values in layers:
+        study |= {key: value for key, value in values.items() if key not in _PER_TASK}
+    study["tasks"] = TASKS.names() if study["tasks"] == "all" else study["tasks"]
+    study["baselines"] = BASELINES.names() if study["baselines"] == "all" else study["baselines"]
+    study["tasks"] = {
+        task: _task(task, study["baselines"], layers, schema, scale) for task in study["tasks"]
+    }
+    return study
+
+
+_PER_TASK = ("every_task", "settings")
+
+
+def _task(
+    task: str,
+    baselines: list[str],
+    layers: list[_Layer],
+    schema: Mapping[str, Any],
+    scale: str | None,
+) -> dict[str, Any]:
+    """Return the settings of one task, the parts of all layers merged and checked."""
+    parts = list(_parts(task, layers))
+    for place, part in parts:
+        own = place.endswith(f"settings.{task}")
+        error = schema_error(part, part_schema(schema, task if own else None))
+        _raise_if(error and (f"{place}.{error[0]}".removesuffix(".(top level)"), error[1]))
+    merged: dict[str, Any] = {}
+    for _, part in parts:
+        merged = _merge_part(merged, part)
+    family = family_of(merged)
+    merged["problem"] = _with_defaults(TASKS, task, merged.get("problem", {}))
+    merged["optimizer"] = {
+        "family": family,
+        **_with_defaults(FAMILIES, family, _without(merged["optimizer"], "family")),
+    }
+    ranges = merge(default_ranges(baselines), merged["tuning"]["ranges"])
+    merged["tuning"]["ranges"] = {name: ranges[name] for name in baselines}
+    error = schema_error(merged, task_schema(schema, task, family))
+    error = error or next(contradictions(merged, TASKS.facts(task)), None)
+    _raise_if(error and (_origin(error[0], task, parts), error[1]), scale)
+    return merged
+
+
+def _parts(task: str, layers: list[_Layer]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (key in the configuration, settings) of every part of a task's settings, least specific first."""
+    for place, values in layers:
+        yield f"{place}.every_task", values.get("every_task") or {}
+        yield f"{place}.settings.{task}", (values.get("settings") or {}).get(task) or {}
+
+
+def _merge_part(settings: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a part in; where it names another family, what that family does not know is left out."""
+    family = (part.get("optimizer") or {}).get("family")
+    before = dict(settings)
+    if family and before.get("optimizer", {}).get("family", family) != family:
+        known = FAMILIES.facts(family).fields
+        before["optimizer"] = {k: v for k, v in before["optimizer"].items() if k in known}
+        search = before["meta_search"]
+        others = set(FAMILIES.facts(settings["optimizer"]["family"]).fields) - set(known)
+        before["meta_search"] = {**search, "ranges": _without(search["ranges"], *others)}
+    return merge(before, part)
+
+
+def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _with_defaults(registry: Any, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` completed by the defaults that the extension's file states, in its order."""
+    fields = registry.facts(name).fields
+    defaults = {
+        key: list(field.default) if isinstance(field.default, tuple) else field.default
+        for key, field in fields.items()
+        if field.default is not REQUIRED
+    }
+    complete = {**defaults, **values}
+    ordered = [key for key in fields if key in complete]
+    return {key: complete[key] for key in [*ordered, *(k for k in complete if k not in fields)]}
+
+
+def _origin(path: str, task: str, parts: list[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the key in the configuration that the value at ``path`` of a task's settings came from."""
+    keys = path.split(".")
+    while keys:
+        for place, part in reversed(parts):
+            value: Any = part
+            for key in keys:
+                index = int(key) if isinstance(value, list) and key.isdigit() else key
+                try:
+                    value = value[index]
+                except (KeyError, IndexError, TypeError):
+                    break
+            else:
+                return f"{place}.{path}"
+        keys.pop()
+    return f"{parts[-1][0]}.{path}"
 
 
 def _raise_if(error: tuple[str, str] | None, scale: str | None = None) -> None:
-    if error is not None:
-        where = f" (scale {scale})" if scale else ""
-        raise ConfigError(f"config key '{error[0]}'{where}: {error[1]}")
+    if error:
+        key = error[0]
+        where = f" (scale {scale})" if scale and not key.startswith("scales.") else ""
+        raise ConfigError(f"config key '{key}'{where}: {error[1]}")

@@ -100,32 +100,23 @@ def _hint_at_exponents(value: Any, types: list[str]) -> str:
     return f"; write it with a point and a sign, {float(mantissa)}e{int(exponent):+d}"
 
 
-def contradictions(study: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a schema can't express: the keys of a study that contradict others, and how."""
-    for name, task in study["tasks"].items():
-        for key, problem in _task_contradictions(task):
-            yield f"tasks.{name}.{key}", problem
+def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, str]]:
+    """Yield what a schema can't express: the keys of a task's settings that contradict others, and how.
 
-
-def _task_contradictions(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    ``facts`` are those of the task's file: its constant ``ordered`` names pairs of keys in order.
+    """
     yield from _chunk_contradictions(task["meta_training"])
     yield from _early_contradictions(task)
-    for key in task["meta_training_problem"] or {}:
-        if key not in task["problem"]:
-            known = ", ".join(sorted(task["problem"]))
-            yield (
-                f"meta_training_problem.{key}",
-                f"unknown key; allowed are those of problem: {known}",
-            )
     yield from _search_contradictions(task["meta_search"], task["meta_training"])
     yield from _tuning_contradictions(task["tuning"], task["steps"])
-    problem, gradients = task["problem"], task["analysis"]["gradients"]
-    smallest, largest = (f"log10_{name}_eigenvalue" for name in ("smallest", "largest"))
-    if smallest in problem and problem[smallest] > problem[largest]:
-        yield (
-            f"problem.{smallest}",
-            f"{problem[smallest]} should be at most {largest} ({problem[largest]})",
-        )
+    problem = task["problem"]
+    for smaller, larger in facts.constants.get("ordered", ()):
+        if problem[smaller] > problem[larger]:
+            yield (
+                f"problem.{smaller}",
+                f"{problem[smaller]} should be at most {larger} ({problem[larger]})",
+            )
+    gradients = task["analysis"]["gradients"]
     if gradients["log10_smallest"] >= gradients["log10_largest"]:
         yield (
             "analysis.gradients.log10_smallest",

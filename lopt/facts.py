@@ -24,7 +24,7 @@ from typing import Any
 
 from lopt.parameters import REQUIRED, FactsError, Field, field_schema, read_field
 
-__all__ = ["Facts", "FactsError", "json_schema", "read_facts"]
+__all__ = ["Facts", "FactsError", "hyperparameters", "json_schema", "read_facts"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,41 @@ def read_facts(path: str | Path, base: str) -> Facts | None:
         constants=MappingProxyType(constants),
         summary=docstring.partition("\n")[0],
     )
+
+
+def hyperparameters(facts: Facts) -> dict[str, Field]:
+    """Return the entries of the NamedTuple that the class names as its ``theta_type``, in the same file.
+
+    An entry whose annotation says no bounds (an array, say) is any number.
+
+    Raises:
+        FactsError: if the class names none, or the file does not hold it.
+    """
+    classes = {node.name: node for node in _classes(_module(facts.path))}
+    theta = classes.get(_theta_type(classes[facts.name]) or "")
+    if theta is None:
+        raise FactsError(
+            f"{facts.path}: class {facts.name} names no theta_type of this file "
+            "(theta_type: ClassVar[type] = <a NamedTuple of hyperparameters>)"
+        )
+    found = {}
+    for statement in theta.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            name = statement.target.id
+            where = f"{facts.path}: class {theta.name}, field {name}"
+            try:
+                found[name] = read_field(where, statement, _imported(_module(facts.path)))
+            except FactsError:
+                found[name] = Field("float")
+    return found
+
+
+def _theta_type(node: ast.ClassDef) -> str | None:
+    for statement in node.body:
+        target = getattr(statement, "target", None) or getattr(statement, "targets", [None])[0]
+        if getattr(target, "id", None) == "theta_type":
+            return getattr(statement.value, "id", None)
+    return None
 
 
 def json_schema(facts: Facts) -> dict[str, Any]:

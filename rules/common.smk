@@ -203,14 +203,11 @@ def scales_with(weights):
 
 
 def weights_file(name):
-    """The file of this name in the folder of released weights, and the checksums beside it."""
+    """The file of this name in the scale's folder of released weights."""
 
     def find(wildcards):
         folder = STUDIES[wildcards.scale]["weights"]
-        return [
-            f"{folder}/{name.format(**dict(wildcards.items()))}",
-            f"{folder}/SHA256SUMS",
-        ]
+        return f"{folder}/{name.format(**dict(wildcards.items()))}"
 
     return find
 

@@ -30,6 +30,9 @@ rule record_run:
     params:
         code=code("record_run.py", "family"),
         settings=study(),
+        benchmarks=lambda wildcards, output: str(
+            Path(output.run_times).with_name("benchmarks")
+        ),
         stages=["meta_train", "tune", "evaluate", "analyze"],
     script:
         "../workflow/scripts/record_run.py"

@@ -5,6 +5,7 @@ rule take_optimizer:
     input:
         theta=weights_file("{task}/seed_{seed}.npz"),
         curve=weights_file("{task}/seed_{seed}.csv"),
+        sums=weights_file("SHA256SUMS"),
     output:
         theta=result("theta"),
         curve=result("curve"),
@@ -31,6 +32,7 @@ rule take_baseline:
     input:
         best=weights_file("baselines/{task}/{optimizer}/best.json"),
         trials=weights_file("baselines/{task}/{optimizer}/trials.csv"),
+        sums=weights_file("SHA256SUMS"),
     output:
         best=result("best"),
         trials=result("trials"),

@@ -49,7 +49,7 @@ class RMSProp(Baseline):
         "decay": (0.0, 0.999, "log_one_minus"),
         "epsilon": (1e-10, 1.0, "log"),
     }
-    varied: ClassVar[tuple[str, float, float, int]] = ("s", 4.0**-4, 1.0, 2)
+    varied: ClassVar[tuple[str, float, float, int]] = ("s", 1.0 / 256.0, 1.0, 2)
 
     def component(self, theta: RMSPropTheta) -> ComponentOptimizer:
         def transition(h: Float[Array, "... 2"], g: Float[Array, "..."]) -> Float[Array, "... 2"]:

@@ -1,10 +1,11 @@
-"""Read the results of one scale, as the workflow lays them out.
+"""Read the results of one scale, wherever they lie.
 
     results = Results("results/laptop", {"rosenbrock": [0, 1]})
     results.responses("rosenbrock", results.selected("rosenbrock"))
 
-Files are opened through ``lopt.records.store``: a missing or damaged one ends with a ``StoreError`` that names it.
-A figure opens only what it shows, so that its rule can declare just that.
+Files are found through ``lopt.records.layout`` and opened through ``lopt.records.store``: a missing or damaged
+one ends with a ``StoreError`` that names it. Who reads opens only what it needs, so that a rule can declare
+just that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,37 +17,50 @@ import pandas as pd
 from lopt.records import store
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.records.evaluation import Evaluation
-from lopt.records.portraits import CommonOptimizers, Portrait, portrait_kind
+from lopt.records.layout import Files
+from lopt.records.portraits import CommonOptimizers, Portrait
 from lopt.records.store import StoreError
 
 __all__ = ["Results"]
 
 
 class Results:
-    """The files of one scale; ``folder`` is results/<scale>, ``seeds`` the training seeds per task.
+    """The files of one scale, and how it is presented.
 
-    ``baselines`` names the hand-made optimizers that were tuned; ``early`` is, per task that has one,
-    the seed whose training ends early. ``note`` is what figures say of the scale.
+    Args:
+        files: the folder results/<scale>, or the files that may be read.
+        seeds: the training seeds per task.
+        baselines: the hand-made optimizers that were tuned.
+        early: per task that has one, the seed whose training ends early.
+        note: what figures say of the scale.
+        labels: what figures call tasks and optimizers; may lack any.
+        colors: what figures draw optimizers in; may lack any.
+        scale: the scale's name (default: the folder's).
     """
 
     def __init__(
         self,
-        folder: str | Path,
+        files: str | Path | Files,
         seeds: Mapping[str, Sequence[int]],
         baselines: Sequence[str] = ("momentum", "rmsprop", "adam"),
         early: Mapping[str, int] | None = None,
         note: str = "",
+        labels: Mapping[str, str] | None = None,
+        colors: Mapping[str, str] | None = None,
+        scale: str = "",
     ) -> None:
-        self.folder = Path(folder)
+        self._files = files if isinstance(files, Files) else Files.under(files)
+        self._scale = scale or ("" if isinstance(files, Files) else Path(files).name)
         self.seeds = {task: tuple(numbers) for task, numbers in seeds.items()}
         self.baselines = tuple(baselines)
         self.early = dict(early or {})
         self.note = note
+        self.labels, self.colors = dict(labels or {}), dict(colors or {})
 
     @property
     def scale(self) -> str:
         """The scale's name, as figures print it: with what must be known about its optimizers."""
-        return self.folder.name + (f" ({self.note})" if self.note else "")
+        return self._scale + (f" ({self.note})" if self.note else "")
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -54,60 +68,64 @@ class Results:
 
     def selected(self, task: str) -> int:
         """Return the training seed that the figures show."""
-        path = self.folder / "meta_training" / task / "selection.json"
+        path = self._files.path("selection", task=task)
         return int(self._entry(path, store.load_json(path), "selected"))
 
     def curve(self, task: str, seed: int) -> pd.DataFrame:
         """Return the meta-training curve of one seed."""
-        path = self.folder / "meta_training" / task / f"seed_{seed}" / "curve.csv"
         columns = ("step", "meta_objective", "validation_meta_objective", "gradient_norm")
-        return store.load_table(path, columns)
+        return store.load_table(self._files.path("curve", task=task, seed=seed), columns)
 
     def evaluation(self, task: str) -> Evaluation:
         """Return the losses of all optimizers on the held-out problems."""
-        return store.load(self.folder / "evaluation" / task / "losses.npz", Evaluation)[0]
+        return store.load(self._files.path("losses", task=task), Evaluation)[0]
 
     def portrait(self, task: str) -> Portrait:
         """Return what the task looks like."""
-        return store.load(self.folder / "portraits" / f"{task}.npz", portrait_kind(task))[0]
+        return store.load(self._files.path("portrait", task=task), Portrait)[0]
 
     def common_optimizers(self, task: str) -> CommonOptimizers:
         """Return the update functions of tuned hand-made optimizers."""
-        return store.load(self.folder / "common_optimizers" / f"{task}.npz", CommonOptimizers)[0]
+        path = self._files.path("common_optimizers", task=task)
+        return store.load(path, CommonOptimizers)[0]
 
     def best(self, task: str, optimizer: str) -> dict[str, Any]:
         """Return the tuned hyperparameters of a baseline, and its score."""
-        path = self.folder / "baselines" / task / optimizer / "best.json"
+        path = self._files.path("best", task=task, optimizer=optimizer)
         best = store.load_json(path)
-        self._entry(path, self._entry(path, best, "hyperparameters"), "learning_rate")
+        self._entry(path, best, "hyperparameters")
         self._entry(path, best, "meta_objective")
         return best
 
     def tuned_learning_rate(self, task: str, optimizer: str) -> float:
-        """Return a baseline's tuned learning rate, or NaN if it is not among those tuned."""
+        """Return a baseline's tuned learning rate, or NaN if it is not among those tuned or has none."""
         if optimizer not in self.baselines:
             return float("nan")
-        return float(self.best(task, optimizer)["hyperparameters"]["learning_rate"])
+        return float(self.best(task, optimizer)["hyperparameters"].get("learning_rate", "nan"))
 
     def trials(self, task: str, optimizer: str) -> pd.DataFrame:
         """Return every trial of the search for a baseline's hyperparameters."""
-        path = self.folder / "baselines" / task / optimizer / "trials.csv"
-        return store.load_table(path, ("learning_rate", "score", "rung", "rank"))
+        path = self._files.path("trials", task=task, optimizer=optimizer)
+        return store.load_table(path, ("score", "rung", "rank"))
+
+    def validation(self) -> pd.DataFrame:
+        """Return the known answers beside those that the analysis found."""
+        return store.load_table(self._files.path("validation"))
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
-        return store.load(self._analysis(task, seed, "trajectories"), Trajectories)[0]
+        return self._analysis("trajectories", Trajectories, task, seed)
 
     def fixed_points(self, task: str, seed: int) -> FixedPointAnalysis:
-        return store.load(self._analysis(task, seed, "fixed_points"), FixedPointAnalysis)[0]
+        return self._analysis("fixed_points", FixedPointAnalysis, task, seed)
 
     def linearization(self, task: str, seed: int) -> Linearization:
-        return store.load(self._analysis(task, seed, "linearization"), Linearization)[0]
+        return self._analysis("linearization", Linearization, task, seed)
 
     def responses(self, task: str, seed: int) -> Responses:
-        return store.load(self._analysis(task, seed, "responses"), Responses)[0]
+        return self._analysis("responses", Responses, task, seed)
 
-    def _analysis(self, task: str, seed: int, stage: str) -> Path:
-        return self.folder / "analysis" / task / f"seed_{seed}" / f"{stage}.npz"
+    def _analysis(self, stage: str, kind: type, task: str, seed: int) -> Any:
+        return store.load(self._files.path(stage, task=task, seed=seed), kind)[0]
 
     @staticmethod
     def _entry(path: Path, value: Any, key: str) -> Any:

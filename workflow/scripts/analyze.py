@@ -14,7 +14,7 @@ from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
-from lopt.optimizers import GRU, GRUTheta
+from lopt.learned.stored import load_optimizer
 from lopt.tasks import as_dtype, make_task, sample_batch
 
 UPDATE_POINTS, GRADIENT_BINS = 201, 100  # resolution of the figures' curves and histograms
@@ -29,8 +29,7 @@ def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
 def main(wildcards, inputs, params, output) -> None:
     settings = params.analysis
     task = make_task(wildcards.task, params.problem)
-    theta, metadata = store.load(inputs.theta, GRUTheta)
-    family = GRU(**metadata["optimizer"])
+    family, theta, metadata = load_optimizer(inputs.theta)
     limit = settings["update_gradients"]
     facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
     began = time.monotonic()

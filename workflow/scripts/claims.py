@@ -4,24 +4,24 @@ from lopt.process import prepare
 
 logger = prepare(log=snakemake.log[0])
 
-from lopt.records import store
 from lopt.claims.compare import compare
 from lopt.claims.document import INTRODUCTION, markdown, sections
-from lopt.records.published import published_values
 from lopt.claims.results import gather
+from lopt.records import store
+from lopt.records.layout import Files
+from lopt.records.published import published_values
 from lopt.records.results import Results
 
 
-def main(wildcards, params, output) -> None:
+def main(wildcards, inputs, params, output) -> None:
     tasks = params.settings["tasks"]
-    results = Results(
-        f"results/{wildcards.scale}", params.seeds, params.settings["baselines"], params.early
-    )
+    files = Files.listed(path for group in inputs.values() for path in group)
+    results = Results(files, **params.presentation)
     table = compare(
         published_values(),
         {task: gather(results, task) for task in tasks},
         tasks,
-        params.reference["tasks"],
+        params.reference,
     )
     for verdict, count in table[table["plotted"] == "yes"]["verdict"].value_counts().items():
         logger.info("%s: %d", verdict, count)
@@ -31,4 +31,4 @@ def main(wildcards, params, output) -> None:
     store.save_bytes(output.page, page)
 
 
-main(snakemake.wildcards, snakemake.params, snakemake.output)
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

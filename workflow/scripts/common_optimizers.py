@@ -1,4 +1,4 @@
-"""Update functions of tuned momentum and RMSProp at several states (supplement)."""
+"""Update functions of tuned hand-made optimizers at several states (supplement)."""
 
 from lopt.process import prepare
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from lopt import provenance
 from lopt.records import store
-from lopt.portray import common_optimizers
+from lopt.analysis.common_optimizers import common_optimizers
 
 GRID = 201
 
 
 def main(wildcards, inputs, params, output) -> None:
-    best = [store.load_json(path) for path in inputs.baselines]
+    best = [store.load_json(path) for path in inputs.best]
     tuned = {entry["optimizer"]: entry["hyperparameters"] for entry in best}
     largest = params.analysis["update_gradients"]
     record = common_optimizers(tuned, np.linspace(-largest, largest, GRID))

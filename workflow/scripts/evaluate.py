@@ -11,7 +11,8 @@ from lopt.records import store
 from lopt.evaluation import summarize
 from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.keys import stream
-from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.learned.stored import load_optimizer
+from lopt.optimizers import make_baseline
 from lopt.progress import Progress
 from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
@@ -20,9 +21,9 @@ from lopt.unrolling import evaluate
 def optimizers(inputs):
     """Yield (name, seed, family, theta) of all that are compared."""
     for path in inputs.theta:
-        theta, metadata = store.load(path, GRUTheta)
-        yield LEARNED, metadata["seed"], GRU(**metadata["optimizer"]), theta
-    for path in inputs.baselines:
+        family, theta, metadata = load_optimizer(path)
+        yield LEARNED, metadata["seed"], family, theta
+    for path in inputs.best:
         best = store.load_json(path)
         yield best["optimizer"], -1, *make_baseline(best["optimizer"], best["hyperparameters"])
 

@@ -6,7 +6,6 @@ prepare(threads=snakemake.threads, log=snakemake.log[0])
 
 from lopt import provenance
 from lopt.records import store
-from lopt.portray import portrait
 from lopt.tasks import make_task
 
 
@@ -16,7 +15,7 @@ def main(wildcards, params, output) -> None:
         task=wildcards.task,
         problem=params.problem,
     )
-    store.save(output[0], portrait(make_task(wildcards.task, params.problem)), metadata)
+    store.save(output[0], make_task(wildcards.task, params.problem).portrait(), metadata)
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)

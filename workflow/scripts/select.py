@@ -6,11 +6,10 @@ prepare(log=snakemake.log[0])
 
 from lopt.meta_training import selection
 from lopt.records import store
-from lopt.optimizers import GRUTheta
 
 
 def main(paths: list[str], output: str) -> None:
-    metadata = [store.load(path, GRUTheta)[1] for path in paths]
+    metadata = [store.load_metadata(path) for path in paths]
     validation = {entry["seed"]: entry["validation_meta_objective"] for entry in metadata}
     store.save_json(output, selection.select(validation))
 

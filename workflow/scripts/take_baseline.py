@@ -1,5 +1,7 @@
 """Take a tuned baseline and its trials from the released ones."""
 
+from pathlib import Path
+
 from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
@@ -7,10 +9,10 @@ prepare(log=snakemake.log[0])
 from lopt import weights
 
 
-def main(wildcards, params, output) -> None:
-    place = f"baselines/{wildcards.task}/{wildcards.optimizer}"
-    weights.take(params.folder, f"{place}/best.json", output.best)
-    weights.take(params.folder, f"{place}/trials.csv", output.trials)
+def main(inputs, output) -> None:
+    folder = Path(inputs.sums).parent
+    weights.take(folder, Path(inputs.best).relative_to(folder).as_posix(), output.best)
+    weights.take(folder, Path(inputs.trials).relative_to(folder).as_posix(), output.trials)
 
 
-main(snakemake.wildcards, snakemake.params, snakemake.output)
+main(snakemake.input, snakemake.output)

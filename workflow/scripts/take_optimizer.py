@@ -1,22 +1,25 @@
 """Take a trained optimizer and its training curve from the released ones."""
 
+from pathlib import Path
+
 from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
 from lopt import weights
+from lopt.learned import make_family
 
 
-def main(wildcards, params, output) -> None:
-    _, metadata = weights.load_released(params.folder, wildcards.task, int(wildcards.seed))
-    if metadata["optimizer"] != params.optimizer:
+def main(wildcards, inputs, params, output) -> None:
+    folder = Path(inputs.sums).parent
+    family, _, metadata = weights.load_released(folder, wildcards.task, int(wildcards.seed))
+    if family != make_family(params.optimizer):
         raise ValueError(
-            f"{params.folder}/{wildcards.task}/seed_{wildcards.seed}.npz holds an optimizer of the form "
-            f"{metadata['optimizer']}, but the configuration's is {params.optimizer}"
+            f"{inputs.theta} holds an optimizer of the form {metadata['optimizer']}, but the "
+            f"configuration's is {params.optimizer}"
         )
-    name = f"{wildcards.task}/seed_{wildcards.seed}"
-    weights.take(params.folder, f"{name}.csv", output.curve)
-    weights.take(params.folder, f"{name}.npz", output.theta)
+    weights.take(folder, Path(inputs.curve).relative_to(folder).as_posix(), output.curve)
+    weights.take(folder, Path(inputs.theta).relative_to(folder).as_posix(), output.theta)
 
 
-main(snakemake.wildcards, snakemake.params, snakemake.output)
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

@@ -8,17 +8,16 @@ import pandas as pd
 
 from lopt import tuning
 from lopt.records import store
-from lopt.optimizers import BASELINES
+from lopt.extensions import BASELINES
 from lopt.tasks import make_task
 
 
 def main(wildcards, params, output) -> None:
     settings = params.tuning
-    ranges = settings["ranges"][wildcards.optimizer]
     result = tuning.search(
         make_task(wildcards.task, params.problem),
-        BASELINES[wildcards.optimizer],
-        {name: tuning.SearchRange(**bounds) for name, bounds in ranges.items()},
+        BASELINES.load(wildcards.optimizer)(),
+        {name: tuning.SearchRange(**bounds) for name, bounds in settings["ranges"].items()},
         samples=settings["samples"],
         problems=settings["problems"],
         fresh_problems=settings["fresh_problems"],
