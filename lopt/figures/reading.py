@@ -19,14 +19,26 @@ from lopt.evaluation import Evaluation
 from lopt.portraits import CommonOptimizers, Portrait, portrait_kind
 from lopt.store import StoreError
 
-__all__ = ["Results"]
+__all__ = ["COLORS", "LABELS", "Results"]
+
+# What figures call the tasks and optimizers that come with the package, and the colors of these.
+LABELS = {
+    "linear_regression": "Linear Regression",
+    "rosenbrock": "Rosenbrock",
+    "two_moons": "Neural network training",
+    "momentum": "Momentum",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+}
+COLORS = {"momentum": "#E06A00", "rmsprop": "#E3BC22", "adam": "#8F0F2B"}
 
 
 class Results:
     """The files of one scale; ``folder`` is results/<scale>, ``seeds`` the training seeds per task.
 
     ``baselines`` names the hand-made optimizers that were tuned; ``early`` is, per task that has one,
-    the seed whose training ends early. ``note`` is what figures say of the scale.
+    the seed whose training ends early. ``note`` is what figures say of the scale. ``labels`` are what
+    figures call tasks and optimizers, ``colors`` what they draw optimizers in: both may lack any.
     """
 
     def __init__(
@@ -36,12 +48,15 @@ class Results:
         baselines: Sequence[str] = ("momentum", "rmsprop", "adam"),
         early: Mapping[str, int] | None = None,
         note: str = "",
+        labels: Mapping[str, str] = LABELS,
+        colors: Mapping[str, str] = COLORS,
     ) -> None:
         self.folder = Path(folder)
         self.seeds = {task: tuple(numbers) for task, numbers in seeds.items()}
         self.baselines = tuple(baselines)
         self.early = dict(early or {})
         self.note = note
+        self.labels, self.colors = dict(labels), dict(colors)
 
     @property
     def scale(self) -> str:
