@@ -11,6 +11,7 @@ Draws two rows, a column per task:
 """
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
@@ -23,15 +24,26 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
 from lopt.evaluation import loss_curves
 from lopt.records.evaluation import LEARNED
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 from lopt.records.portraits import ConditionNumbers, LabelledPoints, Landscape, Portrait, StartLosses
 from lopt.records.store import StoreError
 
-__all__ = ["Column", "Curve", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Curve", "Data", "draw", "numbers", "read"]
 
-# The published axis ends here; momentum falls on to rounding error, which says nothing.
-LOSS_FLOORS = {"linear_regression": 1e-5}
+TITLE = "Figure 1"
+CAPTION = """\
+**Performance.** Top: what each task looks like. Bottom: mean loss (± standard error over
+problems) of tuned RMSProp, momentum and Adam and of the learned optimizer on the same held-out
+problems. The optimizers minimize the mean of the normalized losses along the run, not the last
+one.
+"""
+READS = ("selection", "portraits", "losses")
+
+# The published axis of quadratics ends here; momentum falls on to rounding error, which says nothing.
+LOSS_FLOORS = {ConditionNumbers: 1e-5}
+FLOOR_SHARE = 1e-3  # of the largest loss: small losses are not cut off as rounding error
 LOSS_DECADES = 8.0
 DIVERGENCE = 10.0  # times the loss at the start: the axis does not follow a mean beyond
 BINS = 30
@@ -62,6 +74,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -71,7 +84,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged, or the selected seed was not evaluated.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -88,8 +103,8 @@ def _column(results: Results, task: str) -> Column:
             f"{results.folder}/evaluation/{task}/losses.npz: has no run of the learned optimizer with "
             f"the selected seed {seed}; its runs have {evaluation.seeds.tolist()}"
         )
-    order = list(style.OPTIMIZERS)
-    shown.sort(key=lambda curve: order.index(curve.optimizer) if curve.optimizer in order else -1)
+    order = Roles.of(results).in_order(curve.optimizer for curve in shown)
+    shown.sort(key=lambda curve: order.index(curve.optimizer))
     problems = evaluation.losses.shape[1]
     return Column(task, seed, problems, results.portrait(task), tuple(shown))
 
@@ -97,32 +112,32 @@ def _column(results: Results, task: str) -> Column:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(2, len(data.columns), height=4.5)
+    figure, axes = layout.panels([1.48, 1.48], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
         PICTURES[type(column.portrait)](top, column.portrait)
-        _losses(bottom, column)
+        _losses(bottom, column, data.roles)
     axes[1, 0].set_ylabel("loss")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    shown = {curve.optimizer for column in data.columns for curve in column.curves}
-    names = [name for name in style.OPTIMIZERS if name in shown]
-    names += sorted(shown - set(names))
-    style.legend(figure, [Line2D([], [], **style.role(name).line()) for name in names])
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    names = data.roles.in_order(
+        curve.optimizer for column in data.columns for curve in column.curves
+    )
+    layout.legend(figure, [Line2D([], [], **data.roles.role(name).line()) for name in names])
     problems = sorted({column.problems for column in data.columns})
-    style.small_print(
+    layout.small_print(
         figure,
         data.scale,
-        {column.task: column.seed for column in data.columns},
+        data.roles.seeds(data.columns),
         f"mean ± standard error over {' / '.join(map(str, problems))} problems",
     )
     return figure
 
 
-def _losses(panel: Axes, column: Column) -> None:
+def _losses(panel: Axes, column: Column, roles: Roles) -> None:
     panel.set_yscale("log", nonpositive="clip")
     start = max(float(curve.mean[0]) for curve in column.curves)
     for curve in column.curves:
-        role, k = style.role(curve.optimizer), np.arange(len(curve.mean))
+        role, k = roles.role(curve.optimizer), np.arange(len(curve.mean))
         with np.errstate(invalid="ignore"):
             low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         converges = curve.mean <= DIVERGENCE * start  # elsewhere the band would be a stripe
@@ -131,31 +146,23 @@ def _losses(panel: Axes, column: Column) -> None:
         )
         panel.plot(k, curve.mean, **role.line(), zorder=3 if curve.optimizer == LEARNED else 2)
     means = np.concatenate([curve.mean for curve in column.curves])
-    low, high = style.log_limits(means[~(means > DIVERGENCE * start)], LOSS_DECADES)
-    panel.set_ylim(max(low, LOSS_FLOORS.get(column.task, 0.0)), high)
-    _divergence(panel, column)
+    low, high = ticks.log_limits(means[~(means > DIVERGENCE * start)], LOSS_DECADES)
+    floor = LOSS_FLOORS.get(type(column.portrait), 0.0)
+    panel.set_ylim(floor if low < floor < FLOOR_SHARE * high else low, high)
+    _divergence(panel, column, roles)
     panel.set_xlim(0, max(len(curve.mean) for curve in column.curves) - 1)
     panel.set_xlabel("iteration")
     panel.yaxis.set_major_locator(LogLocator(numticks=7))
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
-def _divergence(panel: Axes, column: Column) -> None:
+def _divergence(panel: Axes, column: Column, roles: Roles) -> None:
     """Say which optimizers diverged, and on how many of the problems."""
-    diverged = [curve for curve in column.curves if curve.diverged]
-    for line, curve in enumerate(diverged):
-        role = style.role(curve.optimizer)
-        panel.annotate(
-            f"{role.label} diverges on {curve.diverged} of {column.problems}",
-            (1.0, 1.0),
-            xycoords="axes fraction",
-            xytext=(0.0, 7.0 * line),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            fontsize=5.5,
-            color=role.color,
-        )
+    for curve in column.curves:
+        if curve.diverged:
+            role = roles.role(curve.optimizer)
+            note = f"{role.label} diverges on {curve.diverged} of {column.problems}"
+            layout.note_above(panel, note, role.color)
 
 
 def _condition_numbers(panel: Axes, portrait: ConditionNumbers) -> None:
@@ -164,7 +171,7 @@ def _condition_numbers(panel: Axes, portrait: ConditionNumbers) -> None:
     panel.stairs(density, edges, color="#46596C", linewidth=0.7)
     panel.set(xlabel="condition number", ylabel="density (per decade)", ylim=(0.0, None))
     panel.set_xlim(min(0.0, edges[0]), max(np.ceil(edges[-1]), 1.0))
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
     panel.xaxis.set_major_locator(MultipleLocator(1.0))
     panel.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
 
@@ -183,7 +190,7 @@ def _landscape(panel: Axes, portrait: Landscape) -> None:
     x, y = portrait.minimum
     panel.plot(x, y, "*", color="white", markeredgecolor=style.INK, markersize=9, mew=0.6)
     panel.set(xlabel="$x$", ylabel="$y$")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
     bar = panel.figure.colorbar(image, ax=panel, pad=0.02, aspect=18, extend="min")
     bar.set_label(r"$\log_{10}$ loss")
     bar.outline.set_linewidth(0.5)
@@ -191,7 +198,7 @@ def _landscape(panel: Axes, portrait: Landscape) -> None:
 
 def _points(panel: Axes, portrait: LabelledPoints) -> None:
     looks = [("o", "#3B4CA0"), ("^", "#D98032"), ("s", "#3F8F5B"), ("D", "#A0457D")]
-    for label, (marker, color) in zip(np.unique(portrait.labels), looks, strict=False):
+    for label, (marker, color) in zip(np.unique(portrait.labels), cycle(looks), strict=False):
         chosen = portrait.positions[portrait.labels == label]
         panel.plot(
             *chosen.T,
@@ -204,7 +211,7 @@ def _points(panel: Axes, portrait: LabelledPoints) -> None:
         )
     panel.set(xlabel="input 1", ylabel="input 2")
     panel.set_aspect("equal", adjustable="datalim")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def _start_losses(panel: Axes, portrait: StartLosses) -> None:
@@ -212,7 +219,7 @@ def _start_losses(panel: Axes, portrait: StartLosses) -> None:
     panel.stairs(density, edges, fill=True, color="#8FA3B8")
     panel.set(xlabel="loss at the start", ylabel="density (per decade)", ylim=(0.0, None))
     panel.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 # How each kind of portrait is drawn.

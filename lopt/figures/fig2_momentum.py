@@ -8,9 +8,9 @@ Draws three rows, a column per task:
      that hold most of the slow mode; five arrows point at the positions along the slow mode that row b
      is computed at. Inset: total variance of the states across runs against iteration: it falls to
      nothing when all runs end at one point.
-  b  the update function at each position, in its arrow's colour: momentum shifts it vertically. Where the
+  b  the update function at each position, in its arrow's color: momentum shifts it vertically. Where the
      curves cannot be told apart, an inset shows their differences from their mean over positions.
-  c  the eigenvalues of the linearised optimizer at the convergence point with the unit circle, coloured
+  c  the eigenvalues of the linearized optimizer at the convergence point with the unit circle, colored
      by |alpha|, the magnitude of the mode's learning rate.
 """
 
@@ -25,15 +25,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Figure 2"
+CAPTION = """\
+**Momentum.** Top: states near the convergence point with five positions along the slow mode;
+inset: variance of the states across runs. Middle: update functions at these positions; momentum
+shifts them vertically. Bottom: eigenvalues of the linearized optimizer in the complex plane,
+colored by learning rate.
+"""
+READS = ("selection", "trajectories", "linearization", "responses")
 
 LIMIT = 1.0  # of row a, as published
-POSITIONS = LinearSegmentedColormap.from_list(
-    "positions", ["#3B0F70", "#8C2981", "#DE4968", "#F58B47", "#F2C14B"]
-)
 RATES = LinearSegmentedColormap.from_list("rates", ["#D5D9DE", "#7FA8D2", "#2B6CB8", "#0B2A55"])
 
 
@@ -59,6 +66,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -68,7 +76,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -95,17 +105,17 @@ def _column(results: Results, task: str) -> Column:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(3, len(data.columns), height=7.0, height_ratios=[1.0, 0.85, 1.15])
+    figure, axes = layout.panels([1.575, 1.34, 1.81], len(data.columns))
     for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
         _states(top, column)
         _updates(middle, column)
         _eigenvalues(bottom, column)
     axes[1, 0].set_ylabel(r"update $\Delta x$")
     axes[2, 0].set_ylabel(r"Im $\lambda$")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    arrow_color = style.shades(POSITIONS, 5)[2]
-    style.legend(
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    arrow_color = style.shades(style.POSITIONS, 5)[2]
+    layout.legend(
         figure,
         [
             Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
@@ -113,17 +123,17 @@ def draw(data: Data) -> Figure:
             style.mark("positions along the slow mode", r"$\downarrow$", arrow_color, markersize=7),
         ],
     )
-    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
 
 
 def _states(panel: Axes, column: Column) -> None:
-    limit = style.square_limit(column.position_points, LIMIT)
+    limit = ticks.square_limit(column.position_points, LIMIT)
     panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     panel.plot(*column.visited.T, **style.VISITED)
     normal = _normal(column.direction)
     tails = column.position_points + 0.3 * limit * normal
-    colors = style.shades(POSITIONS, len(column.positions))
+    colors = style.shades(style.POSITIONS, len(column.positions))
     for point, tail, color in zip(column.position_points, tails, colors, strict=True):
         panel.annotate(
             "",
@@ -142,7 +152,7 @@ def _states(panel: Axes, column: Column) -> None:
     panel.plot(*column.convergence_point, **style.CONVERGENCE_POINT, zorder=5)
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
     _variance(panel, column, limit, np.concatenate([column.position_points, tails]))
 
 
@@ -192,11 +202,11 @@ def _shifts(column: Column) -> Float[np.ndarray, "position update_grid"] | None:
 
 
 def _updates(panel: Axes, column: Column) -> None:
-    colors = style.shades(POSITIONS, len(column.positions))
+    colors = style.shades(style.POSITIONS, len(column.positions))
     for update, color in zip(column.updates, colors, strict=True):
         panel.plot(column.gradients, update, color=color)
-    style.modest_ticks(panel)
-    style.gradient_axis(panel, column.gradients)
+    ticks.modest_ticks(panel)
+    ticks.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
     shifts = _shifts(column)
     if shifts is None:
@@ -209,14 +219,14 @@ def _updates(panel: Axes, column: Column) -> None:
     inset.set(xlim=(column.gradients[0], column.gradients[-1]), ylim=(-largest, largest))
     inset.set(xticks=[], yticks=[])
     inset.set_title(
-        f"differences ($\\pm$ {style.number(largest)})", fontsize=5.5, pad=2, loc="right"
+        f"differences ($\\pm$ {ticks.number(largest)})", fontsize=5.5, pad=2, loc="right"
     )
 
 
 def _eigenvalues(panel: Axes, column: Column) -> None:
     limit = max(1.1, 1.05 * float(np.abs(column.eigenvalues).max()))
-    panel.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.axhline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)
+    panel.axvline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)
     panel.add_patch(Circle((0.0, 0.0), 1.0, fill=False, edgecolor=style.INK, linewidth=0.7))
     rates = np.abs(column.learning_rates)
     order = np.argsort(rates, kind="stable")  # the fastest on top
@@ -236,7 +246,7 @@ def _eigenvalues(panel: Axes, column: Column) -> None:
     panel.set_xticks([-1, 0, 1])
     panel.set_yticks([-1, 0, 1])
     bar = panel.figure.colorbar(cloud, ax=panel, location="bottom", pad=0.03, aspect=22, shrink=0.8)
-    style.scaled_colorbar(bar, r"learning rate of the mode, $|\alpha|$")
+    ticks.scaled_colorbar(bar, r"learning rate of the mode, $|\alpha|$")
 
 
 def numbers(data: Data) -> pd.DataFrame:

@@ -17,10 +17,18 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Figure 3"
+CAPTION = """\
+**Gradient clipping.** Top: update function at the initial state; where it is flat, larger
+gradients are clipped. Bottom: density of the gradients met on test problems.
+"""
+READS = ("selection", "trajectories", "responses")
 
 DENSITY_DECADES = 6.0
 
@@ -42,6 +50,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -51,7 +60,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -76,38 +87,38 @@ def _column(results: Results, task: str) -> Column:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(2, len(data.columns), height=4.0, height_ratios=[1.1, 1.0])
+    figure, axes = layout.panels([1.52, 1.38], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
         _update_function(top, column)
         _density(bottom, column)
     axes[0, 0].set_ylabel(r"update $\Delta x$")
     axes[1, 0].set_ylabel("density of gradients")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    style.small_print(
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    layout.small_print(
         figure,
         data.scale,
-        {column.task: column.seed for column in data.columns},
+        data.roles.seeds(data.columns),
         "share of gradients beyond the axis: "
-        + ", ".join(style.number(column.share_beyond) for column in data.columns),
+        + ", ".join(ticks.number(column.share_beyond) for column in data.columns),
     )
     return figure
 
 
 def _update_function(panel: Axes, column: Column) -> None:
-    panel.plot(column.gradients, column.updates, color=style.LEARNED.color, linewidth=1.6)
-    style.modest_ticks(panel)
-    style.gradient_axis(panel, column.gradients)
+    panel.plot(column.gradients, column.updates, color=style.LEARNED_COLOR, linewidth=1.6)
+    ticks.modest_ticks(panel)
+    ticks.gradient_axis(panel, column.gradients)
     panel.tick_params(labelbottom=False)
 
 
 def _density(panel: Axes, column: Column) -> None:
-    low, high = style.log_limits(column.density, DENSITY_DECADES)
+    low, high = ticks.log_limits(column.density, DENSITY_DECADES)
     panel.set_yscale("log", nonpositive="clip")
     panel.stairs(column.density, column.edges, baseline=low / 10, fill=True, color="#8FA3B8")
     panel.set_ylim(low, high)
-    style.modest_ticks(panel)
-    style.gradient_axis(panel, column.gradients)
+    ticks.modest_ticks(panel)
+    ticks.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
 
 

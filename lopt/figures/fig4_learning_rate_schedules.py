@@ -18,10 +18,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Figure 4"
+CAPTION = """\
+**Learning-rate schedules.** Top: the autonomous trajectory (gradient 0 throughout), from the
+initial state (circle) to the convergence point (square). Bottom: effective learning rate along
+it; dashed: tuned momentum.
+"""
+READS = ("selection", "responses", "momentum")
 
 LIMIT = 4.0  # of row a, as published
 
@@ -43,6 +52,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -52,7 +62,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -74,47 +86,46 @@ def _column(results: Results, task: str) -> Column:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(2, len(data.columns), height=4.5, height_ratios=[1.2, 1.0])
+    figure, axes = layout.panels([1.68, 1.4], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
         _trajectory(top, column)
-        _learning_rate(bottom, column)
+        _learning_rate(bottom, column, data.roles.tuned("momentum"))
     axes[1, 0].set_ylabel("effective learning rate")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    style.legend(
-        figure,
-        [
-            Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
-            Line2D([], [], **style.INITIAL_STATE, label="initial state"),
-            Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
-            Line2D([], [], color=style.LEARNED.color, label="zero-gradient trajectory"),
-            Line2D([], [], **style.TUNED_MOMENTUM),
-        ],
-    )
-    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    handles = [
+        Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
+        Line2D([], [], **style.INITIAL_STATE, label="initial state"),
+        Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
+        Line2D([], [], color=style.LEARNED_COLOR, label="zero-gradient trajectory"),
+    ]
+    if any(np.isfinite(column.momentum_learning_rate) for column in data.columns):
+        handles.append(Line2D([], [], **data.roles.tuned("momentum")))
+    layout.legend(figure, handles)
+    layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
 
 
 def _trajectory(panel: Axes, column: Column) -> None:
-    limit = style.square_limit(column.trajectory, LIMIT)
+    limit = ticks.square_limit(column.trajectory, LIMIT)
     panel.plot(*column.visited.T, **style.VISITED)
-    panel.plot(*column.trajectory.T, color=style.LEARNED.color, zorder=3)
+    panel.plot(*column.trajectory.T, color=style.LEARNED_COLOR, zorder=3)
     panel.plot(*column.convergence_point, **style.CONVERGENCE_POINT, zorder=4)
     panel.plot(*column.trajectory[0], **style.INITIAL_STATE, zorder=5)
     panel.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
-def _learning_rate(panel: Axes, column: Column) -> None:
-    panel.plot(column.learning_rates, color=style.LEARNED.color)
-    panel.axhline(column.momentum_learning_rate, **style.TUNED_MOMENTUM)
+def _learning_rate(panel: Axes, column: Column, tuned: dict) -> None:
+    panel.plot(column.learning_rates, color=style.LEARNED_COLOR)
+    panel.axhline(column.momentum_learning_rate, **tuned)
     high = np.nanmax([column.learning_rates.max(), column.momentum_learning_rate])
     low = min(0.0, 1.15 * float(column.learning_rates.min()))
     panel.set(xlim=(0, len(column.learning_rates) - 1), ylim=(low, 1.15 * high))
     panel.set_xlabel("iteration")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:

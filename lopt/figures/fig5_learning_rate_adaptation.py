@@ -7,7 +7,7 @@ Draws three rows, a column per task:
   a  the approximate fixed points for constant gradients on the two principal axes along which they extend
      most: negative gradients red, positive ones green, darker for larger |g|; square at the
      convergence point (g = 0). They trace an S-curve.
-  b  the update function at four of them, recentred to pass through 0: only the slope is left to compare.
+  b  the update function at four of them, recentered to pass through 0: only the slope is left to compare.
   c  the effective learning rate at each against |g|, with tuned momentum's learning rate dashed.
 """
 
@@ -20,10 +20,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Figure 5"
+CAPTION = """\
+**Learning-rate adaptation.** Top: approximate fixed points for constant gradients, negative and
+positive, darker for larger ones. Middle: update functions at four of them, recentered. Bottom:
+effective learning rate there against the size of the gradient; dashed: tuned momentum.
+"""
+READS = ("selection", "responses", "momentum")
 
 
 class Column(NamedTuple):
@@ -38,7 +47,7 @@ class Column(NamedTuple):
     learning_rates: Float[np.ndarray, " constant_grid"]
     shown: Int[np.ndarray, " shown"]
     gradients: Float[np.ndarray, " update_grid"]
-    recentred_updates: Float[np.ndarray, "shown update_grid"]
+    recentered_updates: Float[np.ndarray, "shown update_grid"]
     momentum_learning_rate: float
 
 
@@ -46,6 +55,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -55,7 +65,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -73,7 +85,7 @@ def _column(results: Results, task: str) -> Column:
         learning_rates=responses.constant_gradient_learning_rates,
         shown=shown,
         gradients=responses.update_gradients,
-        recentred_updates=responses.constant_gradient_updates[shown] - intercepts,
+        recentered_updates=responses.constant_gradient_updates[shown] - intercepts,
         momentum_learning_rate=results.tuned_learning_rate(task, "momentum"),
     )
 
@@ -81,30 +93,29 @@ def _column(results: Results, task: str) -> Column:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(3, len(data.columns), height=6.3, height_ratios=[1.15, 1.0, 1.0])
+    figure, axes = layout.panels([1.58, 1.375, 1.375], len(data.columns))
     for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
         colors = _colors(column.constant_gradients)
         _points(top, column, colors)
         _updates(middle, column, colors)
-        _learning_rates(bottom, column, colors)
+        _learning_rates(bottom, column, colors, data.roles.tuned("momentum"))
     axes[1, 0].set_ylabel(r"update $\Delta x(g) - \Delta x(0)$")
     axes[2, 0].set_ylabel("effective learning rate")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    style.legend(
-        figure,
-        [
-            style.mark("$g < 0$", NEGATIVE_MARKER, style.shades(style.NEGATIVE, 3)[1]),
-            style.mark(
-                "$g > 0$ (darker: larger $|g|$)",
-                POSITIVE_MARKER,
-                style.shades(style.POSITIVE, 3)[1],
-            ),
-            Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point ($g = 0$)"),
-            Line2D([], [], **style.TUNED_MOMENTUM),
-        ],
-    )
-    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    handles = [
+        style.mark("$g < 0$", NEGATIVE_MARKER, style.shades(style.NEGATIVE, 3)[1]),
+        style.mark(
+            "$g > 0$ (darker: larger $|g|$)",
+            POSITIVE_MARKER,
+            style.shades(style.POSITIVE, 3)[1],
+        ),
+        Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point ($g = 0$)"),
+    ]
+    if any(np.isfinite(column.momentum_learning_rate) for column in data.columns):
+        handles.append(Line2D([], [], **data.roles.tuned("momentum")))
+    layout.legend(figure, handles)
+    layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
 
 
@@ -112,7 +123,7 @@ NEGATIVE_MARKER, POSITIVE_MARKER = "v", "^"
 
 
 def _colors(gradients: Float[np.ndarray, " constant_grid"]) -> list[str]:
-    """Return a colour per gradient, ascending: dark red ... light red, light green ... dark green."""
+    """Return a color per gradient, ascending: dark red ... light red, light green ... dark green."""
     negative = style.shades(style.NEGATIVE, int(np.sum(gradients < 0.0)))[::-1]
     return negative + style.shades(style.POSITIVE, int(np.sum(gradients >= 0.0)))
 
@@ -135,23 +146,23 @@ def _points(panel: Axes, column: Column, colors: list[str]) -> None:
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
     everything = np.concatenate([column.points, column.convergence_point[None]])
-    panel.set_xlim(style.limits_around(everything[:, 0], 0.1))
-    panel.set_ylim(style.limits_around(everything[:, 1], 0.1))
-    style.modest_ticks(panel)
+    panel.set_xlim(ticks.limits_around(everything[:, 0], 0.1))
+    panel.set_ylim(ticks.limits_around(everything[:, 1], 0.1))
+    ticks.modest_ticks(panel)
 
 
 def _updates(panel: Axes, column: Column, colors: list[str]) -> None:
-    for row, update in zip(column.shown, column.recentred_updates, strict=True):
+    for row, update in zip(column.shown, column.recentered_updates, strict=True):
         gradient = column.constant_gradients[row]
         panel.plot(
             column.gradients,
             update,
             color=colors[row],
             linestyle="-" if gradient >= 0.0 else (0, (4.0, 1.2)),
-            label=style.number(gradient),
+            label=ticks.number(gradient),
         )
-    style.modest_ticks(panel)
-    style.gradient_axis(panel, column.gradients)
+    ticks.modest_ticks(panel)
+    ticks.gradient_axis(panel, column.gradients)
     panel.set_xlabel("gradient $g$")
     # Curves fall from the upper left to the lower right: the upper right corner is free.
     panel.legend(
@@ -165,7 +176,7 @@ def _updates(panel: Axes, column: Column, colors: list[str]) -> None:
     )
 
 
-def _learning_rates(panel: Axes, column: Column, colors: list[str]) -> None:
+def _learning_rates(panel: Axes, column: Column, colors: list[str], tuned: dict) -> None:
     magnitudes = np.abs(column.constant_gradients)
     panel.set_xscale("log")
     for arm, linestyle in (
@@ -192,11 +203,11 @@ def _learning_rates(panel: Axes, column: Column, colors: list[str]) -> None:
             mec="white",
             mew=0.3,
         )
-    panel.axhline(column.momentum_learning_rate, **style.TUNED_MOMENTUM, zorder=0)
+    panel.axhline(column.momentum_learning_rate, **tuned, zorder=0)
     high = np.nanmax([column.learning_rates.max(), column.momentum_learning_rate])
     panel.set_ylim(min(0.0, 1.15 * float(column.learning_rates.min())), 1.15 * high)
     panel.set_xlabel("constant gradient $|g|$")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:
@@ -212,7 +223,7 @@ def numbers(data: Data) -> pd.DataFrame:
         ]:
             x, y = points.T
             parts.append(tables.rows("a", task, seed, series, (names[0], x), (names[1], y), value))
-        for row, update in zip(column.shown, column.recentred_updates, strict=True):
+        for row, update in zip(column.shown, column.recentered_updates, strict=True):
             x, y = ("gradient", column.gradients), ("recentred_update", update)
             value = ("constant_gradient", column.constant_gradients[row])
             parts.append(tables.rows("b", task, seed, "update function", x, y, value))

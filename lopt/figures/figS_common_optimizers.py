@@ -14,13 +14,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lopt.figures import style, tables
-from lopt.figures.fig2_momentum import POSITIONS
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 from lopt.records.portraits import CommonOptimizers
 from lopt.records.store import StoreError
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Common optimizers"
+CAPTION = """\
+**Common optimizers**: update functions of tuned momentum (shifted by its state) and RMSProp
+(its slope changes with its state), to compare Figures 2 and 5 with.
+"""
+READS = ("common_optimizers",)
 
 
 class Column(NamedTuple):
@@ -34,6 +41,7 @@ class Data(NamedTuple):
     """Everything that the figure shows; ``optimizers`` are its rows."""
 
     scale: str
+    roles: Roles
     optimizers: tuple[str, ...]
     columns: tuple[Column, ...]
 
@@ -52,36 +60,39 @@ def read(results: Results) -> Data:
                 f"{results.folder}/common_optimizers/{column.task}.npz: holds "
                 f"{', '.join(column.optimizers.optimizers)}, expected {', '.join(names)}"
             )
-    return Data(results.scale, names, tuple(columns))
+    return Data(results.scale, Roles.of(results), names, tuple(columns))
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    rows = len(data.optimizers)
-    figure, axes = style.panels(rows, len(data.columns), height=0.6 + 1.9 * rows)
+    if not data.optimizers:
+        figure = layout.sentence("Neither momentum nor RMSProp is among the tuned baselines.")
+        layout.small_print(figure, data.scale)
+        return figure
+    figure, axes = layout.panels([1.655] * len(data.optimizers), len(data.columns))
     for panels, column in zip(axes.T, data.columns, strict=True):
         for row, panel in enumerate(panels):
             _updates(panel, column.optimizers, row)
         panels[-1].set_xlabel("gradient $g$")
     for panel, name in zip(axes[:, 0], data.optimizers, strict=True):
-        panel.set_ylabel(f"{style.role(name).label}: update $\\Delta x$")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
-    style.small_print(figure, data.scale, note="hyperparameters tuned per task")
+        panel.set_ylabel(f"{data.roles.label(name)}: update $\\Delta x$")
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
+    layout.small_print(figure, data.scale, note="hyperparameters tuned per task")
     return figure
 
 
 def _updates(panel: Axes, record: CommonOptimizers, row: int) -> None:
-    colors = style.shades(POSITIONS, record.values.shape[1])
+    colors = style.shades(style.POSITIONS, record.values.shape[1])
     symbol, power = str(record.variables[row]), 1.0
     if symbol == "s":  # a squared gradient: its root is easier to compare with the axis
         symbol, power = r"\sqrt{s}", 0.5
     for value, update, color in zip(record.values[row], record.updates[row], colors, strict=True):
-        label = f"${symbol} = $ {style.number(value**power if power != 1.0 else value)}"
+        label = f"${symbol} = $ {ticks.number(value**power if power != 1.0 else value)}"
         panel.plot(record.gradients, update, color=color, label=label)
-    style.modest_ticks(panel)
-    style.gradient_axis(panel, record.gradients)
+    ticks.modest_ticks(panel)
+    ticks.gradient_axis(panel, record.gradients)
     panel.legend(
         loc="upper right",
         fontsize=5.5,
@@ -102,7 +113,7 @@ def numbers(data: Data) -> pd.DataFrame:
             for value, update in zip(record.values[row], record.updates[row], strict=True):
                 parts.append(
                     tables.rows(
-                        "abcdefgh"[row],
+                        tables.panel_letter(row),
                         column.task,
                         -1,
                         name,

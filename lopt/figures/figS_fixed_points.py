@@ -20,10 +20,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from lopt.records.analysis import Code, FixedPointAnalysis
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Fixed points"
+CAPTION = """\
+**Fixed points**: the speed at which the search from each start ended, and that of the
+approximate fixed points for constant gradients.
+"""
+READS = ("selection", "fixed_points")
 
 FLOOR = 1e-35
 OUTCOMES = {
@@ -46,6 +54,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -59,20 +68,20 @@ def read(results: Results) -> Data:
     for task in results.tasks:
         analyses = {seed: results.fixed_points(task, seed) for seed in results.seeds[task]}
         columns.append(Column(task, results.selected(task), analyses))
-    return Data(results.scale, tuple(columns))
+    return Data(results.scale, Roles.of(results), tuple(columns))
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(2, len(data.columns), height=4.4, height_ratios=[1.2, 1.0])
+    figure, axes = layout.panels([1.63, 1.36], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
         _searches(top, column)
         _constant_gradients(bottom, column.analyses[column.seed])
     axes[0, 0].set_ylabel("speed where the search ended")
     axes[1, 0].set_ylabel("speed for constant $g$")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
     met = {
         code
         for column in data.columns
@@ -91,11 +100,11 @@ def draw(data: Data) -> Figure:
     chosen = [column.analyses[column.seed] for column in data.columns]
     if any(np.any(analysis.constant_gradient_codes != Code.CONVERGED) for analysis in chosen):
         handles.append(style.mark("not converged", "o", style.INK, markerfacecolor="white"))
-    style.legend(figure, handles)
-    style.small_print(
+    layout.legend(figure, handles)
+    layout.small_print(
         figure,
         data.scale,
-        {column.task: column.seed for column in data.columns},
+        data.roles.seeds(data.columns),
         "found: distinct fixed points, arrive: share of late states",
     )
     return figure
@@ -134,14 +143,14 @@ def _searches(panel: Axes, column: Column) -> None:
             fontsize=5.5,
         )
     speeds = np.concatenate([analysis.speeds for analysis in column.analyses.values()])
-    low, high = style.log_limits(_drawable(speeds), 60.0, margin=5.0)
+    low, high = ticks.log_limits(_drawable(speeds), 60.0, margin=5.0)
     # A third of the height for what is written above the strips; ticks end with the speeds.
     panel.set_ylim(low, high * (high / low) ** 0.35)
     _few_decades(panel, low, high)
     panel.set_xlim(-0.6, len(column.analyses) - 0.4)
     panel.set_xticks(range(len(column.analyses)), [f"seed {seed}" for seed in column.analyses])
     chosen = list(column.analyses).index(column.seed)
-    panel.get_xticklabels()[chosen].set(color=style.LEARNED.color, fontweight="bold")
+    panel.get_xticklabels()[chosen].set(color=style.LEARNED_COLOR, fontweight="bold")
 
 
 def _constant_gradients(panel: Axes, analysis: FixedPointAnalysis) -> None:
@@ -163,7 +172,7 @@ def _constant_gradients(panel: Axes, analysis: FixedPointAnalysis) -> None:
                 mew=0.8,
             )
     speeds = _drawable(analysis.constant_gradient_speeds)
-    low, high = style.log_limits(speeds, 60.0, margin=10.0)
+    low, high = ticks.log_limits(speeds, 60.0, margin=10.0)
     panel.set_ylim(low, high)
     _few_decades(panel, low, high)
     panel.set_xlabel("constant gradient $|g|$")

@@ -18,10 +18,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Meta-training"
+CAPTION = """\
+**Meta-training**: meta-objective and norm of the meta-gradient against the meta-step, every
+seed; dashed: the tuned baselines.
+"""
+READS = ("selection", "curves", "baselines")
 
 DECADES = 3.0
 LARGEST = 3.0  # a meta-objective of 1 is that of standing still; what exceeds it is divergence
@@ -40,6 +48,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -56,31 +65,31 @@ def read(results: Results) -> Data:
             name: float(results.best(task, name)["meta_objective"]) for name in results.baselines
         }
         columns.append(Column(task, results.selected(task), curves, scores))
-    return Data(results.scale, tuple(columns))
+    return Data(results.scale, Roles.of(results), tuple(columns))
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(2, len(data.columns), height=4.2, height_ratios=[1.4, 1.0])
+    figure, axes = layout.panels([1.71, 1.22], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _meta_objectives(top, column)
+        _meta_objectives(top, column, data.roles)
         _gradient_norms(bottom, column)
     axes[0, 0].set_ylabel("meta-objective")
     axes[1, 0].set_ylabel("meta-gradient norm")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
     handles = [
-        Line2D([], [], color=style.LEARNED.color, label="learned, chosen seed"),
+        Line2D([], [], color=style.LEARNED_COLOR, label="learned, chosen seed"),
         Line2D([], [], color="#8A8A8A", label="learned, other seeds"),
     ]
-    names = [name for name in style.OPTIMIZERS if name in data.columns[0].baselines]
-    handles += [Line2D([], [], **style.role(name).line(), linewidth=1.0) for name in names]
-    style.legend(figure, [handle for handle in handles if _needed(handle, data)])
-    style.small_print(
+    names = data.roles.in_order(name for column in data.columns for name in column.baselines)
+    handles += [Line2D([], [], **data.roles.role(name).line(), linewidth=1.0) for name in names]
+    layout.legend(figure, [handle for handle in handles if _needed(handle, data)])
+    layout.small_print(
         figure,
         data.scale,
-        {column.task: column.seed for column in data.columns},
+        data.roles.seeds(data.columns),
         "thin: training batch, thick: validation problems",
     )
     return figure
@@ -91,7 +100,7 @@ def _needed(handle: Line2D, data: Data) -> bool:
     return several or handle.get_label() != "learned, other seeds"
 
 
-def _meta_objectives(panel: Axes, column: Column) -> None:
+def _meta_objectives(panel: Axes, column: Column, roles: Roles) -> None:
     panel.set_yscale("log")
     colors = style.seed_colors(list(column.curves), column.seed)
     shown = [*column.baselines.values()]
@@ -110,12 +119,12 @@ def _meta_objectives(panel: Axes, column: Column) -> None:
         )
         shown += [*curve.meta_objective, *validated.validation_meta_objective]
     for name, score in column.baselines.items():
-        panel.axhline(score, **style.role(name).line(), linewidth=1.0, zorder=2)
-    low, high = style.log_limits(np.minimum(shown, LARGEST), DECADES, margin=1.2)
+        panel.axhline(score, **roles.role(name).line(), linewidth=1.0, zorder=2)
+    low, high = ticks.log_limits(np.minimum(shown, LARGEST), DECADES, margin=1.2)
     panel.set_ylim(low, min(high, LARGEST))
     panel.set_xlim(0, 1.02 * max(curve.step.max() for curve in column.curves.values()))
     panel.tick_params(labelbottom=False)
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def _gradient_norms(panel: Axes, column: Column) -> None:
@@ -126,7 +135,7 @@ def _gradient_norms(panel: Axes, column: Column) -> None:
         panel.plot(curve.step, curve.gradient_norm, color=colors[seed], linewidth=0.7, zorder=order)
     panel.set_xlim(0, 1.02 * max(curve.step.max() for curve in column.curves.values()))
     panel.set_xlabel("meta-step")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:

@@ -22,11 +22,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lopt.records.analysis import Linearization
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 from lopt.records.portraits import ConditionNumbers
 
-__all__ = ["Column", "Data", "Modes", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "Modes", "draw", "numbers", "read"]
+
+TITLE = "Modes"
+CAPTION = """\
+**Modes** of every trained optimizer on the plane of learning rate and momentum; black star: the
+heavy ball that is optimal for the task's range of eigenvalues, orange star: tuned momentum.
+"""
+READS = ("selection", "portraits", "linearization_early", "momentum")
 
 
 class Modes(NamedTuple):
@@ -52,6 +60,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     columns: tuple[Column, ...]
 
 
@@ -61,7 +70,9 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    return Data(results.scale, tuple(_column(results, task) for task in results.tasks))
+    return Data(
+        results.scale, Roles.of(results), tuple(_column(results, task) for task in results.tasks)
+    )
 
 
 def _column(results: Results, task: str) -> Column:
@@ -88,20 +99,21 @@ def _modes(linearization: Linearization) -> Modes:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = style.panels(1, len(data.columns), height=2.8)
+    figure, axes = layout.panels([1.79], len(data.columns))
+    tuned = _star(data.roles.role("momentum").color, 12.0)
     for panel, column in zip(axes[0], data.columns, strict=True):
-        _plane(panel, column)
+        _plane(panel, column, tuned)
     axes[0, 0].set_ylabel(r"momentum $\beta_m = |\lambda_m|$")
-    style.column_titles(axes, [column.task for column in data.columns])
+    layout.column_titles(axes, data.roles.titles(data.columns))
     handles = [
-        style.mark("mode, chosen seed", "o", style.LEARNED.color, mec="white", mew=0.4),
+        style.mark("mode, chosen seed", "o", style.LEARNED_COLOR, mec="white", mew=0.4),
         style.mark("mode, other seeds", "o", "#8A8A8A", mec="white", mew=0.4),
         style.mark("mode, ended early", "^", EARLY, mec="white", mew=0.4),
         style.mark(
-            "conjugate pair", "D", style.LEARNED.color, mec="white", mew=0.4, markersize=3.5
+            "conjugate pair", "D", style.LEARNED_COLOR, mec="white", mew=0.4, markersize=3.5
         ),
         Line2D([], [], **OPTIMUM, label="optimal heavy ball"),
-        Line2D([], [], **TUNED, label="tuned momentum"),
+        Line2D([], [], **tuned, label="tuned momentum"),
     ]
     drawn = [
         True,
@@ -112,8 +124,8 @@ def draw(data: Data) -> Figure:
         any(np.isfinite(column.tuned).all() for column in data.columns),
     ]
     handles = [handle for handle, shown in zip(handles, drawn, strict=True) if shown]
-    style.legend(figure, handles, columns=3 if len(handles) > 5 else None)
-    style.small_print(figure, data.scale, {column.task: column.seed for column in data.columns})
+    layout.legend(figure, handles)
+    layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
 
 
@@ -128,18 +140,17 @@ def _star(color: str, size: float) -> dict:
     }
 
 
-# The two often nearly coincide: the smaller one is drawn on top.
-TUNED = _star(style.OPTIMIZERS["momentum"].color, 12.0)
+# Tuned momentum is often close by: the smaller star is drawn on top.
 OPTIMUM = _star("black", 7.0)
 EARLY = style.POSITIVE(0.7)  # of the green arm
 
 
-def _plane(panel: Axes, column: Column) -> None:
+def _plane(panel: Axes, column: Column, tuned: dict) -> None:
     colors = style.seed_colors(list(column.modes), column.seed)
     if column.early is not None:
         colors[column.early] = EARLY
-    panel.axvline(0.0, color=style.GREY, linewidth=0.5, zorder=0)
-    panel.axhline(1.0, color=style.GREY, linewidth=0.5, zorder=0)
+    panel.axvline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)
+    panel.axhline(1.0, color=style.GRAY, linewidth=0.5, zorder=0)
     largest = max(np.abs(modes.learning_rates).max() for modes in column.modes.values())
     for seed, modes in column.modes.items():
         share = np.abs(modes.learning_rates) / (largest or 1.0)
@@ -156,15 +167,15 @@ def _plane(panel: Axes, column: Column) -> None:
                 alpha=0.85,
                 zorder=4 if seed == column.early else 3 if seed == column.seed else 2,
             )
-    panel.plot(*column.tuned, **TUNED, zorder=5)
+    panel.plot(*column.tuned, **tuned, zorder=5)
     panel.plot(*column.optimum, **OPTIMUM, zorder=6)
     rates = [modes.learning_rates for modes in column.modes.values()]
     momenta = [modes.momenta for modes in column.modes.values()]
     stars = np.array([column.tuned, column.optimum])
-    panel.set_xlim(style.limits_around(np.concatenate([*rates, stars[:, 0]]), 0.08))
+    panel.set_xlim(ticks.limits_around(np.concatenate([*rates, stars[:, 0]]), 0.08))
     panel.set_ylim(0.0, max(1.05, 1.05 * float(np.nanmax(np.concatenate([*momenta, stars[:, 1]])))))
     panel.set_xlabel(r"learning rate $\alpha_m$")
-    style.modest_ticks(panel)
+    ticks.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:

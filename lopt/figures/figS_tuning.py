@@ -9,6 +9,7 @@ their scores belong to fewer problems and steps. Trials that diverged on some pr
 ticks along the top.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,18 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from lopt.records.published import published_values
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables, ticks
 from lopt.records.results import Results
+from lopt.figures.roles import Roles
 
-__all__ = ["Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+
+TITLE = "Tuning"
+CAPTION = """\
+**Tuning**: score of every sample of the random search against its learning rate, the winner as
+a star, the published rate (of momentum) dashed.
+"""
+READS = ("baselines", "trials")
 
 PUBLISHED = {"color": style.INK, "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 4}
 
@@ -42,6 +51,7 @@ class Data(NamedTuple):
     """Everything that the figure shows."""
 
     scale: str
+    roles: Roles
     optimizers: tuple[str, ...]
     columns: tuple[Column, ...]
 
@@ -54,9 +64,9 @@ def read(results: Results) -> Data:
     """
     columns = []
     published = {
-        (value.task, "momentum"): float(value.published)
+        (value.task, match[1]): float(value.published)
         for value in published_values()
-        if value.quantity == "tuned_momentum_learning_rate"
+        if (match := re.fullmatch(r"tuned_(\w+)_learning_rate", value.quantity))
     }
     for task in results.tasks:
         winners = {}
@@ -67,24 +77,24 @@ def read(results: Results) -> Data:
         trials = {name: results.trials(task, name) for name in results.baselines}
         rates = {name: rate for (of, name), rate in published.items() if of == task}
         columns.append(Column(task, trials, winners, rates))
-    return Data(results.scale, results.baselines, tuple(columns))
+    return Data(results.scale, Roles.of(results), results.baselines, tuple(columns))
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    rows = len(data.optimizers)
-    figure, axes = style.panels(rows, len(data.columns), height=0.8 + 1.7 * rows)
+    figure, axes = layout.panels([1.39] * len(data.optimizers), len(data.columns))
+    colors = {name: data.roles.role(name).color for name in data.optimizers}
     for panels, column in zip(axes.T, data.columns, strict=True):
         for panel, name in zip(panels, data.optimizers, strict=True):
-            _trials(panel, name, column.trials[name], column.winners[name])
+            _trials(panel, colors[name], column.trials[name], column.winners[name])
             if name in column.published:
                 panel.axvline(column.published[name], **PUBLISHED)
         panels[-1].set_xlabel("learning rate")
     for panel, name in zip(axes[:, 0], data.optimizers, strict=True):
-        panel.set_ylabel(f"{style.role(name).label}: meta-objective")
-    style.column_titles(axes, [column.task for column in data.columns])
-    style.row_letters(axes)
+        panel.set_ylabel(f"{data.roles.label(name)}: meta-objective")
+    layout.column_titles(axes, data.roles.titles(data.columns))
+    layout.row_letters(axes)
     ink = style.INK
     handles = [style.mark("scored on all problems", "o", ink, markersize=3.0)]
     if any(len(_dropped(table)) for column in data.columns for table in column.trials.values()):
@@ -95,9 +105,9 @@ def draw(data: Data) -> Figure:
     ]
     if any(column.published.keys() & set(data.optimizers) for column in data.columns):
         handles.append(Line2D([], [], **PUBLISHED, label="published rate"))
-    style.legend(figure, handles)
+    layout.legend(figure, handles)
     counts = sorted({len(table) for column in data.columns for table in column.trials.values()})
-    style.small_print(figure, data.scale, note=f"trials: {' / '.join(map(str, counts))} each")
+    layout.small_print(figure, data.scale, note=f"trials: {' / '.join(map(str, counts))} each")
     return figure
 
 
@@ -121,8 +131,7 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table.rung == table.rung.max()) & np.isfinite(table.score)]
 
 
-def _trials(panel: Axes, name: str, table: pd.DataFrame, winner: tuple[float, float]) -> None:
-    color = style.role(name).color
+def _trials(panel: Axes, color: str, table: pd.DataFrame, winner: tuple[float, float]) -> None:
     panel.set(xscale="log", yscale="log")
     for part, look in (
         (_dropped(table), {"color": "#C4C4C4", "alpha": 0.6, "zorder": 1}),
@@ -143,11 +152,11 @@ def _trials(panel: Axes, name: str, table: pd.DataFrame, winner: tuple[float, fl
     )
     panel.plot(*winner, **_star(color), zorder=5)
     scores = table.score[np.isfinite(table.score)]
-    low, high = style.log_limits(np.append(scores, winner[1]), 10.0, margin=1.3)
+    low, high = ticks.log_limits(np.append(scores, winner[1]), 10.0, margin=1.3)
     # Standing still scores 1; leave room for the ticks at the top.
     panel.set_ylim(max(low, winner[1] / 3.0), 1.6 * min(high, 3.0))
-    panel.set_xlim(*style.log_limits(table.learning_rate, 20.0, margin=1.6))
-    style.modest_ticks(panel)
+    panel.set_xlim(*ticks.log_limits(table.learning_rate, 20.0, margin=1.6))
+    ticks.modest_ticks(panel)
 
 
 def numbers(data: Data) -> pd.DataFrame:
@@ -155,7 +164,7 @@ def numbers(data: Data) -> pd.DataFrame:
     parts = []
     for column in data.columns:
         for row, name in enumerate(data.optimizers):
-            table, panel = column.trials[name], "abcdefgh"[row]
+            table, panel = column.trials[name], tables.panel_letter(row)
             x, y = ("learning_rate", table.learning_rate), ("meta_objective", table.score)
             parts.append(tables.rows(panel, column.task, -1, name, x, y, ("rung", table.rung)))
             rate, score = column.winners[name]

@@ -19,10 +19,17 @@ from matplotlib.lines import Line2D
 
 from lopt.records import store
 from lopt.records.analysis import ValidationRow
-from lopt.figures import style, tables
+from lopt.figures import layout, style, tables
 from lopt.records.results import Results
 
-__all__ = ["Data", "draw", "kind", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Data", "draw", "kind", "numbers", "read"]
+
+TITLE = "Validation"
+CAPTION = """\
+**Validation**: errors of the analysis on optimizers whose answers are known, beside the
+tolerances.
+"""
+READS = ("validation",)
 
 LOWEST, HIGHEST = 1e-9, 1e3  # of error over tolerance; what lies beyond is drawn there
 ROW_HEIGHT = 0.135  # inches
@@ -75,18 +82,17 @@ def draw(data: Data) -> Figure:
     ):
         rows.setdefault(optimizer, {}).setdefault(kind(quantity), []).append(answer)
     count = sum(1 + len(kinds) for kinds in rows.values())
-    figure, axes = style.panels(1, 1, height=0.9 + ROW_HEIGHT * count)
-    figure.set_figwidth(style.PAGE_WIDTH)
+    figure, axes = layout.panels([0.17 + ROW_HEIGHT * count], 1, layout.PAGE_WIDTH)
     _answers(axes[0, 0], data, rows)
     dot = {"marker": "o", "linestyle": "", "markersize": 4.0}
-    style.legend(
+    layout.legend(
         figure,
         [
             Line2D([], [], color=PASSED, **dot, label="passes"),
             Line2D([], [], color=FAILED, markerfacecolor="none", **dot, label="fails"),
         ],
     )
-    style.small_print(figure, data.scale)
+    layout.small_print(figure, data.scale)
     return figure
 
 

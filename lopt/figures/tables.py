@@ -2,17 +2,18 @@
 
 Columns: ``panel`` (row letter), ``task``, ``seed`` (training seed of the learned optimizer, -1 where none is
 involved), ``series`` (which line or cloud of the panel), then three named quantities: ``x_quantity, x``,
-``y_quantity, y`` and, where something has a third number (a standard error, a colour), ``value_quantity,
+``y_quantity, y`` and, where something has a third number (a standard error, a color), ``value_quantity,
 value``. Unused ones are empty.
 """
 
 from collections.abc import Iterable
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-__all__ = ["COLUMNS", "rows", "table"]
+__all__ = ["COLUMNS", "panel_letter", "rows", "table"]
 
 COLUMNS = [
     "panel",
@@ -26,6 +27,16 @@ COLUMNS = [
     "value_quantity",
     "value",
 ]
+
+
+def panel_letter(row: int) -> str:
+    """Return the letter of a row of panels: a, b, ... z, aa, ab, ...
+
+    >>> panel_letter(0), panel_letter(25), panel_letter(26)
+    ('a', 'z', 'aa')
+    """
+    letter = ascii_lowercase[row % 26]
+    return letter if row < 26 else panel_letter(row // 26 - 1) + letter
 
 
 def rows(
