@@ -3,11 +3,13 @@
 The public names, gathered; each is documented where it lives. Names load on first use, so that
 ``import lopt`` costs nothing (no JAX) where only the configuration is read.
 
-    task     = lopt.make_task("linear_regression")
-    family   = lopt.GRU(units=256)
-    theta, _ = lopt.load("theta.npz", lopt.GRUTheta)
+    task                = lopt.make_task("linear_regression")
+    family, theta, _    = lopt.load_optimizer("theta.npz")
     family.build(theta)                       an optax.GradientTransformation
     family.component(theta)                   the dynamical system that lopt.analysis reads
+
+The classes of tasks, baselines and learned families are public names, too: ``lopt.Rosenbrock``,
+``lopt.Adam``, ``lopt.GRU``, and those of every file that is added to their folders.
 """
 
 import importlib
@@ -15,23 +17,23 @@ from typing import Any
 
 _HOMES = {
     "lopt.keys": ["stream"],
-    "lopt.tasks": ["TASKS", "Task", "make_task", "sample_batch", "as_dtype"],
+    "lopt.extensions": ["BASELINES", "FAMILIES", "TASKS"],
+    "lopt.tasks": ["Task", "make_task", "sample_batch", "as_dtype"],
     "lopt.optimizers": [
-        "BASELINES",
-        "GRU",
-        "GRUTheta",
-        "Adam",
+        "Baseline",
         "ComponentOptimizer",
-        "Momentum",
-        "RMSProp",
         "as_gradient_transformation",
         "make_baseline",
     ],
-    "lopt.store": ["StoreError", "load", "save"],
+    "lopt.learned": ["make_family"],
+    "lopt.learned.base": ["LearnedFamily"],
+    "lopt.learned.stored": ["load_optimizer"],
+    "lopt.records.store": ["StoreError", "load", "save"],
+    "lopt.records.results": ["Results"],
     "lopt.weights": ["load_released"],
-    "lopt.unroll": ["evaluate", "meta_objective", "record", "unroll"],
-    "lopt.meta_gradient": ["meta_gradient"],
-    "lopt.meta_training": ["meta_train"],
+    "lopt.unrolling": ["evaluate", "meta_objective", "record", "unroll"],
+    "lopt.meta_training.gradient": ["meta_gradient"],
+    "lopt.meta_training.loop": ["Training", "meta_train"],
     "lopt.tuning": ["Rung", "SearchRange", "search"],
     "lopt.optimizers.from_optax": ["from_optax"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
@@ -43,7 +45,7 @@ _HOMES = {
     ],
     "lopt.analysis.trajectories": ["autonomous_trajectory", "summarize_trajectories"],
     "lopt.analysis.fixed_points": [
-        "analyse_fixed_points",
+        "analyze_fixed_points",
         "constant_gradient_fixed_points",
         "convergence_point",
         "find_fixed_points",
@@ -59,16 +61,31 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+
+def _extensions() -> dict[str, tuple[Any, str]]:
+    """Return the classes that extensions bring: by their names, the registry and the module."""
+    from lopt.extensions import BASELINES, FAMILIES, TASKS
+
+    return {
+        registry.facts(module).name: (registry, module)
+        for registry in (TASKS, BASELINES, FAMILIES)
+        for module in registry.names()
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name == "__all__":
+        return sorted([*_HOME_OF, *_extensions()])
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    elif name[:1].isupper() and name in (extensions := _extensions()):
+        registry, module = extensions[name]
+        value = registry.load(module)
+    else:
         raise AttributeError(f"module 'lopt' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_HOME_OF, *_extensions()})

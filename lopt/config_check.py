@@ -64,10 +64,12 @@ def _explain(error: ValidationError) -> str:
     if len(found) > 80:
         found = found[:77] + "..."
     match error.validator:
+        case "type" | "pattern" if "title" in error.schema:
+            return f"{found} should be {error.schema['title']}"
         case "additionalProperties":
             known = sorted(error.schema["properties"])
             unknown = sorted(set(error.instance) - set(known))
-            return f"unknown key {', '.join(unknown)}; allowed are {', '.join(known)}"
+            return f"unknown key {', '.join(unknown)}; allowed are {', '.join(known) or 'none here'}"
         case "required":
             return f"missing key {', '.join(sorted(set(allowed) - set(error.instance)))}"
         case "enum":

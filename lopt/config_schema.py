@@ -16,6 +16,7 @@ from lopt.parameters import Field, field_schema
 __all__ = ["default_ranges", "family_of", "part_schema", "study_schema", "task_schema"]
 
 Schema = dict[str, Any]
+SEARCHED = ("input_scale", "output_scale")  # settings of a family that meta_search may draw
 
 
 def family_of(task: Mapping[str, Any]) -> str:
@@ -111,7 +112,8 @@ def _complete_ranges(definitions: Schema, family: Mapping[str, Field]) -> None:
         for name in BASELINES.names()
     }
     recipe = definitions["meta_training"]["properties"]
-    numbers = {key: field_schema(field) for key, field in family.items() if field.kind in ("int", "float")}
+    # Of the family, what can be tuned beside a recipe; its size is the study's choice.
+    numbers = {key: field_schema(family[key]) for key in SEARCHED if key in family}
     definitions["meta_search"]["properties"]["ranges"]["properties"] = {
         key: _range(definitions["range"], _bounds(recipe.get(key) or numbers[key], definitions))
         for key in [*definitions["meta_search"]["properties"]["ranges"]["properties"], *numbers]

@@ -1,6 +1,5 @@
 """The configuration: what it resolves to, and one message for each way of getting it wrong."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -9,31 +8,25 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lopt.config import (
-    ConfigError,
-    GRUSettings,
-    MetaTrainingSettings,
-    digest,
-    merge,
-    resolve,
-    settings,
-)
+from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
+from lopt.learned import make_family
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
-TASK = "study/tasks/linear_regression/"
-SMOKE = "scales/smoke/tasks/rosenbrock/"
+EVERY = "study/every_task/"
+TASK = "study/settings/linear_regression/"
+SMOKE = "scales/smoke/settings/rosenbrock/"
 ABSENT = object()
 
 
-def changed(path: str, value) -> dict:
+def changed(path: str, value, config: dict = CONFIG) -> dict:
     """The project's configuration with one entry replaced, added or (ABSENT) taken away."""
-    config = json.loads(json.dumps(CONFIG))  # nothing shared: YAML's aliases are one object
+    config = json.loads(json.dumps(config))  # nothing shared: YAML's aliases are one object
     node = config
     *parents, last = path.split("/")
     for part in parents:
-        node = node[part]
+        node = node.setdefault(part, {})
     if value is ABSENT:
         del node[last]
     else:
@@ -49,24 +42,47 @@ def test_the_projects_configuration_resolves_at_every_scale():
     assert list(scales) == list(CONFIG["scales"])
     for study in scales.values():
         for task in study["tasks"].values():
-            settings(GRUSettings, task["optimizer"])
+            make_family(task["optimizer"])
             settings(MetaTrainingSettings, task["meta_training"])
 
 
-def test_a_scale_changes_what_it_states_and_nothing_else():
-    study = resolve(CONFIG, SCHEMA)["smoke"]
-    changes, base = CONFIG["scales"]["smoke"], CONFIG["study"]
+def test_later_parts_win_over_earlier_ones():
+    config = changed(EVERY + "steps", 1)
+    config = changed(TASK + "steps", 2, config)
+    assert steps(config, "smoke") == [20, 20, 20]  # the scale's every_task
+    assert steps(config, "paper") == [2, 1, 1]
+    config = changed("scales/smoke/settings/two_moons/steps", 4, config)
+    assert steps(config, "smoke") == [20, 20, 4]
 
-    def compare(resolved, base, changes):
-        for key, value in resolved.items():
-            if isinstance(value, dict):
-                compare(value, base.get(key, {}), changes.get(key, {}))
-            else:
-                assert value == (changes[key] if key in changes else base[key]), key
 
-    compare(study, base, changes)
-    assert study["tasks"]["rosenbrock"]["optimizer"]["units"] == 8
-    assert CONFIG["study"]["tasks"]["rosenbrock"]["optimizer"]["units"] == 256
+def steps(config: dict, scale: str) -> list[int]:
+    return [task["steps"] for task in resolve(config, SCHEMA)[scale]["tasks"].values()]
+
+
+def test_what_no_part_states_has_the_default_of_its_file():
+    config = changed(TASK + "problem", ABSENT)
+    task = resolve(config, SCHEMA)["paper"]["tasks"]["linear_regression"]
+    assert task["problem"]["dimension"] == 5
+    assert task["tuning"]["ranges"]["adam"]["b2"]["high"] == 0.999
+
+
+def test_a_scale_lists_its_tasks_and_baselines():
+    study = resolve(changed("scales/smoke/tasks", ["rosenbrock"]), SCHEMA)["smoke"]
+    assert list(study["tasks"]) == ["rosenbrock"]
+    study = resolve(changed("scales/smoke/baselines", ["adam"]), SCHEMA)["smoke"]
+    assert study["baselines"] == ["adam"]
+    assert list(study["tasks"]["rosenbrock"]["tuning"]["ranges"]) == ["adam"]
+
+
+def test_another_family_keeps_of_the_settings_what_it_knows():
+    study = resolve(changed(SMOKE + "optimizer", {"family": "lstm", "layers": 1}), SCHEMA)["smoke"]
+    assert study["tasks"]["rosenbrock"]["optimizer"] == {
+        "family": "lstm",
+        "units": 8,
+        "layers": 1,
+        "input_scale": 0.01,
+        "output_scale": 0.1,
+    }
 
 
 def test_merging_shares_nothing_with_what_was_merged():
@@ -90,16 +106,17 @@ def test_the_digest_depends_on_values_and_not_on_order():
         len({digest(one), digest(one | {"a": 2}), digest(one | {"b": {"c": [2, 1], "d": 0.1}})})
         == 3
     )
-    assert digest(GRUSettings(4, 1.0, 2.0)) == digest(dataclasses.asdict(GRUSettings(4, 1.0, 2.0)))
 
 
 def test_settings_name_what_is_missing_or_unknown():
-    with pytest.raises(ConfigError, match=r"GRUSettings.*\['output_scale', 'scale'\].*units"):
-        settings(GRUSettings, {"units": 4, "input_scale": 1.0, "scale": 1.0})
+    recipe = {**CONFIG["study"]["every_task"]["meta_training"], "scale": 1.0}
+    del recipe["clip"]
+    with pytest.raises(ConfigError, match=r"MetaTrainingSettings.*\['clip', 'scale'\].*averaging"):
+        settings(MetaTrainingSettings, recipe)
 
 
 def test_a_recipe_may_leave_out_what_has_a_default():
-    recipe = CONFIG["study"]["tasks"]["linear_regression"]["meta_training"]
+    recipe = CONFIG["study"]["every_task"]["meta_training"]
     assert settings(MetaTrainingSettings, recipe).problem_clip is None
     study = resolve(changed(TASK + "meta_training/problem_clip", 0.5), SCHEMA)["paper"]
     recipe = study["tasks"]["linear_regression"]["meta_training"]
@@ -117,45 +134,47 @@ WRONG = [
     ("scales/Big", {}, "'scales': \"Big\" should be of lower-case letters, digits and _"),
     ("scales/smoke", 5, "'scales.smoke': 5 should be a mapping (key: value) or nothing"),
     ("study/device", "tpu", "'study.device': \"tpu\" is not one of cpu, gpu"),
-    ("study/baselines", ["sgd"], '"sgd" is not one of momentum, rmsprop, adam'),
-    ("study/tasks", {}, "'study.tasks': {} is empty; at least 1 is needed"),
+    ("study/device", ABSENT, "'study': missing key device"),
+    ("study/baselines", ["sgd"], "'study.baselines.0': \"sgd\" is not one of adam, momentum, rmsprop"),
+    ("study/tasks", [], "'study.tasks': [] is empty; at least 1 is needed"),
+    ("study/tasks", "most", "'study.tasks': \"most\" should be a list of names, or all"),
+    ("study/tasks", {"rosenbrock": {}}, "'study.tasks': {\"rosenbrock\": {}} should be a list of names, or all"),
+    ("scales/smoke/tasks", ["mnist"], "'scales.smoke.tasks.0': \"mnist\" is not one of linear_regression"),
     (
-        "study/tasks/mnist",
+        "study/settings/mnist",
         {},
-        "'study.tasks': unknown key mnist; allowed are linear_regression, rosenbrock, two_moons",
+        "'study.settings': unknown key mnist; allowed are linear_regression, rosenbrock, two_moons",
     ),
     (
-        "scales/smoke/tasks/mnist",
+        "scales/smoke/settings/mnist",
         {},
-        "'tasks' (scale smoke): unknown key mnist; allowed are linear_regression, rosenbrock",
+        "'scales.smoke.settings': unknown key mnist; allowed are linear_regression, rosenbrock",
     ),
-    (
-        SMOKE + "seeds",
-        [0, 0],
-        "'tasks.rosenbrock.seeds' (scale smoke): [0, 0] names an entry twice",
-    ),
-    (SMOKE + "sedes", [0], "'tasks.rosenbrock' (scale smoke): unknown key sedes; allowed are anal"),
-    (
-        TASK + "seeds",
-        [],
-        "'study.tasks.linear_regression.seeds': [] is empty; at least 1 is needed",
-    ),
+    (SMOKE + "seeds", [0, 0], "'scales.smoke.settings.rosenbrock.seeds': [0, 0] names an entry twice"),
+    (SMOKE + "sedes", [0], "'scales.smoke.settings.rosenbrock': unknown key sedes; allowed are anal"),
+    ("scales/smoke/every_task/steps", 0, "'scales.smoke.every_task.steps': 0 should be at least 1"),
+    (EVERY + "problem", {"dimension": 5}, "'study.every_task.problem': unknown key dimension; "),
+    (TASK + "seeds", [], "'study.settings.linear_regression.seeds': [] is empty; at least 1 is needed"),
     (TASK + "seeds", 3, "seeds': 3 should be a list"),
     (TASK + "seeds", [-1], "seeds.0': -1 should be at least 0"),
     (TASK + "seeds", [2**32], "seeds.0': 4294967296 should be at most 4294967295"),
-    (TASK + "steps", -1, "'study.tasks.linear_regression.steps': -1 should be at least 1"),
+    (TASK + "steps", -1, "'study.settings.linear_regression.steps': -1 should be at least 1"),
     (TASK + "steps", 20.0, "steps': 20.0 should be a whole number"),
     (TASK + "steps", True, "steps': true should be a whole number"),
     (TASK + "steps", "many", 'steps\': "many" should be a whole number'),
     (TASK + "optimizer/units", None, "units': null should be a whole number"),
+    (TASK + "optimizer/units", 0, "'study.settings.linear_regression.optimizer.units': 0 should be at le"),
+    (TASK + "optimizer/family", "transformer", "family': \"transformer\" is not one of gru, lstm"),
+    (TASK + "optimizer/layers", 2, "optimizer': unknown key layers; allowed are family, input_scale"),
     (TASK + "problem/dimension", 0, "problem.dimension': 0 should be at least 1"),
     (TASK + "problem/noise", 0.1, "problem': unknown key noise; allowed are dimension, log10_la"),
     (
         TASK + "problem/log10_smallest_eigenvalue",
         1.0,
-        "log10_smallest_eigenvalue' (scale smoke): 1.0 should be at most log10_largest_eigenvalue",
+        "'study.settings.linear_regression.problem.log10_smallest_eigenvalue': 1.0 should be at most "
+        "log10_largest_eigenvalue",
     ),
-    (TASK + "meta_training/clip", ABSENT, "meta_training': missing key clip"),
+    (EVERY + "meta_training/clip", ABSENT, "meta_training': missing key clip"),
     (TASK + "meta_training/b1", 1, "b1': 1 should be less than 1"),
     (TASK + "meta_training/problem_clip", 0, "problem_clip': 0 should be greater than 0"),
     (TASK + "meta_training/averaging", 1.0, "averaging': 1.0 should be less than 1"),
@@ -172,79 +191,79 @@ WRONG = [
     (
         SMOKE + "meta_training/chunk",
         7,
-        "'tasks.rosenbrock.meta_training.validation_interval' (scale smoke): 10 should be a multiple "
+        "'scales.smoke.every_task.meta_training.validation_interval': 10 should be a multiple "
         "of chunk (7)",
     ),
     (
         SMOKE + "meta_training/meta_steps",
         25,
-        "meta_training.meta_steps' (scale smoke): 25 should be a multiple of validation_interval (10)",
+        "rosenbrock.meta_training.meta_steps': 25 should be a multiple of validation_interval (10)",
     ),
     (
         SMOKE + "meta_training_problem",
         {"start_width": 1.0},
-        "meta_training_problem.start_width' (scale smoke): unknown key; allowed are those of problem: "
-        "start_half_width",
+        "meta_training_problem': unknown key start_width; allowed are start_half_width",
     ),
     (
-        SMOKE + "early",
-        {"seed": 0, "meta_steps": 10},
-        "early.seed' (scale smoke): 0 should not be one of seeds ([0])",
+        SMOKE + "meta_training_problem",
+        {"start_half_width": -1.0},
+        "meta_training_problem.start_half_width': -1.0 should be greater than 0",
     ),
+    (SMOKE + "early", {"seed": 0, "meta_steps": 10}, "early.seed': 0 should not be one of seeds ([0])"),
     (
         SMOKE + "early",
         {"seed": 1, "meta_steps": 15},
-        "early.meta_steps' (scale smoke): 15 should be a multiple of validation_interval (10)",
+        "early.meta_steps': 15 should be a multiple of validation_interval (10)",
     ),
     (
         SMOKE + "early",
         {"seed": 1, "meta_steps": 30},
-        "early.meta_steps' (scale smoke): 30 should be at most meta_training.meta_steps (20)",
+        "early.meta_steps': 30 should be at most meta_training.meta_steps (20)",
     ),
     (
         SMOKE + "meta_search/rungs",
         [{"trials": 2, "meta_steps": 15}],
-        "meta_search.rungs.0.meta_steps' (scale smoke): 15 should be a multiple of validation_interval",
+        "meta_search.rungs.0.meta_steps': 15 should be a multiple of validation_interval",
     ),
     (
         SMOKE + "meta_search/rungs",
         [{"trials": 2, "meta_steps": 10}, {"trials": 4, "meta_steps": 20}],
-        'meta_search.rungs.1\' (scale smoke): {"trials": 4, "meta_steps": 20} should have no more',
+        'meta_search.rungs.1\': {"trials": 4, "meta_steps": 20} should have no more',
     ),
+    (SMOKE + "meta_search/ranges/units", {"low": 2, "high": 4, "scale": "log"}, "unknown key units; allowed"),
     (
         SMOKE + "tuning/rungs",
         [{"keep": 1.5, "problems": 1, "steps": 1}],
-        "tuning.rungs.0.keep' (scale smoke): 1.5 should be at most 1",
+        "tuning.rungs.0.keep': 1.5 should be at most 1",
     ),
     (
         SMOKE + "tuning/rungs",
         [{"keep": 0.5, "problems": 99, "steps": 1}],
-        "tuning.rungs.0.problems' (scale smoke): 99 should be at most tuning.problems of the task (8)",
+        "tuning.rungs.0.problems': 99 should be at most tuning.problems of the task (8)",
     ),
     (
         SMOKE + "tuning/rungs",
         [{"keep": 0.5, "problems": 1, "steps": 21}],
-        "tuning.rungs.0.steps' (scale smoke): 21 should be at most steps of the task (20)",
+        "tuning.rungs.0.steps': 21 should be at most steps of the task (20)",
     ),
+    (TASK + "tuning/ranges/adam/epsilon/low", 0.0, "adam.epsilon.low': 0.0 should be greater than 0"),
+    (TASK + "tuning/ranges/adam/b1/high", 1.0, "adam.b1.high': 1.0 should be less than 1"),
+    (TASK + "tuning/ranges/adam/b3", {}, "tuning.ranges.adam': unknown key b3; allowed are b1, b2, eps"),
+    (TASK + "tuning/ranges/sgd", {}, "tuning.ranges': unknown key sgd; allowed are adam, momentum"),
     (
-        TASK + "tuning/ranges/adam/epsilon/low",
-        0.0,
-        "adam.epsilon.low' (scale smoke): 0.0 should be greater than 0 on the scale log",
-    ),
-    (
-        TASK + "tuning/ranges/adam/b1/high",
-        1.0,
-        "adam.b1.high' (scale smoke): 1.0 should be less than 1 on the scale log_one_minus",
+        EVERY + "meta_search/ranges/b1/high",
+        1.5,
+        "'study.every_task.meta_search.ranges.b1.high': 1.5 should be less than 1",
     ),
     (
         TASK + "meta_search/ranges/clip/low",
         9.0,
-        "meta_search.ranges.clip.low' (scale smoke): 9.0 should be less than high (1.0)",
+        "meta_search.ranges.clip.low': 9.0 should be less than high (1.0)",
     ),
     (
         TASK + "analysis/gradients/log10_smallest",
         2.0,
-        "gradients.log10_smallest' (scale smoke): 2.0 should be less than log10_largest (1.0)",
+        "gradients.log10_smallest': 2.0 should be less than log10_largest (1.0)",
     ),
 ]
 
@@ -278,9 +297,9 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     ("overlay", "arguments", "message"),
     [
         (
-            {"scales": {"smoke": {"tasks": {"rosenbrock": {"steps": -1}}}}},
+            {"scales": {"smoke": {"settings": {"rosenbrock": {"steps": -1}}}}},
             (),
-            "config key 'tasks.rosenbrock.steps' (scale smoke): -1 should be at least 1",
+            "config key 'scales.smoke.settings.rosenbrock.steps': -1 should be at least 1",
         ),
         ({}, ("--config", "scale=huge"), "config key 'scale': \"huge\" is not one of smoke"),
     ],

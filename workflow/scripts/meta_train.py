@@ -1,6 +1,5 @@
-"""Meta-train one optimizer; go on from its checkpoint if there is one."""
+"""Meta-train one optimizer; resume from its checkpoint if there is one."""
 
-import time
 from pathlib import Path
 
 from lopt.process import prepare
@@ -15,74 +14,39 @@ logger = prepare(
 import pandas as pd
 
 from lopt import config, provenance
-from lopt.meta_training import loop as meta_training
+from lopt.learned import make_family
+from lopt.meta_training.loop import CurvePoint, Training
+from lopt.meta_training.run import resumable
 from lopt.records import store
-from lopt.checkpoint import Checkpoint
-from lopt.optimizers import GRU
-from lopt.progress import Progress
 from lopt.tasks import make_task
-
-CODE = [
-    "config.py",
-    "keys.py",
-    "tasks",
-    "optimizers",
-    "unroll.py",
-    "meta_gradient.py",
-    "meta_training.py",
-]
 
 
 def main(wildcards, params, output) -> None:
-    began, seed = time.monotonic(), int(wildcards.seed)
-    task = make_task(wildcards.task, params.problem)
-    family = GRU(**params.optimizer)
-    settings = config.settings(config.MetaTrainingSettings, params.meta_training)
-    metadata = provenance.describe(
-        {"task": wildcards.task, **dict(params.items())},
-        task=wildcards.task,
-        seed=seed,
-        problem=params.problem,
+    seed = int(wildcards.seed)
+    facts = {key: params[key] for key in ("problem", "steps", "optimizer", "meta_training")}
+    training = Training(
+        task=make_task(wildcards.task, params.problem),
+        family=make_family(params.optimizer),
+        settings=config.settings(config.MetaTrainingSettings, params.meta_training),
         steps=params.steps,
-        optimizer=params.optimizer,
-        meta_training=params.meta_training,
     )
-    identity = {**metadata, "code": provenance.code_digest(CODE)}
-    path = Path(output.theta).with_name("checkpoint.npz")
-    with Checkpoint.locked(path, identity, settings.checkpoint_seconds) as checkpoint:
-        loaded = checkpoint.load(meta_training.initial_state(family, settings, seed))
-        state, notes = loaded or (None, {"rows": [], "wall_seconds": 0.0})
-        rows, earlier_seconds = notes["rows"], notes["wall_seconds"]
-
-        def wall_seconds() -> float:
-            return round(earlier_seconds + time.monotonic() - began, 1)
-
-        if checkpoint.refusal:
-            logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
-        elif rows:
-            logger.info("going on from the checkpoint of meta-step %d", rows[-1][0])
-        progress = Progress(
-            settings.meta_steps, "meta-step", logger, start=rows[-1][0] if rows else 0
-        )
-
-        def after_chunk(state: meta_training.State, point: meta_training.CurvePoint) -> None:
-            rows.append(list(point))
-            progress.report(**point._asdict())
-            checkpoint.save(state, {"rows": rows, "wall_seconds": wall_seconds()})
-
-        state = meta_training.meta_train(
-            task, family, settings, seed, steps=params.steps, state=state, after_chunk=after_chunk
-        )
-        progress.close()
-        store.save_table(output.curve, pd.DataFrame(rows, columns=meta_training.CurvePoint._fields))
+    metadata = provenance.describe(
+        {"task": wildcards.task, **facts}, task=wildcards.task, seed=seed, **facts
+    )
+    identity = {**metadata, "code": params.code}
+    checkpoint = Path(output.theta).with_name("checkpoint.npz")
+    with resumable(training, seed, checkpoint, identity, logger) as outcome:
+        if outcome.error:
+            raise outcome.error
+        state = outcome.state
+        store.save_table(output.curve, pd.DataFrame(outcome.curve, columns=CurvePoint._fields))
         metadata |= {
             "validation_meta_objective": float(state.best_validation),
             "meta_step": int(state.best_step),
             "skipped_steps": int(state.optimizer.total_notfinite),
-            "wall_seconds": wall_seconds(),
+            "wall_seconds": outcome.wall_seconds,
         }
         store.save(output.theta, state.best_theta, metadata)
-        checkpoint.remove()
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
