@@ -28,12 +28,7 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        rules.fig1.input,
-        rules.fig2.input,
-        rules.fig3.input,
-        rules.fig4.input,
-        rules.fig5.input,
-        rules.supplement.input,
+        figure_files(FIGURES),
         rules.validation.input,
         rules.claims.input,
         rules.report_pages.input,

@@ -26,7 +26,7 @@ from lopt.config_schema import default_ranges, family_of, part_schema, study_sch
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.parameters import REQUIRED
 
-__all__ = ["ConfigError", "MetaTrainingSettings", "digest", "merge", "resolve", "settings"]
+__all__ = ["ConfigError", "MetaTrainingSettings", "digest", "merge", "resolve", "resolve_study", "settings"]
 
 
 class ConfigError(ValueError):
@@ -127,11 +127,20 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, d
         known = ", ".join(config["scales"])
         _raise_if(("scale", f"{json.dumps(config['scale'])} is not one of {known}"))
     base = _Layer("study", config["study"])
-    _study([base], schema)
+    resolve_study(config["study"], schema)
     return {
         name: _study([base, _Layer(f"scales.{name}", changes or {})], schema)
         for name, changes in config["scales"].items()
     }
+
+
+def resolve_study(study: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the full settings of a study without a scale's changes, in the form of ``resolve``.
+
+    Raises:
+        ConfigError: as ``resolve``.
+    """
+    return _study([_Layer("study", study)], schema)
 
 
 def _study(layers: list[_Layer], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,7 @@ rule compare:
         published=sources.code_digest([sources.PACKAGE / "records" / "published.csv"]),
         presentation=presentation,
         settings=study(),
-        reference=lambda wildcards: REFERENCE,
-        sizes=sizes,
+        reference=reference,
     script:
         "../workflow/scripts/claims.py"
 

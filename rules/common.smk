@@ -21,7 +21,7 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 try:
     from lopt import extensions, sources
-    from lopt.config import ConfigError, resolve
+    from lopt.config import ConfigError, resolve, resolve_study
     from lopt.records import layout
 except ModuleNotFoundError as error:
     raise WorkflowError(
@@ -29,11 +29,13 @@ except ModuleNotFoundError as error:
         "Snakemake: see README.md."
     ) from None
 
-with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
-    try:
-        STUDIES = resolve(config, yaml.safe_load(schema))
-    except ConfigError as error:
-        raise WorkflowError(f"The configuration can't be used. {error}") from None
+with open(workflow.source_path("../schemas/config.schema.yaml")) as file:
+    schema = yaml.safe_load(file)
+try:
+    STUDIES = resolve(config, schema)
+    REFERENCE = resolve_study({**config["study"], "tasks": "all"}, schema)
+except (ConfigError, extensions.FactsError) as error:
+    raise WorkflowError(f"The configuration can't be used. {error}") from None
 
 SCALE = config["scale"]
 
@@ -59,6 +61,11 @@ def study(*keys):
         return value
 
     return find
+
+
+def reference(wildcards):
+    """The study's own settings of a scale's tasks, which the paper's values belong to."""
+    return {task: REFERENCE["tasks"][task] for task in tasks_of(wildcards)}
 
 
 def tasks_of(wildcards):

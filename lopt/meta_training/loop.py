@@ -21,10 +21,11 @@ at meta-step k = 1, 2, ... (Polyak and Juditsky 1992, with the weights of an exp
 theta moves about a valley, the average lies nearer to its floor.
 
 The state after a chunk is a function of the settings, the seed and the chunk's index alone, whichever
-process computed it: a run that goes on from a stored state ends with the same bytes.
+process computed it: a run that resumes from a stored state ends with the same bytes.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -36,8 +37,8 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
+from lopt.learned.base import LearnedFamily
 from lopt.meta_training.gradient import block_length, clipped_meta_gradient, meta_gradient
-from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task, sample_batch
 from lopt.unrolling import evaluate, meta_objective
 
@@ -46,6 +47,8 @@ __all__ = [
     "CurvePoint",
     "MetaTrainingError",
     "State",
+    "Training",
+    "check_learned",
     "initial_state",
     "meta_train",
     "train_chunk",
@@ -56,17 +59,43 @@ class MetaTrainingError(RuntimeError):
     """Meta-training cannot go on; the message says at which meta-step and what to try."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """What is meta-trained, on what, and how; with a seed it determines the run.
+
+    Attributes:
+        task: the distribution of problems to train on.
+        family: the optimizer's family.
+        settings: how to train.
+        steps: updates per problem (T).
+    """
+
+    task: Task
+    family: LearnedFamily
+    settings: MetaTrainingSettings
+    steps: int
+
+    def block(self) -> int:
+        """Return how many steps the meta-gradient keeps at a time, within the memory budget.
+
+        Raises:
+            ValueError: if the budget is too small for any division into blocks.
+        """
+        rows = self.settings.problems * self.task.components
+        return block_length(self.family, rows, self.steps, self.settings.memory_budget_gb * 1e9)
+
+
 class State(NamedTuple):
-    """Everything a run needs to go on: all of it is arrays.
+    """Everything a run needs to resume: all of it is arrays.
 
     ``average`` is the moving average of theta, or nothing where the settings ask for none.
     """
 
     step: Int[Array, ""]
-    theta: GRUTheta
+    theta: PyTree
     optimizer: PyTree
-    average: GRUTheta | tuple[()]
-    best_theta: GRUTheta
+    average: PyTree | tuple[()]
+    best_theta: PyTree
     best_validation: Float[Array, ""]
     best_step: Int[Array, ""]
 
@@ -107,9 +136,9 @@ def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
     )
 
 
-def initial_state(family: GRU, settings: MetaTrainingSettings, seed: int) -> State:
+def initial_state(training: Training, seed: int) -> State:
     """Return the state before the first meta-step."""
-    theta = family.init(stream(seed, "theta"))
+    settings, theta = training.settings, training.family.init(stream(seed, "theta"))
     return State(
         step=jnp.zeros((), jnp.int32),
         theta=theta,
@@ -121,21 +150,15 @@ def initial_state(family: GRU, settings: MetaTrainingSettings, seed: int) -> Sta
     )
 
 
-@partial(jax.jit, static_argnames=("task", "family", "settings", "steps", "block"))
+@partial(jax.jit, static_argnames=("training",))
 def train_chunk(
-    state: State,
-    seed: Int[Array, ""],
-    *,
-    task: Task,
-    family: GRU,
-    settings: MetaTrainingSettings,
-    steps: int,
-    block: int,
+    state: State, seed: Int[Array, ""], *, training: Training
 ) -> tuple[State, ChunkRecord]:
     """Run ``settings.chunk`` meta-steps; return the state and a record of each meta-step.
 
     ``vmap`` over ``state`` and ``seed`` trains several seeds in one program.
     """
+    task, settings, block = training.task, training.settings, training.block()
     optimizer = _optimizer(settings)
     if settings.problem_clip is None:
         gradient_of = meta_gradient
@@ -144,7 +167,9 @@ def train_chunk(
 
     def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
-        objective, gradient = gradient_of(task, family, state.theta, problems, steps, block)
+        objective, gradient = gradient_of(
+            task, training.family, state.theta, problems, training.steps, block
+        )
         scale = settings.theta_penalty / jnp.maximum(optax.tree.norm(state.theta), 1e-30)
         gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer)
@@ -162,8 +187,8 @@ def train_chunk(
 
 
 def _average(
-    average: GRUTheta | tuple[()], theta: GRUTheta, step: Int[Array, ""], decay: float | None
-) -> GRUTheta | tuple[()]:
+    average: PyTree | tuple[()], theta: PyTree, step: Int[Array, ""], decay: float | None
+) -> PyTree | tuple[()]:
     """Return the moving average after meta-step ``step``; early on it looks back less far."""
     if decay is None:
         return average
@@ -172,24 +197,18 @@ def _average(
 
 
 def meta_train(
-    task: Task,
-    family: GRU,
-    settings: MetaTrainingSettings,
+    training: Training,
     seed: int,
     *,
-    steps: int,
     state: State | None = None,
     after_chunk: Callable[[State, CurvePoint], None] = lambda state, point: None,
 ) -> State:
     """Meta-train one optimizer and return the final state.
 
     Args:
-        task: the distribution of problems to train on.
-        family: the optimizer's family.
-        settings: how to train.
+        training: what is trained, on what, and how.
         seed: names all random streams of this run.
-        steps: updates per problem (T).
-        state: where to go on from (default: the beginning).
+        state: where to resume from (default: the beginning).
         after_chunk: called with the state and the curve's new row after every chunk.
 
     Raises:
@@ -197,28 +216,18 @@ def meta_train(
             not finite.
         ValueError: if the memory budget is too small for any division into blocks.
     """
-    state = initial_state(family, settings, seed) if state is None else state
-    rows = settings.problems * task.components
-    block = block_length(family, rows, steps, settings.memory_budget_gb * 1e9)
+    settings = training.settings
+    state = initial_state(training, seed) if state is None else state
     with jax.default_matmul_precision(settings.precision):
-        # Every seed is validated on the same problems: seeds are compared by this number.
-        validation = sample_batch(task, stream(0, "validation"), settings.validation_problems)
+        validation = _validation_problems(training)
         while int(state.step) < settings.meta_steps:
             before = int(state.step)
-            state, chunk = train_chunk(
-                state,
-                jnp.asarray(seed, jnp.uint32),
-                task=task,
-                family=family,
-                settings=settings,
-                steps=steps,
-                block=block,
-            )
+            state, chunk = train_chunk(state, jnp.asarray(seed, jnp.uint32), training=training)
             _check_skipped(np.asarray(chunk.skipped_in_a_row), before, settings)
             step = int(state.step)
             validation_objective = np.nan
             if step % settings.validation_interval == 0:
-                state, validation_objective = _validate(task, family, state, validation, steps)
+                state, validation_objective = _validate(training, state, validation)
             # Skipped steps have no objective to average; a chunk of nothing else shows as nan.
             done = np.asarray(chunk.skipped_in_a_row) == 0
             point = CurvePoint(
@@ -230,6 +239,39 @@ def meta_train(
             )
             after_chunk(state, point)
     return state
+
+
+def check_learned(training: Training, seed: int, state: State) -> None:
+    """Raise if a finished training learned nothing: nothing of it is worth keeping.
+
+    Raises:
+        MetaTrainingError: if no validation meta-objective of the run was finite, or the best is not
+            below that of the untrained optimizer on the same problems.
+    """
+    settings, best = training.settings, float(state.best_validation)
+    advice = "try a smaller learning_rate, clip or output_scale for this task, or other seeds"
+    if not np.isfinite(best):
+        raise MetaTrainingError(
+            f"seed {seed} learned nothing: of the validation meta-objectives, one every "
+            f"{settings.validation_interval} of {int(state.step)} meta-steps, none was finite; {advice}"
+        )
+    with jax.default_matmul_precision(settings.precision):
+        untrained = initial_state(training, seed)
+        before = _validate(training, untrained, _validation_problems(training))[1]
+    # Means of float32 ratios: equal to rounding is not better.
+    if np.isfinite(before) and not best < before - 1e-5 * abs(before):
+        raise MetaTrainingError(
+            f"seed {seed} learned nothing: the best validation meta-objective of {int(state.step)} "
+            f"meta-steps is {best:.6g}, the untrained optimizer's {before:.6g}; train for more "
+            f"meta_steps, or {advice}"
+        )
+
+
+def _validation_problems(training: Training) -> PyTree:
+    """Every seed is validated on the same problems: seeds are compared by this number."""
+    return sample_batch(
+        training.task, stream(0, "validation"), training.settings.validation_problems
+    )
 
 
 def _check_skipped(
@@ -246,12 +288,10 @@ def _check_skipped(
         )
 
 
-def _validate(
-    task: Task, family: GRU, state: State, problems: PyTree, steps: int
-) -> tuple[State, float]:
+def _validate(training: Training, state: State, problems: PyTree) -> tuple[State, float]:
     """Measure theta, or its average, on the validation problems and keep it if it is the best so far."""
     theta = state.average or state.theta
-    losses = evaluate(task, family, theta, problems, steps=steps)
+    losses = evaluate(training.task, training.family, theta, problems, steps=training.steps)
     objective = float(jnp.mean(meta_objective(losses)))
     if objective < float(state.best_validation):
         state = state._replace(

@@ -63,7 +63,7 @@ def resumable(
         CheckpointLockedError: if another process is running this very training.
     """
     began = time.monotonic()
-    first = start or (initial_state(training.family, training.settings, seed), [])
+    first = start or (initial_state(training, seed), [])
     with Checkpoint.locked(path, identity, training.settings.checkpoint_seconds) as checkpoint:
         loaded = checkpoint.load(first[0])
         if checkpoint.refusal:

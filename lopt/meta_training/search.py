@@ -21,18 +21,15 @@ ranges nor method; Jamieson and Talwalkar 2016 for halving.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from lopt.config import GRUSettings, MetaTrainingSettings
 from lopt.keys import stream
-from lopt.meta_training.loop import CurvePoint, MetaTrainingError, State, meta_train
-from lopt.optimizers.gru import GRU
-from lopt.tasks import Task
+from lopt.meta_training.loop import CurvePoint, Training
 from lopt.tuning import SearchRange
 
 __all__ = [
@@ -43,13 +40,15 @@ __all__ = [
     "rank",
     "score",
     "survivors",
-    "train_trial",
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The meta-hyperparameters of one trial; see ``MetaTrainingSettings`` and ``GRUSettings``."""
+    """The meta-hyperparameters of one trial; see ``MetaTrainingSettings``, and the family for the scales.
+
+    A scale that the family does not have is None.
+    """
 
     learning_rate: float
     decay_factor: float
@@ -58,17 +57,19 @@ class Recipe:
     b2: float
     epsilon: float
     clip: float
-    input_scale: float
-    output_scale: float
+    input_scale: float | None
+    output_scale: float | None
 
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Recipe))
+_SCALES = ("input_scale", "output_scale")
 
 
-def configured_recipe(optimizer: GRUSettings, training: MetaTrainingSettings) -> Recipe:
+def configured_recipe(training: Training) -> Recipe:
     """Return the recipe that the configuration holds."""
-    values = {**dataclasses.asdict(training), **dataclasses.asdict(optimizer)}
-    return Recipe(**{name: values[name] for name in _NAMES})
+    scales = {name: getattr(training.family, name, None) for name in _SCALES}
+    recipe = {name: getattr(training.settings, name) for name in _NAMES if name not in _SCALES}
+    return Recipe(**recipe, **scales)
 
 
 def draw_recipe(
@@ -80,11 +81,12 @@ def draw_recipe(
     draws as they are, and so does drawing more trials.
 
     Raises:
-        ValueError: if ``ranges`` names what is no entry of a recipe.
+        ValueError: if ``ranges`` names what is no entry of this recipe.
     """
-    unknown = sorted(set(ranges) - set(_NAMES))
+    known = [name for name in _NAMES if getattr(configured, name) is not None]
+    unknown = sorted(set(ranges) - set(known))
     if unknown:
-        raise ValueError(f"no search range can be given for {unknown}; there are {list(_NAMES)}")
+        raise ValueError(f"no search range can be given for {unknown}; there are {known}")
     if trial == 0:
         return configured
     drawn = {}
@@ -97,39 +99,16 @@ def draw_recipe(
     return dataclasses.replace(configured, **drawn)
 
 
-def apply_recipe(
-    recipe: Recipe, optimizer: GRUSettings, training: MetaTrainingSettings, meta_steps: int
-) -> tuple[GRUSettings, MetaTrainingSettings]:
-    """Return the settings of a trial that trains up to ``meta_steps`` with ``recipe``."""
+def apply_recipe(recipe: Recipe, training: Training, meta_steps: int) -> Training:
+    """Return ``training`` with another recipe, up to ``meta_steps``."""
     values = dataclasses.asdict(recipe)
-    scales = {name: values.pop(name) for name in ("input_scale", "output_scale")}
-    return (
-        dataclasses.replace(optimizer, **scales),
-        dataclasses.replace(training, meta_steps=meta_steps, **values),
+    scales = {name: values.pop(name) for name in _SCALES}
+    known = {name: scale for name, scale in scales.items() if scale is not None}
+    return dataclasses.replace(
+        training,
+        family=dataclasses.replace(training.family, **known),
+        settings=dataclasses.replace(training.settings, meta_steps=meta_steps, **values),
     )
-
-
-def train_trial(
-    task: Task,
-    family: GRU,
-    settings: MetaTrainingSettings,
-    seed: int,
-    *,
-    steps: int,
-    state: State,
-    after_chunk: Callable[[State, CurvePoint], None] = lambda state, point: None,
-) -> tuple[State, bool]:
-    """Train from ``state`` on; return the new state and whether training got to its end.
-
-    The arguments are those of ``meta_train``. The state of a trial that diverges is the one it came with.
-    """
-    try:
-        state = meta_train(
-            task, family, settings, seed, steps=steps, state=state, after_chunk=after_chunk
-        )
-    except MetaTrainingError:
-        return state, False
-    return state, True
 
 
 def score(curve: Sequence[CurvePoint]) -> float:

@@ -110,7 +110,7 @@ def run_trial(
 def _start(
     training: Training, seed: int, identity: Mapping[str, Any], before: Path | None
 ) -> tuple[State, list[CurvePoint]]:
-    state = initial_state(training.family, training.settings, seed)
+    state = initial_state(training, seed)
     if before is None:
         return state, []
     earlier = Checkpoint(before, identity, 0.0)

@@ -66,7 +66,8 @@ def _expressions() -> Mapping[str, re.Pattern[str]]:
     for kind, place in PLACES.items():
         text = re.escape(place).replace(r"\{", "{").replace(r"\}", "}")
         for name in re.findall(r"{(\w+)}", text):
-            text = text.replace(f"{{{name}}}", rf"(?P<{name}>{r'\d+' if name in _NUMBERS else r'\w+'})")
+            value = r"\d+" if name in _NUMBERS else r"\w+"
+            text = text.replace(f"{{{name}}}", f"(?P<{name}>{value})")
         compiled[kind] = re.compile(f"(?:^|/){text}$")
     return compiled
 
