@@ -37,8 +37,10 @@ from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
-from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers import ComponentOptimizer
+from lopt.optimizers.planted import plant_modes
 from lopt.tasks import LinearRegression, as_dtype, sample_batch
 
 RESULT = Path("results/benchmarks/analysis.json")

@@ -3,9 +3,8 @@
 The public names, gathered; each is documented where it lives. Names load on first use, so that
 ``import lopt`` costs nothing (no JAX) where only the configuration is read.
 
-    task     = lopt.make_task("linear_regression")
-    family   = lopt.GRU(units=256)
-    theta, _ = lopt.load("theta.npz", lopt.GRUTheta)
+    task = lopt.make_task("linear_regression")
+    family, theta, _ = lopt.load_optimizer("theta.npz")
     family.build(theta)                       an optax.GradientTransformation
     family.component(theta)                   the dynamical system that lopt.analysis reads
 """
@@ -18,8 +17,6 @@ _HOMES = {
     "lopt.tasks": ["TASKS", "Task", "make_task", "sample_batch", "as_dtype"],
     "lopt.optimizers": [
         "BASELINES",
-        "GRU",
-        "GRUTheta",
         "Adam",
         "ComponentOptimizer",
         "Momentum",
@@ -27,6 +24,9 @@ _HOMES = {
         "as_gradient_transformation",
         "make_baseline",
     ],
+    "lopt.learned": ["FAMILIES", "make_family"],
+    "lopt.learned.gru": ["GRU", "GRUTheta"],
+    "lopt.learned.stored": ["load_optimizer"],
     "lopt.store": ["StoreError", "load", "save"],
     "lopt.weights": ["load_released"],
     "lopt.unroll": ["evaluate", "meta_objective", "record", "unroll"],

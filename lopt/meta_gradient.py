@@ -1,4 +1,4 @@
-r"""The meta-objective and its gradient by the adjoint method.
+r"""The meta-objective and its gradient, for any learned family.
 
 For one problem the meta-objective is the mean of the T + 1 recorded losses over the first,
 
@@ -6,34 +6,33 @@ For one problem the meta-objective is the mean of the T + 1 recorded losses over
 
 with h_{k+1} = F(h_k, grad f(x_k)); losses are recorded *before* the update, and the last one after it.
 ``meta_gradient`` averages it over a batch of problems and differentiates it through the whole unroll,
-second derivatives of the task included, by running the adjoint recursion backward:
+second derivatives of the task included: by the family's own method where it has one (the GRU's is the
+adjoint method, ``lopt.learned.adjoint``), else by reverse-mode autodiff.
 
-    x_bar_k = x_bar_{k+1} + (d/dx)[f_bar f + g_bar . grad f](x_k),     f_bar = 1 / ((T + 1) f(x_0) B).
-
-All components of all problems are rows of one matrix. Memory is bounded by blocks of steps: only the
-states between blocks are kept, and each block is run again before it is differentiated. With
-a single block nothing is run twice (three forward-equivalents instead of four).
+Memory is bounded by blocks of steps: only the states between blocks are kept, and each block is run
+again before it is differentiated. With a single block no optimizer step is run twice. Of the task, only
+the parameters are kept at each step: its gradient is computed again on the way back.
 
 ``clipped_meta_gradient`` bounds what any one problem contributes to the mean: through an unroll that
 passes an unstable spell the derivative grows without bound, and its sign says nothing.
 
-``autodiff_meta_gradient`` computes what ``meta_gradient`` does by reverse-mode autodiff, for any
-optimizer family; it is the oracle of the tests.
+``autodiff_meta_gradient`` computes what ``meta_gradient`` does problem by problem, through
+``family.build`` and without blocks; it is the oracle of the tests.
 
 Source: arXiv 2011.02159, section 3 (meta-training); the meta-objective is the authors' released one.
 """
 
 import math
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from lopt.optimizers import gru_adjoint
+from lopt.learned.base import HasMetaGradient, LearnedFamily
 from lopt.optimizers.component import OptimizerFamily
-from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task
 
 __all__ = [
@@ -45,19 +44,50 @@ __all__ = [
 ]
 
 
-def unroll_bytes(family: GRU, rows: int, steps: int, block: int, itemsize: int = 4) -> int:
+def unroll_bytes(family: LearnedFamily, rows: int, steps: int, block: int) -> int:
     """Return the bytes that ``meta_gradient`` needs for ``rows`` rows in blocks of ``block`` steps.
 
-    Per row and step of a block four times ``units`` numbers (state, two gates, candidate), parameter and
-    gradient; between blocks one state; and nine times ``units`` for the step at hand: within 3 % of what
-    XLA allocates on a CPU (tested).
+    A row is one component of one problem. For autodiff that is, per row: for each step of a block what
+    the derivative of the optimizer's step keeps, and the parameter; between blocks one state and one
+    parameter; and for the step at hand once more what a step keeps, and four states. XLA allocates 80 to
+    103 % of that on a CPU (tested). The family's own method has its own account. Both are for float32 and
+    without what the task's loss needs.
     """
+    if isinstance(family, HasMetaGradient):
+        return family.unroll_bytes(rows, steps, block)
+    kept, state = _bytes_per_row(family)
     boundaries = steps // block if block < steps else 0
-    units = family.units
-    return rows * (block * (4 * units + 2) + boundaries * (units + 1) + 9 * units) * itemsize
+    return rows * (block * (kept + 4) + boundaries * (state + 4) + kept + 4 * state)
 
 
-def block_length(family: GRU, rows: int, steps: int, budget_bytes: float) -> int:
+def _bytes_per_row(family: LearnedFamily) -> tuple[int, int]:
+    """Return the bytes that the derivative of one step keeps for one row, and those of its state.
+
+    Nothing is computed: the shapes of what ``jax.vjp`` keeps for two rows and for one are compared,
+    so that weights, which are kept once for all steps, do not count.
+    """
+    theta = jax.eval_shape(family.init, jax.random.key(0))
+    state = jax.eval_shape(lambda theta: family.component(theta).initial_state, theta)
+
+    def kept(rows: int) -> int:
+        def derivative(theta: Any, h: Array, g: Array) -> Any:
+            return jax.vjp(lambda *inputs: _step(family, *inputs), theta, h, g)[1]
+
+        h = jax.ShapeDtypeStruct((rows, *state.shape), state.dtype)
+        g = jax.ShapeDtypeStruct((rows,), state.dtype)
+        leaves = jax.tree.leaves(jax.eval_shape(derivative, theta, h, g))
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+    return kept(3) - kept(2), state.size * state.dtype.itemsize
+
+
+def _step(family: LearnedFamily, theta: Any, h: Array, g: Array) -> tuple[Array, Array]:
+    component = family.component(theta)
+    h = component.transition(h, g)
+    return h, component.readout(h)
+
+
+def block_length(family: LearnedFamily, rows: int, steps: int, budget_bytes: float) -> int:
     """Return the largest divisor of ``steps`` whose blocks fit ``budget_bytes``.
 
     That is the whole unroll where it fits, for then nothing is run twice.
@@ -71,104 +101,79 @@ def block_length(family: GRU, rows: int, steps: int, budget_bytes: float) -> int
     if not fitting:
         least = math.ceil(min(needed.values()) / 1e6) / 1e3  # rounded up: this budget will do
         raise ValueError(
-            f"meta-training needs at least {least:g} GB for {rows} rows, {family.units} units and "
+            f"meta-training needs at least {least:g} GB for {rows} rows, {family.size} and "
             f"{steps} steps, but memory_budget_gb is {budget_bytes / 1e9:g}"
         )
     return max(fitting)
 
 
-class _Carry(NamedTuple):
-    x: Float[Array, "problems components"]
-    h: Float[Array, "rows units"]
-
-
 def meta_gradient(
-    task: Task, family: GRU, theta: GRUTheta, problems: PyTree, steps: int, block: int | None = None
-) -> tuple[Float[Array, ""], GRUTheta]:
+    task: Task,
+    family: LearnedFamily,
+    theta: Any,
+    problems: PyTree,
+    steps: int,
+    block: int | None = None,
+) -> tuple[Float[Array, ""], Any]:
     """Return the batch-averaged meta-objective and its gradient in theta.
 
     Args:
         task: the task the problems come from.
-        family: the GRU family.
+        family: the optimizer's family.
         theta: its parameters.
         problems: a batch of problems, stacked along the leading axis.
         steps: number of updates T; T + 1 losses are recorded.
-        block: steps per rematerialised block, a divisor of ``steps`` (default: all).
+        block: steps per rematerialized block, a divisor of ``steps`` (default: all).
     """
     block = steps if block is None else block
     if steps % block:
         raise ValueError(f"block {block} does not divide {steps} steps")
-    x_0 = jax.vmap(task.init)(problems)
-    batch, components = x_0.shape
-    h_0 = jnp.broadcast_to(theta.initial_state, (batch * components, family.units))
+    if isinstance(family, HasMetaGradient):
+        return family.meta_gradient(task, theta, problems, steps, block)
+    objective_and_gradient = jax.value_and_grad(_objective_in_blocks, argnums=2)
+    return objective_and_gradient(task, family, theta, problems, steps, block)
 
+
+def _objective_in_blocks(
+    task: Task, family: LearnedFamily, theta: Any, problems: PyTree, steps: int, block: int
+) -> Float[Array, ""]:
+    """Return the batch-averaged meta-objective such that autodiff keeps no more than it must."""
+    component = family.component(theta)
+    x_0 = jax.vmap(task.init)(problems)
+    h_0 = jnp.broadcast_to(component.initial_state, (x_0.size, *component.initial_state.shape))
+
+    # Without the barriers that keep XLA from undoing this outside of loops: all of it is in loops.
+    @partial(jax.checkpoint, prevent_cse=False)
     def losses_and_gradients(x: Array) -> tuple[Array, Array]:
         return jax.vmap(jax.value_and_grad(task.loss, argnums=1))(problems, x)
 
-    def step(carry: _Carry, _: None) -> tuple[_Carry, tuple[Array, Array, gru_adjoint.Residuals]]:
-        losses, gradients = losses_and_gradients(carry.x)
-        h, update, residuals = gru_adjoint.step(family, theta, carry.h, gradients.reshape(-1))
-        return _Carry(carry.x + update.reshape(carry.x.shape), h), (losses, carry.x, residuals)
+    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+        x, h = carry
+        losses, gradients = losses_and_gradients(x)
+        h = component.transition(h, gradients.reshape(-1))
+        return (x + component.readout(h).reshape(x.shape), h), losses
 
-    def run_block(carry: _Carry) -> tuple[_Carry, tuple[Array, Array, gru_adjoint.Residuals]]:
+    def run_block(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         return jax.lax.scan(step, carry, length=block)
 
-    def backward_block(
-        bars: tuple[_Carry, GRUTheta], kept: tuple[Array, gru_adjoint.Residuals]
-    ) -> tuple[_Carry, GRUTheta]:
-        def step_back(bars: tuple[_Carry, GRUTheta], kept: tuple[Array, gru_adjoint.Residuals]):
-            (bar, theta_bar), (x, residuals) = bars, kept
-            h_bar, g_bar, increment = gru_adjoint.step_adjoint(
-                family, theta, residuals, bar.h, bar.x.reshape(-1)
-            )
-            _, pull_back = jax.vjp(losses_and_gradients, x)
-            (x_bar,) = pull_back((loss_bar, g_bar.reshape(x.shape)))
-            return (_Carry(bar.x + x_bar, h_bar), jax.tree.map(jnp.add, theta_bar, increment)), None
-
-        return jax.lax.scan(step_back, bars, kept, reverse=True)[0]
-
-    start = _Carry(x_0, h_0)
-    first_losses = jax.vmap(task.loss)(problems, x_0)
-    loss_bar = 1.0 / ((steps + 1) * batch * first_losses)
-    theta_bar = jax.tree.map(jnp.zeros_like, theta)
-
-    def end_bars(end: _Carry) -> tuple[Array, _Carry]:
-        last_losses, last_gradients = losses_and_gradients(end.x)
-        return last_losses, _Carry(loss_bar[:, None] * last_gradients, jnp.zeros_like(end.h))
-
-    if block == steps:
-        end, (losses, x, residuals) = run_block(start)
-        last_losses, bars = end_bars(end)
-        bars, theta_bar = backward_block((bars, theta_bar), (x, residuals))
-    else:
-
-        def forward(carry: _Carry, _: None) -> tuple[_Carry, tuple[_Carry, Array]]:
-            end, (losses, _, _) = run_block(carry)
-            return end, (carry, losses)
-
-        end, (starts, losses) = jax.lax.scan(forward, start, length=steps // block)
-        last_losses, bars = end_bars(end)
-
-        def backward(bars: tuple[_Carry, GRUTheta], start: _Carry):
-            _, (_, x, residuals) = run_block(start)
-            return backward_block(bars, (x, residuals)), None
-
-        (bars, theta_bar), _ = jax.lax.scan(backward, (bars, theta_bar), starts, reverse=True)
-
-    objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
-    return objective, theta_bar._replace(initial_state=jnp.sum(bars.h, axis=0))
+    if block < steps:
+        run_block = jax.checkpoint(run_block, prevent_cse=False)
+    (x, _), losses = jax.lax.scan(run_block, (x_0, h_0), length=steps // block)
+    losses = losses.reshape(steps, -1)
+    last_losses = jax.vmap(task.loss)(problems, x)
+    return jnp.mean((losses.sum(0) + last_losses) / losses[0]) / (steps + 1)
 
 
 def clipped_meta_gradient(
     task: Task,
-    family: GRU,
-    theta: GRUTheta,
+    family: LearnedFamily,
+    theta: Any,
     problems: PyTree,
     steps: int,
     block: int | None = None,
     *,
     norm: float,
-) -> tuple[Float[Array, ""], GRUTheta]:
+) -> tuple[Float[Array, ""], Any]:
     """Return the mean meta-objective and the mean of the problems' meta-gradients, each clipped first.
 
         g = 1/B sum_b g_b min(1, norm / ||g_b||)
@@ -181,7 +186,7 @@ def clipped_meta_gradient(
     The other arguments are those of ``meta_gradient``.
     """
 
-    def one(problem: PyTree) -> tuple[Array, GRUTheta]:
+    def one(problem: PyTree) -> tuple[Array, Any]:
         alone = jax.tree.map(lambda leaf: leaf[None], problem)
         return meta_gradient(task, family, theta, alone, steps, block)
 

@@ -28,10 +28,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from lopt.config import GRUSettings, MetaTrainingSettings
+from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
+from lopt.learned.base import LearnedFamily
 from lopt.meta_training import CurvePoint, MetaTrainingError, State, meta_train
-from lopt.optimizers.gru import GRU
 from lopt.tasks import Task
 from lopt.tuning import SearchRange
 
@@ -49,7 +49,10 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The meta-hyperparameters of one trial; see ``MetaTrainingSettings`` and ``GRUSettings``."""
+    """The meta-hyperparameters of one trial; see ``MetaTrainingSettings``, and the family for the scales.
+
+    A scale that the family does not have is None.
+    """
 
     learning_rate: float
     decay_factor: float
@@ -58,17 +61,20 @@ class Recipe:
     b2: float
     epsilon: float
     clip: float
-    input_scale: float
-    output_scale: float
+    input_scale: float | None
+    output_scale: float | None
 
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Recipe))
+_SCALES = ("input_scale", "output_scale")
 
 
-def configured_recipe(optimizer: GRUSettings, training: MetaTrainingSettings) -> Recipe:
+def configured_recipe(family: LearnedFamily, training: MetaTrainingSettings) -> Recipe:
     """Return the recipe that the configuration holds."""
-    values = {**dataclasses.asdict(training), **dataclasses.asdict(optimizer)}
-    return Recipe(**{name: values[name] for name in _NAMES})
+    scales = {name: getattr(family, name, None) for name in _SCALES}
+    return Recipe(
+        **{name: getattr(training, name) for name in _NAMES if name not in _SCALES}, **scales
+    )
 
 
 def draw_recipe(
@@ -80,11 +86,12 @@ def draw_recipe(
     draws as they are, and so does drawing more trials.
 
     Raises:
-        ValueError: if ``ranges`` names what is no entry of a recipe.
+        ValueError: if ``ranges`` names what is no entry of this recipe.
     """
-    unknown = sorted(set(ranges) - set(_NAMES))
+    known = [name for name in _NAMES if getattr(configured, name) is not None]
+    unknown = sorted(set(ranges) - set(known))
     if unknown:
-        raise ValueError(f"no search range can be given for {unknown}; there are {list(_NAMES)}")
+        raise ValueError(f"no search range can be given for {unknown}; there are {known}")
     if trial == 0:
         return configured
     drawn = {}
@@ -98,20 +105,22 @@ def draw_recipe(
 
 
 def apply_recipe(
-    recipe: Recipe, optimizer: GRUSettings, training: MetaTrainingSettings, meta_steps: int
-) -> tuple[GRUSettings, MetaTrainingSettings]:
-    """Return the settings of a trial that trains up to ``meta_steps`` with ``recipe``."""
+    recipe: Recipe, family: LearnedFamily, training: MetaTrainingSettings, meta_steps: int
+) -> tuple[LearnedFamily, MetaTrainingSettings]:
+    """Return family and settings of a trial that trains up to ``meta_steps`` with ``recipe``."""
     values = dataclasses.asdict(recipe)
-    scales = {name: values.pop(name) for name in ("input_scale", "output_scale")}
+    scales = {name: values.pop(name) for name in _SCALES}
     return (
-        dataclasses.replace(optimizer, **scales),
+        dataclasses.replace(
+            family, **{name: scale for name, scale in scales.items() if scale is not None}
+        ),
         dataclasses.replace(training, meta_steps=meta_steps, **values),
     )
 
 
 def train_trial(
     task: Task,
-    family: GRU,
+    family: LearnedFamily,
     settings: MetaTrainingSettings,
     seed: int,
     *,

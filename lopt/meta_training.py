@@ -36,8 +36,8 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
+from lopt.learned.base import LearnedFamily
 from lopt.meta_gradient import block_length, clipped_meta_gradient, meta_gradient
-from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.tasks import Task, sample_batch
 from lopt.unroll import evaluate, meta_objective
 
@@ -63,10 +63,10 @@ class State(NamedTuple):
     """
 
     step: Int[Array, ""]
-    theta: GRUTheta
+    theta: PyTree
     optimizer: PyTree
-    average: GRUTheta | tuple[()]
-    best_theta: GRUTheta
+    average: PyTree | tuple[()]
+    best_theta: PyTree
     best_validation: Float[Array, ""]
     best_step: Int[Array, ""]
 
@@ -107,7 +107,7 @@ def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
     )
 
 
-def initial_state(family: GRU, settings: MetaTrainingSettings, seed: int) -> State:
+def initial_state(family: LearnedFamily, settings: MetaTrainingSettings, seed: int) -> State:
     """Return the state before the first meta-step."""
     theta = family.init(stream(seed, "theta"))
     return State(
@@ -127,7 +127,7 @@ def train_chunk(
     seed: Int[Array, ""],
     *,
     task: Task,
-    family: GRU,
+    family: LearnedFamily,
     settings: MetaTrainingSettings,
     steps: int,
     block: int,
@@ -162,8 +162,8 @@ def train_chunk(
 
 
 def _average(
-    average: GRUTheta | tuple[()], theta: GRUTheta, step: Int[Array, ""], decay: float | None
-) -> GRUTheta | tuple[()]:
+    average: PyTree | tuple[()], theta: PyTree, step: Int[Array, ""], decay: float | None
+) -> PyTree | tuple[()]:
     """Return the moving average after meta-step ``step``; early on it looks back less far."""
     if decay is None:
         return average
@@ -173,7 +173,7 @@ def _average(
 
 def meta_train(
     task: Task,
-    family: GRU,
+    family: LearnedFamily,
     settings: MetaTrainingSettings,
     seed: int,
     *,
@@ -247,7 +247,7 @@ def _check_skipped(
 
 
 def _validate(
-    task: Task, family: GRU, state: State, problems: PyTree, steps: int
+    task: Task, family: LearnedFamily, state: State, problems: PyTree, steps: int
 ) -> tuple[State, float]:
     """Measure theta, or its average, on the validation problems and keep it if it is the best so far."""
     theta = state.average or state.theta

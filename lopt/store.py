@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "load_bytes",
     "load_json",
+    "load_metadata",
     "load_table",
     "save",
     "save_bytes",
@@ -99,6 +100,27 @@ def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
         StoreError: if the file is missing, truncated, of another schema or version, holds pickled
             objects, or holds arrays of another shape; the message says which.
     """
+    arrays, metadata = _read(path)
+    found = metadata.get("schema"), metadata.get("schema_version")
+    if found != (kind.__name__, SCHEMA_VERSION):
+        raise StoreError(
+            f"{path}: holds {found[0]} (version {found[1]}), expected {kind.__name__} "
+            f"(version {SCHEMA_VERSION})"
+        )
+    _check_arrays(path, kind, arrays)
+    return kind(**arrays), metadata
+
+
+def load_metadata(path: str | Path) -> dict[str, Any]:
+    """Return the metadata of the arrays stored at ``path``, of whichever type they are.
+
+    Raises:
+        StoreError: if the file is missing, truncated, or not written by lopt.
+    """
+    return _read(path)[1]
+
+
+def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -117,14 +139,7 @@ def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
         metadata = None
     if not isinstance(metadata, dict):
         raise StoreError(f"{path}: no metadata entry; not written by lopt")
-    found = metadata.get("schema"), metadata.get("schema_version")
-    if found != (kind.__name__, SCHEMA_VERSION):
-        raise StoreError(
-            f"{path}: holds {found[0]} (version {found[1]}), expected {kind.__name__} "
-            f"(version {SCHEMA_VERSION})"
-        )
-    _check_arrays(path, kind, arrays)
-    return kind(**arrays), metadata
+    return arrays, metadata
 
 
 def _check_arrays(path: str | Path, kind: type[tuple], arrays: Mapping[str, np.ndarray]) -> None:

@@ -222,4 +222,4 @@ def reported(name, title, category):
     )
 
 
-MODEL = code("config.py", "store.py", "keys.py", "tasks", "optimizers", "unroll.py")
+MODEL = code("config.py", "store.py", "keys.py", "tasks", "optimizers", "learned", "unroll.py")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compiling import jit
 
+from lopt.learned.gru import GRU, GRUTheta
 from lopt.meta_gradient import (
     autodiff_meta_gradient,
     block_length,
@@ -15,7 +16,6 @@ from lopt.meta_gradient import (
     meta_gradient,
     unroll_bytes,
 )
-from lopt.optimizers import GRU, GRUTheta
 from lopt.tasks import LinearRegression, Rosenbrock, TwoMoons, as_dtype, sample_batch
 from lopt.unroll import evaluate, meta_objective
 

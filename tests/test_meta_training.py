@@ -21,6 +21,7 @@ from compiling import jit
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
+from lopt.learned.gru import GRU
 from lopt.meta_gradient import meta_gradient
 from lopt.meta_training import (
     CurvePoint,
@@ -29,7 +30,6 @@ from lopt.meta_training import (
     meta_train,
     train_chunk,
 )
-from lopt.optimizers import GRU
 from lopt.tasks import Rosenbrock, sample_batch
 from lopt.unroll import evaluate, meta_objective
 

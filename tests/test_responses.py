@@ -19,8 +19,10 @@ from lopt.analysis.responses import (
 )
 from lopt.analysis.results import Responses
 from lopt.analysis.trajectories import summarize_trajectories
-from lopt.optimizers import GRU, Momentum, MomentumTheta, RMSProp, RMSPropTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers import Momentum, MomentumTheta, RMSProp, RMSPropTheta
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
 from lopt.tasks import LinearRegression
 

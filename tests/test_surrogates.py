@@ -8,9 +8,11 @@ from quadratics import quadratics
 
 from lopt.analysis.linearization import linearize
 from lopt.analysis.results import Linearization
-from lopt.optimizers import GRU, ComponentOptimizer, Momentum, MomentumTheta
+from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers import ComponentOptimizer, Momentum, MomentumTheta
 from lopt.optimizers.aggregated_momentum import AggregatedMomentum, AggregatedMomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.surrogates import (
     LinearSurrogate,
     linear_surrogate,

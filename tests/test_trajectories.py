@@ -9,7 +9,8 @@ from quadratics import quadratics
 from lopt import store
 from lopt.analysis.results import Trajectories
 from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
-from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta, Momentum, MomentumTheta
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.optimizers import ComponentOptimizer, Momentum, MomentumTheta
 from lopt.tasks import LinearRegression
 from lopt.unroll import record
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt.optimizers import GRU, Momentum, MomentumTheta
+from lopt.learned.gru import GRU
+from lopt.optimizers import Momentum, MomentumTheta
 from lopt.tasks import LinearRegression, Rosenbrock, as_dtype, sample_batch
 from lopt.unroll import evaluate, meta_objective, record, unroll
 

@@ -13,7 +13,8 @@ import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, store, weights
-from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.optimizers import make_baseline
 from lopt.store import StoreError
 
 SHIPPED = ROOT / "weights"

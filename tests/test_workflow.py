@@ -13,7 +13,7 @@ from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import store
 from lopt.keys import stream
-from lopt.optimizers import GRUTheta
+from lopt.learned.gru import GRUTheta
 from lopt.tasks import TwoMoons, sample_batch
 
 TASKS = ["linear_regression", "rosenbrock", "two_moons"]

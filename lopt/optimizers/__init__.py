@@ -1,6 +1,6 @@
 """Optimizer families, one file each, all as dynamical systems on one component.
 
-The learned optimizer is ``GRU``; the hand-made ones are listed in ``BASELINES``. A new baseline is
+The hand-made ones are listed in ``BASELINES``; the learned ones are in ``lopt.learned``. A new baseline is
 a new file with a NamedTuple of hyperparameters and a frozen dataclass that has ``theta_type``,
 ``component`` and ``build``, one line in ``BASELINES``, and its search ranges under ``tuning:`` in
 ``config.yaml``.
@@ -17,17 +17,14 @@ from lopt.optimizers.component import (
     OptimizerFamily,
     as_gradient_transformation,
 )
-from lopt.optimizers.gru import GRU, GRUTheta
 from lopt.optimizers.momentum import Momentum, MomentumTheta, optimal_momentum
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 
 __all__ = [
     "BASELINES",
-    "GRU",
     "Adam",
     "AdamTheta",
     "ComponentOptimizer",
-    "GRUTheta",
     "Momentum",
     "MomentumTheta",
     "OptimizerFamily",

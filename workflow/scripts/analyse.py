@@ -14,7 +14,7 @@ from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
-from lopt.optimizers import GRU, GRUTheta
+from lopt.learned.gru import GRU, GRUTheta
 from lopt.tasks import as_dtype, make_task, sample_batch
 
 UPDATE_POINTS, GRADIENT_BINS = 201, 100  # resolution of the figures' curves and histograms

@@ -10,7 +10,8 @@ import numpy as np
 from lopt import store
 from lopt.evaluation import LEARNED, Evaluation, summarize
 from lopt.keys import stream
-from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.optimizers import make_baseline
 from lopt.progress import Progress
 from lopt.tasks import make_task, sample_batch
 from lopt.unroll import evaluate

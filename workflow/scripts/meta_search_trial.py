@@ -18,7 +18,7 @@ import pandas as pd
 
 from lopt import config, meta_search, meta_training, provenance, store
 from lopt.checkpoint import Checkpoint
-from lopt.optimizers import GRU
+from lopt.learned.gru import GRU
 from lopt.progress import Progress
 from lopt.tasks import make_task
 from lopt.tuning import SearchRange
@@ -28,6 +28,7 @@ CODE = [
     "keys.py",
     "tasks",
     "optimizers",
+    "learned",
     "unroll.py",
     "meta_gradient.py",
     "meta_training.py",

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from lopt import report, store
-from lopt.optimizers import GRUTheta
+from lopt.learned.gru import GRUTheta
 
 
 def benchmarks(scale: str, stages: list[str]):

@@ -5,7 +5,7 @@ from lopt.process import prepare
 prepare(log=snakemake.log[0])
 
 from lopt import selection, store
-from lopt.optimizers import GRUTheta
+from lopt.learned.gru import GRUTheta
 
 
 def main(paths: list[str], output: str) -> None:
