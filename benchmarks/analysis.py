@@ -37,9 +37,12 @@ from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
-from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
-from lopt.tasks import LinearRegression, as_dtype, sample_batch
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers import ComponentOptimizer
+from lopt.optimizers.planted import plant_modes
+from lopt.tasks import as_dtype, sample_batch
+from lopt.tasks.linear_regression import LinearRegression
 
 RESULT = Path("results/benchmarks/analysis.json")
 STARTS, PROBLEMS, STEPS, LIMIT = 200, 64, 200, 5.0

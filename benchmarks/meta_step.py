@@ -78,7 +78,7 @@ def worker(args: argparse.Namespace) -> None:
 
 
 def problem(args: argparse.Namespace):
-    from lopt.optimizers import GRU
+    from lopt.learned.gru import GRU
     from lopt.tasks import make_task
 
     return make_task(args.task), GRU(args.units)

@@ -32,8 +32,10 @@ from lopt.records import store
 from lopt.evaluation import loss_curves, summarize
 from lopt.records.evaluation import Evaluation
 from lopt.keys import stream
-from lopt.optimizers import BASELINES, make_baseline
-from lopt.tasks import TASKS, make_task, sample_batch
+from lopt.extensions import BASELINES
+from lopt.optimizers import make_baseline
+from lopt.extensions import TASKS
+from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
 
 HERE = Path(__file__).parent

@@ -25,7 +25,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import numpy as np
 import yaml
 
-from lopt.optimizers import BASELINES
+from lopt.extensions import BASELINES
 from lopt.tasks import make_task
 from lopt.tuning import Rung, SearchRange, draw_problems, run_trials, sample_trials, search
 

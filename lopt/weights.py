@@ -5,7 +5,7 @@
     weights/SHA256SUMS                                        a checksum per file, as sha256sum writes it
 
     theta, metadata = load_released("weights", "linear_regression", 0)
-    optimizer = GRU(**metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
+    optimizer = make_family(metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
 
 ``take`` copies one file after its checksum was found right: scales of the workflow that name the folder use
 it in place of meta-training and tuning. ``release`` fills the folder from the results of a scale, and
@@ -25,7 +25,7 @@ import pandas as pd
 
 from lopt.records import store
 from lopt.records.evaluation import LEARNED
-from lopt.optimizers import GRUTheta
+from lopt.learned.stored import load_optimizer
 from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "release", "take"]
@@ -51,18 +51,19 @@ def take(folder: str | Path, name: str, output: str | Path) -> None:
     store.save_bytes(output, _checked(Path(folder), name))
 
 
-def load_released(folder: str | Path, task: str, seed: int) -> tuple[GRUTheta, dict[str, Any]]:
+def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[str, Any]]:
     """Return a released optimizer's theta and metadata.
 
-    ``GRU(**metadata["optimizer"])`` is its family; ``metadata`` also has what it was trained on and
-    with, where, and how it scores on held-out problems.
+    ``lopt.make_family(metadata["optimizer"])`` is its family; ``metadata`` also has what it was
+    trained on and with, where, and how it scores on held-out problems.
 
     Raises:
         StoreError: as ``take``, and if the file does not hold a theta.
     """
     name = f"{task}/seed_{seed}.npz"
     _checked(Path(folder), name)
-    return store.load(Path(folder) / name, GRUTheta)
+    _, theta, metadata = load_optimizer(Path(folder) / name)
+    return theta, metadata
 
 
 def release(results: str | Path, folder: str | Path) -> list[str]:
@@ -78,7 +79,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     thetas, copies = [], {}
     for path in sorted(results.glob("meta_training/*/seed_*/theta.npz")):
         task, seed = path.parts[-3:-1]
-        theta, metadata = store.load(path, GRUTheta)
+        _, theta, metadata = load_optimizer(path)
         metadata |= _held_out(results / "evaluation" / task / "summary.csv", metadata["seed"])
         thetas.append((f"{task}/{seed}.npz", theta, metadata))
         copies[f"{task}/{seed}.csv"] = store.load_bytes(path.with_name("curve.csv"))

@@ -5,17 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lopt.optimizers import (
-    BASELINES,
-    AdamTheta,
-    ComponentOptimizer,
-    MomentumTheta,
-    RMSPropTheta,
-    as_gradient_transformation,
-    make_baseline,
-    optimal_momentum,
-)
-from lopt.tasks import LinearRegression, as_dtype, sample_batch
+from lopt.extensions import BASELINES
+from lopt.optimizers import ComponentOptimizer, as_gradient_transformation, make_baseline
+from lopt.optimizers.adam import AdamTheta
+from lopt.optimizers.momentum import MomentumTheta, optimal_momentum
+from lopt.optimizers.rmsprop import RMSPropTheta
+from lopt.tasks import as_dtype, sample_batch
+from lopt.tasks.linear_regression import LinearRegression
 from lopt.unrolling import evaluate, record, unroll
 
 THETAS = {

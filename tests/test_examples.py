@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lopt.records import store
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers.planted import plant_modes
 from lopt.tasks import as_dtype
 
 ROOT = Path(__file__).parent.parent

@@ -14,8 +14,10 @@ from lopt.analysis.fixed_points import (
     find_fixed_points,
 )
 from lopt.records.analysis import Code, FixedPointAnalysis
-from lopt.optimizers import GRU, GRUTheta, Momentum, MomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers.momentum import Momentum, MomentumTheta
+from lopt.optimizers.planted import plant_modes
 
 pytestmark = pytest.mark.usefixtures("x64")
 ONLY_POLISH = {"presearch_steps": 0, "mixing_steps": 0}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from compiling import jit
 
-from lopt.optimizers import GRU, GRUTheta, gru_adjoint
+from lopt.learned import gru
+from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers.component import as_gradient_transformation
 
 FAMILY = GRU(units=5, input_scale=0.3, output_scale=7.0)
@@ -98,8 +99,8 @@ def test_the_training_step_and_its_adjoint_are_the_plain_step_and_its_vjp(rows):
 
     @jit
     def trained(theta, h, g, bars):
-        *values, residuals = gru_adjoint.step(FAMILY, theta, h, g)
-        *found, _ = gru_adjoint.step_adjoint(FAMILY, theta, residuals, *bars)
+        *values, residuals = gru.step(FAMILY, theta, h, g)
+        *found, _ = gru.step_adjoint(FAMILY, theta, residuals, *bars)
         return tuple(values), tuple(found)
 
     expected, found = (function(theta, *rows, bars) for function in (plain, trained))
@@ -124,11 +125,11 @@ def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
     @jit
     def trained(theta, h):
         def step(h, g):
-            h_next, _, residuals = gru_adjoint.step(FAMILY, theta, h, g)
+            h_next, _, residuals = gru.step(FAMILY, theta, h, g)
             return h_next, residuals
 
         def step_back(h_bar, kept):
-            h_bar, _, theta_bar = gru_adjoint.step_adjoint(FAMILY, theta, kept[0], h_bar, kept[1])
+            h_bar, _, theta_bar = gru.step_adjoint(FAMILY, theta, kept[0], h_bar, kept[1])
             return h_bar, theta_bar
 
         _, residuals = jax.lax.scan(step, h, gradients)
@@ -202,7 +203,7 @@ def test_check_names_the_array_of_the_wrong_shape(name):
     with pytest.raises(ValueError) as caught:
         FAMILY.check(wrong)
     assert f"theta.{name} has shape {(*right, 2)}" in str(caught.value)
-    assert f"a GRU of 5 units needs {right}" in str(caught.value)
+    assert f"the GRU of 5 units needs {right}" in str(caught.value)
 
 
 def test_a_theta_of_another_size_is_refused_where_it_is_used():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compiling import jit
 
+from lopt.learned.gru import GRU, GRUTheta
 from lopt.meta_training.gradient import (
     autodiff_meta_gradient,
     block_length,
@@ -15,8 +16,10 @@ from lopt.meta_training.gradient import (
     meta_gradient,
     unroll_bytes,
 )
-from lopt.optimizers import GRU, GRUTheta
-from lopt.tasks import LinearRegression, Rosenbrock, TwoMoons, as_dtype, sample_batch
+from lopt.tasks import as_dtype, sample_batch
+from lopt.tasks.linear_regression import LinearRegression
+from lopt.tasks.rosenbrock import Rosenbrock
+from lopt.tasks.two_moons import TwoMoons
 from lopt.unrolling import evaluate, meta_objective
 
 STEPS, BLOCKS, PROBLEMS = 6, (6, 3, 1), 2

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from lopt.config import GRUSettings, MetaTrainingSettings
+from lopt.config import MetaTrainingSettings
+from lopt.learned.gru import GRU
 from lopt.meta_training.search import (
     apply_recipe,
     configured_recipe,
@@ -23,12 +24,11 @@ from lopt.meta_training.search import (
     train_trial,
 )
 from lopt.meta_training.loop import CurvePoint, initial_state, meta_train
-from lopt.optimizers import GRU
-from lopt.tasks import Rosenbrock
+from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tuning import SearchRange
 
 ROOT = Path(__file__).parents[1]
-OPTIMIZER = GRUSettings(units=4, input_scale=0.01, output_scale=0.1)
+OPTIMIZER = GRU(units=4, input_scale=0.01, output_scale=0.1)
 TRAINING = MetaTrainingSettings(
     meta_steps=12,
     problems=2,
@@ -99,7 +99,7 @@ def test_applying_a_recipe_changes_the_recipe_and_the_length_alone():
 
 
 def test_rungs_continue_a_training_exactly():
-    task, family, seed = Rosenbrock(), GRU(**dataclasses.asdict(OPTIMIZER)), 3
+    task, family, seed = Rosenbrock(), OPTIMIZER, 3
     state = initial_state(family, TRAINING, seed)
     for meta_steps in (4, 12):
         settings = apply_recipe(CONFIGURED, OPTIMIZER, TRAINING, meta_steps)[1]

@@ -21,6 +21,7 @@ from compiling import jit
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
+from lopt.learned.gru import GRU
 from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
     CurvePoint,
@@ -29,8 +30,8 @@ from lopt.meta_training.loop import (
     meta_train,
     train_chunk,
 )
-from lopt.optimizers import GRU
-from lopt.tasks import Rosenbrock, sample_batch
+from lopt.tasks import sample_batch
+from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,8 @@ from lopt.records.portraits import (
     portrait_kind,
 )
 from lopt.portray import common_optimizers, portrait
-from lopt.tasks import TASKS, TwoMoons
+from lopt.extensions import TASKS
+from lopt.tasks.two_moons import TwoMoons
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,13 @@ from lopt.analysis.responses import (
 )
 from lopt.records.analysis import Responses
 from lopt.analysis.trajectories import summarize_trajectories
-from lopt.optimizers import GRU, Momentum, MomentumTheta, RMSProp, RMSPropTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers.momentum import Momentum, MomentumTheta
+from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
-from lopt.tasks import LinearRegression
+from lopt.tasks.linear_regression import LinearRegression
 
 pytestmark = pytest.mark.usefixtures("x64")
 GRID = np.linspace(-2.0, 2.0, 21)

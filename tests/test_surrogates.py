@@ -8,16 +8,19 @@ from quadratics import quadratics
 
 from lopt.analysis.linearization import linearize
 from lopt.records.analysis import Linearization
-from lopt.optimizers import GRU, ComponentOptimizer, Momentum, MomentumTheta
+from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers import ComponentOptimizer
+from lopt.optimizers.momentum import Momentum, MomentumTheta
 from lopt.optimizers.aggregated_momentum import AggregatedMomentum, AggregatedMomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.surrogates import (
     LinearSurrogate,
     linear_surrogate,
     select_modes,
     truncated_surrogate,
 )
-from lopt.tasks import LinearRegression
+from lopt.tasks.linear_regression import LinearRegression
 from lopt.unrolling import evaluate
 
 pytestmark = pytest.mark.usefixtures("x64")

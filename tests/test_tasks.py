@@ -11,16 +11,11 @@ from scipy import optimize, stats
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
-from lopt.tasks import (
-    TASKS,
-    LinearRegression,
-    Rosenbrock,
-    Task,
-    TwoMoons,
-    as_dtype,
-    make_task,
-    sample_batch,
-)
+from lopt.extensions import TASKS
+from lopt.tasks import Task, as_dtype, make_task, sample_batch
+from lopt.tasks.linear_regression import LinearRegression
+from lopt.tasks.rosenbrock import Rosenbrock
+from lopt.tasks.two_moons import TwoMoons
 from lopt.tasks.linear_regression import Quadratic
 
 SMALL = {

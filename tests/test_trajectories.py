@@ -9,8 +9,10 @@ from quadratics import quadratics
 from lopt.records import store
 from lopt.records.analysis import Trajectories
 from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
-from lopt.optimizers import GRU, ComponentOptimizer, GRUTheta, Momentum, MomentumTheta
-from lopt.tasks import LinearRegression
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.optimizers import ComponentOptimizer
+from lopt.optimizers.momentum import Momentum, MomentumTheta
+from lopt.tasks.linear_regression import LinearRegression
 from lopt.unrolling import record
 
 TASK, STEPS, PROBLEMS = LinearRegression(dimension=3), 12, 5

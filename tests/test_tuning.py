@@ -7,8 +7,12 @@ import pytest
 from scipy import stats
 
 from lopt import tuning
-from lopt.optimizers import BASELINES, Momentum, MomentumTheta, optimal_momentum
-from lopt.tasks import LinearRegression, Rosenbrock, TwoMoons, sample_batch
+from lopt.extensions import BASELINES
+from lopt.optimizers.momentum import Momentum, MomentumTheta, optimal_momentum
+from lopt.tasks import sample_batch
+from lopt.tasks.linear_regression import LinearRegression
+from lopt.tasks.rosenbrock import Rosenbrock
+from lopt.tasks.two_moons import TwoMoons
 from lopt.tuning import (
     Rung,
     SearchRange,

@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt.optimizers import GRU, Momentum, MomentumTheta
-from lopt.tasks import LinearRegression, Rosenbrock, as_dtype, sample_batch
+from lopt.learned.gru import GRU
+from lopt.optimizers.momentum import Momentum, MomentumTheta
+from lopt.tasks import as_dtype, sample_batch
+from lopt.tasks.linear_regression import LinearRegression
+from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective, record, unroll
 
 

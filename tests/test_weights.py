@@ -14,7 +14,8 @@ from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, weights
 from lopt.records import store
-from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.learned.gru import GRU, GRUTheta
+from lopt.optimizers import make_baseline
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"

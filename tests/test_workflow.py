@@ -13,8 +13,9 @@ from workflow_project import ROOT, copy_project, snakemake
 
 from lopt.records import store
 from lopt.keys import stream
-from lopt.optimizers import GRUTheta
-from lopt.tasks import TwoMoons, sample_batch
+from lopt.learned.gru import GRUTheta
+from lopt.tasks import sample_batch
+from lopt.tasks.two_moons import TwoMoons
 
 TASKS = ["linear_regression", "rosenbrock", "two_moons"]
 FIGURES = [

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from matplotlib.colors import to_rgb
 
-from lopt import evaluation
+from lopt.records import evaluation
 from lopt.figures import style
 from lopt.records.results import Results
 

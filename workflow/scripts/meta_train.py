@@ -15,7 +15,7 @@ import pandas as pd
 
 from lopt import config, provenance
 from lopt.learned import make_family
-from lopt.meta_training.loop import CurvePoint, Training, check_learned
+from lopt.meta_training.loop import CurvePoint, Training, check_learned, check_learned
 from lopt.meta_training.run import resumable
 from lopt.records import store
 from lopt.tasks import make_task
@@ -39,6 +39,7 @@ def main(wildcards, params, output) -> None:
         if outcome.error:
             raise outcome.error
         state = outcome.state
+        check_learned(training, seed, state)
         check_learned(training, seed, state)
         store.save_table(output.curve, pd.DataFrame(outcome.curve, columns=CurvePoint._fields))
         metadata |= {
