@@ -117,4 +117,6 @@ def _heights(figure: Figure, lowest: float) -> list[str]:
             rows.setdefault(place.rowspan.start, []).append(_inches(figure, axes).height)
     found = [f"row {row} is {min(h):.2f} in high" for row, h in rows.items() if min(h) < lowest]
     uneven = [(row, h) for row, h in rows.items() if max(h) - min(h) > 0.01]
-    return found + [f"row {row} has panels {min(h):.2f} to {max(h):.2f} in high" for row, h in uneven]
+    return found + [
+        f"row {row} has panels {min(h):.2f} to {max(h):.2f} in high" for row, h in uneven
+    ]

@@ -76,7 +76,7 @@ def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.63, 1.36], len(data.columns))
     for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _searches(top, column)
+        _searches(top, column, figure.get_figwidth() / len(data.columns) - 0.5)
         _constant_gradients(bottom, column.analyses[column.seed])
     axes[0, 0].set_ylabel("speed where the search ended")
     axes[1, 0].set_ylabel("speed for constant $g$")
@@ -114,8 +114,15 @@ def _drawable(speeds: np.ndarray) -> np.ndarray:
     return np.maximum(speeds, FLOOR)
 
 
-def _searches(panel: Axes, column: Column) -> None:
+# Inches that a strip must be wide for its summary and its tick: upright, turned, turned and short.
+WIDE, NARROW, THIN = 0.5, 0.18, 0.09
+
+
+def _searches(panel: Axes, column: Column, width: float) -> None:
     panel.set_yscale("log")
+    strip_width = width / len(column.analyses)
+    rotation = 0.0 if strip_width >= WIDE else 90.0
+    summary = _summary if strip_width >= NARROW else _short_summary
     for strip, analysis in enumerate(column.analyses.values()):
         count = len(analysis.speeds)
         # Starts side by side within the strip, in their order.
@@ -131,9 +138,8 @@ def _searches(panel: Axes, column: Column) -> None:
                 mew=0.0 if marker != "x" else 0.7,
                 alpha=0.8,
             )
-        found, share = len(analysis.distinct_points), float(analysis.basin_share)
         panel.annotate(
-            f"{found} found\n{share:.0%} arrive",
+            summary(analysis),
             (strip, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, -1),
@@ -141,16 +147,33 @@ def _searches(panel: Axes, column: Column) -> None:
             ha="center",
             va="top",
             fontsize=5.5,
+            rotation=rotation,
+            multialignment="right" if rotation else "center",
         )
     speeds = np.concatenate([analysis.speeds for analysis in column.analyses.values()])
     low, high = ticks.log_limits(_drawable(speeds), 60.0, margin=5.0)
-    # A third of the height for what is written above the strips; ticks end with the speeds.
-    panel.set_ylim(low, high * (high / low) ** 0.35)
+    # A quarter of the height for what is written above the strips, or more; ticks end with the speeds.
+    panel.set_ylim(low, high * (high / low) ** (0.55 if rotation else 0.35))
     _few_decades(panel, low, high)
     panel.set_xlim(-0.6, len(column.analyses) - 0.4)
-    panel.set_xticks(range(len(column.analyses)), [f"seed {seed}" for seed in column.analyses])
+    if strip_width >= WIDE:
+        names = [f"seed {seed}" for seed in column.analyses]
+    else:
+        names = list(map(str, column.analyses))
+        panel.set_xlabel("seed")
+    panel.set_xticks(range(len(names)), names)
     chosen = list(column.analyses).index(column.seed)
     panel.get_xticklabels()[chosen].set(color=style.LEARNED_COLOR, fontweight="bold")
+
+
+def _summary(analysis: FixedPointAnalysis) -> str:
+    found, share = len(analysis.distinct_points), float(analysis.basin_share)
+    return f"{found} found\n{share:.0%} arrive"
+
+
+def _short_summary(analysis: FixedPointAnalysis) -> str:
+    found, share = len(analysis.distinct_points), float(analysis.basin_share)
+    return f"{found}, {share:.0%}"
 
 
 def _constant_gradients(panel: Axes, analysis: FixedPointAnalysis) -> None:

@@ -83,7 +83,7 @@ def read(results: Results) -> Data:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = layout.panels([1.39] * len(data.optimizers), len(data.columns))
+    figure, axes = layout.panels([1.42] * len(data.optimizers), len(data.columns))
     colors = {name: data.roles.role(name).color for name in data.optimizers}
     for panels, column in zip(axes.T, data.columns, strict=True):
         for panel, name in zip(panels, data.optimizers, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation, Text
 
@@ -35,7 +36,7 @@ COLUMN_WIDTH = 3.3  # inches
 PAGE_WIDTH = 6.9
 MARGIN = 0.03  # inches that stay free at the page's edges
 GAP = 0.08  # inches between the titles or labels of neighboring columns
-ROUNDS, TOLERANCE = 5, 0.005  # inches of height that may be missing
+ROUNDS, TOLERANCE = 5, 0.02  # inches of height that may be missing
 LETTER, NOTE = "row letter", "note above a panel"  # how ``fit`` knows them again
 LETTER_OFFSET = 30.0  # points to the left of the panel
 
@@ -62,8 +63,13 @@ def sentence(text: str) -> Figure:
 
 
 def column_titles(axes: np.ndarray, titles: Sequence[str]) -> None:
-    """Write the titles above the columns, and line the rows' labels up."""
-    axes[0, 0].figure.align_ylabels(axes[:, 0])
+    """Write the titles above the columns, and line the rows' labels up.
+
+    In a single column a panel of a fixed aspect is far from the left edge: its label stays beside it.
+    """
+    single = axes.shape[1] == 1
+    lined_up = [panel for panel in axes[:, 0] if panel.get_aspect() == "auto" or not single]
+    axes[0, 0].figure.align_ylabels(lined_up)
     for panel, title in zip(axes[0], titles, strict=True):
         panel.set_title(title, fontweight="bold")
 
@@ -146,17 +152,23 @@ def fit(figure: Figure) -> Figure:
     heights = _grid(figure)[0].get_gridspec().get_height_ratios()  # as ``panels`` was told
     texts: dict[Text, str] = {}
     for _ in range(ROUNDS):
-        engine.execute(figure)
+        _lay_out(figure, engine)
         changed = _break_lines(figure, texts)
         missing = sum(heights) - sum(_heights(figure))
         if not changed and abs(missing) < TOLERANCE:
             break
         figure.set_figheight(figure.get_figheight() + missing)
     else:
-        engine.execute(figure)
+        _lay_out(figure, engine)
     figure.set_layout_engine("none")
     _align_letters(figure)
     return figure
+
+
+def _lay_out(figure: Figure, engine: LayoutEngine) -> None:
+    engine.execute(figure)
+    for panel in _grid(figure):
+        panel.apply_aspect()  # which otherwise happens as late as the figure is drawn
 
 
 def _heights(figure: Figure) -> list[float]:
@@ -218,13 +230,14 @@ def _places(figure: Figure) -> Iterable[tuple[Text, float]]:
 
 
 def _align_letters(figure: Figure) -> None:
-    """Put the rows' letters below each other, at the left edge of the one that is outermost."""
+    """Put the rows' letters below each other, flush with the labels or letters that are outermost."""
     letters: list[tuple[Axes, Annotation]] = [
         (axes, text) for axes in figure.axes for text in axes.texts if text.get_gid() == LETTER
     ]
     renderer = figure.canvas.get_renderer()
     if letters:
-        left = min(text.get_window_extent(renderer).x0 for _, text in letters)
+        flush = [text for axes, letter in letters for text in (letter, axes.yaxis.label)]
+        left = min(text.get_window_extent(renderer).x0 for text in flush if text.get_text())
         for axes, text in letters:
             offset = (left - axes.get_window_extent().x0) * 72.0 / figure.dpi
             text.xyann = (offset, text.xyann[1])
