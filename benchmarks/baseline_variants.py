@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import yaml
+from study import paper
 
 from lopt.records.published import published_values
 from lopt.keys import stream
@@ -99,8 +99,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
-    config = Path(__file__).parents[1] / "config.yaml"
-    study = yaml.safe_load(config.read_text())["study"]["tasks"][arguments.task]
+    study = paper(arguments.task)
     ranges = study["tuning"]["ranges"][arguments.optimizer]
     published = {
         int(value.at): np.log10(float(value.published))

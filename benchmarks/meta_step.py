@@ -110,32 +110,22 @@ def prepare_ours(args: argparse.Namespace):
 
     import jax
     import jax.numpy as jnp
-    import yaml
+    from study import paper
 
-    from lopt import config, meta_training
-    from lopt.meta_training.gradient import block_length
+    from lopt import config
+    from lopt.meta_training.loop import Training, initial_state, train_chunk
 
     task, family = problem(args)
-    raw = yaml.safe_load(Path("config.yaml").read_text())
-    recipe = raw["study"]["tasks"][args.task]["meta_training"]
     settings = dataclasses.replace(
-        config.settings(config.MetaTrainingSettings, recipe),
+        config.settings(config.MetaTrainingSettings, paper(args.task)["meta_training"]),
         problems=args.problems,
         chunk=args.chunk,
-        memory_budget_gb=args.memory_gb,
+        memory_budget_gb=args.memory_gb / args.seed_count,
     )
-    rows = args.problems * task.components * args.seed_count
-    block = block_length(family, rows, args.steps, args.memory_gb * 1e9)
-    chunk = partial(
-        meta_training.train_chunk,
-        task=task,
-        family=family,
-        settings=settings,
-        steps=args.steps,
-        block=block,
-    )
+    training = Training(task, family, settings, args.steps)
+    chunk = partial(train_chunk, training=training)
     seeds = jnp.arange(args.seed_count, dtype=jnp.uint32)
-    states = [meta_training.initial_state(family, settings, seed) for seed in range(len(seeds))]
+    states = [initial_state(training, seed) for seed in range(len(seeds))]
     if args.seed_count == 1:
         state, seed = states[0], seeds[0]
     else:

@@ -26,7 +26,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import numpy as np
 import pandas as pd
-import yaml
+from study import paper
 
 from lopt.records import store
 from lopt.evaluation import loss_curves, summarize
@@ -44,16 +44,16 @@ HERE = Path(__file__).parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--baselines", type=Path, default="results/paper/baselines")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
-    parser.add_argument("--optimizers", nargs="+", default=list(BASELINES), choices=BASELINES)
+    parser.add_argument("--tasks", nargs="+", default=TASKS.names(), choices=TASKS.names())
+    parser.add_argument("--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names())
     parser.add_argument("--setting", nargs="+", metavar="NAME=VALUE")
     parser.add_argument("--sets", type=int, default=0)
     arguments = parser.parse_args()
-    study = yaml.safe_load((HERE.parent / "config.yaml").read_text())["study"]["tasks"]
     published = pd.read_csv(HERE / "published_curves.csv")
     for name in arguments.tasks:
-        settings = study[name]["evaluation"]
-        task = make_task(name, study[name]["problem"])
+        study = paper(name)
+        settings = study["evaluation"]
+        task = make_task(name, study["problem"])
         problems = sample_batch(task, stream(0, "evaluation"), settings["problems"])
         for optimizer in arguments.optimizers:
             best = store.load_json(arguments.baselines / name / optimizer / "best.json")
@@ -64,7 +64,7 @@ def main() -> None:
             family, theta = make_baseline(optimizer, hyperparameters)
 
             def run(problems, batch_size, task=task, family=family, theta=theta, name=name):
-                steps = study[name]["steps"]
+                steps = study["steps"]
                 losses = evaluate(task, family, theta, problems, steps=steps, batch_size=batch_size)
                 return np.asarray(losses)
 

@@ -23,13 +23,12 @@ os.environ["NPROC"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import numpy as np
-import yaml
+from study import paper
 
 from lopt.extensions import BASELINES
 from lopt.tasks import make_task
 from lopt.tuning import Rung, SearchRange, draw_problems, run_trials, sample_trials, search
 
-CONFIG = Path(__file__).parents[1] / "config.yaml"
 RUNGS = {
     "linear_regression": [Rung(0.2, 16, 50), Rung(0.25, 32, 200), Rung(0.3, 64, 200)],
     "rosenbrock": [Rung(0.2, 1024, 20), Rung(0.2, 1024, 60)],
@@ -39,10 +38,9 @@ RUNGS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=[*RUNGS, "two_moons"])
-    parser.add_argument("--optimizers", nargs="+", default=list(BASELINES), choices=BASELINES)
+    parser.add_argument("--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names())
     arguments = parser.parse_args()
-    study = yaml.safe_load(CONFIG.read_text())["study"]["tasks"]
-    settings = study[arguments.task]
+    settings = paper(arguments.task)
     tuning = settings["tuning"]
     task = make_task(arguments.task, settings["problem"])
     for optimizer in arguments.optimizers:
@@ -55,7 +53,7 @@ def main() -> None:
             before = time.process_time()
             result = search(
                 task,
-                BASELINES[optimizer],
+                BASELINES.load(optimizer)(),
                 ranges,
                 samples=tuning["samples"],
                 problems=tuning["problems"],
@@ -86,12 +84,12 @@ def main() -> None:
 
 def print_early_ranks(task, optimizer: str, ranges: dict, steps: int) -> None:
     count, kept, shown = 400, 120, 5
-    thetas = sample_trials(BASELINES[optimizer], ranges, 2500, 0)
+    thetas = sample_trials(BASELINES.load(optimizer)(), ranges, 2500, 0)
     problem = draw_problems(task, 1, 0, "problems")
 
     def scores(chosen: np.ndarray, length: int) -> np.ndarray:
         picked = type(thetas)(*(column[chosen] for column in thetas))
-        runs = run_trials(task, BASELINES[optimizer], picked, problem, length)[:, 0]
+        runs = run_trials(task, BASELINES.load(optimizer)(), picked, problem, length)[:, 0]
         return np.nan_to_num(runs, nan=np.inf)
 
     first = np.argsort(scores(np.arange(count), 15))[:kept]

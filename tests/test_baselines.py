@@ -19,7 +19,7 @@ THETAS = {
     "rmsprop": RMSPropTheta(0.02, 0.95, 1e-3),
     "adam": AdamTheta(0.1, 0.8, 0.99, 1e-4),
 }
-NAMES = pytest.mark.parametrize("name", BASELINES)
+NAMES = pytest.mark.parametrize("name", ["adam", "momentum", "rmsprop"])
 
 
 def float64(theta):
@@ -27,14 +27,14 @@ def float64(theta):
 
 
 def component(name: str) -> ComponentOptimizer:
-    return BASELINES[name].component(float64(THETAS[name]))
+    return BASELINES.load(name)().component(float64(THETAS[name]))
 
 
 @NAMES
 def test_both_forms_agree_step_by_step(name):
     with jax.enable_x64(True):
         transformations = [
-            BASELINES[name].build(float64(THETAS[name])),
+            BASELINES.load(name)().build(float64(THETAS[name])),
             as_gradient_transformation(component(name)),
         ]
         x = jnp.zeros((3, 2))
@@ -52,7 +52,7 @@ def test_unroll_and_record_agree(name):
     with jax.enable_x64(True):
         task, theta = LinearRegression(), float64(THETAS[name])
         problem = as_dtype(task.sample(jax.random.key(1)), jnp.float64)
-        losses = unroll(task, BASELINES[name].build(theta), problem, 20)
+        losses = unroll(task, BASELINES.load(name)().build(theta), problem, 20)
         recording = record(task, component(name), problem, 20)
         np.testing.assert_allclose(losses, recording.losses, rtol=1e-11)
 
@@ -99,7 +99,7 @@ def test_heavy_ball_follows_the_closed_form():
         problem = as_dtype(task.sample(jax.random.key(3)), jnp.float64)
         curvature = float(problem.hessian[0, 0])
         recording = record(
-            task, BASELINES["momentum"].component(MomentumTheta(alpha, beta)), problem, steps
+            task, BASELINES.load("momentum")().component(MomentumTheta(alpha, beta)), problem, steps
         )
         distance = np.asarray(recording.x - problem.optimum)[:, 0]
     rho = beta**0.5
@@ -125,7 +125,8 @@ def test_optimal_momentum_equalises_the_extreme_eigenvalues():
 def test_evaluate_serves_every_baseline_and_compiles_once():
     task = LinearRegression()
     problems = sample_batch(task, jax.random.key(0), 4)
-    for name, family in BASELINES.items():
+    for name in BASELINES.names():
+        family = BASELINES.load(name)()
         _, theta = make_baseline(name, THETAS[name]._asdict())
         losses = evaluate(task, family, theta, problems, steps=5)
         assert losses.shape == (4, 6)

@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from lopt import portray
 from lopt.records import store
 from lopt.records.portraits import (
-    KINDS,
     CommonOptimizers,
     ConditionNumbers,
     LabelledPoints,
     Landscape,
+    Portrait,
     StartLosses,
-    portrait_kind,
 )
-from lopt.portray import common_optimizers, portrait
+from lopt.analysis.common_optimizers import common_optimizers
 from lopt.extensions import TASKS
+from lopt.tasks import Task, base, make_task
 from lopt.tasks.two_moons import TwoMoons
 
 
@@ -29,14 +28,14 @@ from lopt.tasks.two_moons import TwoMoons
 def portraits():
     """The portrait of every task, from few problems."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(portray, "PROBLEMS", 4096)
-        return {name: portrait(task()) for name, task in TASKS.items()}
+        patch.setattr(base, "PORTRAIT_PROBLEMS", 4096)
+        return {name: make_task(name).portrait() for name in TASKS.names()}
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_task_has_the_kind_that_readers_expect(name, portraits, tmp_path):
+@pytest.mark.parametrize("name", TASKS.names())
+def test_every_portrait_is_read_as_the_kind_that_was_stored(name, portraits, tmp_path):
     store.save(tmp_path / "portrait.npz", portraits[name])
-    loaded, _ = store.load(tmp_path / "portrait.npz", portrait_kind(name))
+    loaded, _ = store.load(tmp_path / "portrait.npz", Portrait)
     for before, after in zip(portraits[name], loaded, strict=True):
         np.testing.assert_array_equal(before, after)
 
@@ -70,7 +69,7 @@ def test_landscape_is_the_banana(portraits):
 
 def test_points_are_the_training_data():
     task = TwoMoons(points=40)
-    record = portrait(task)
+    record = task.portrait()
     assert isinstance(record, LabelledPoints)
     positions, labels = task.data()
     np.testing.assert_array_equal(record.positions, positions)
@@ -83,7 +82,7 @@ class Start(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sphere:
+class Sphere(Task):
     """A task that nobody drew a picture of: f(x) = |x|^2, |x_0| = 10."""
 
     components: int = 2
@@ -100,9 +99,9 @@ class Sphere:
 
 
 def test_any_other_task_is_shown_by_its_start_losses(monkeypatch):
-    monkeypatch.setattr(portray, "PROBLEMS", 8)
-    record = portrait(Sphere())
-    assert isinstance(record, StartLosses) and portrait_kind("sphere") is StartLosses
+    monkeypatch.setattr(base, "PORTRAIT_PROBLEMS", 8)
+    record = Sphere().portrait()
+    assert isinstance(record, StartLosses)
     np.testing.assert_allclose(record.log10_losses, np.full(8, 2.0), rtol=1e-6)
 
 

@@ -11,7 +11,6 @@ from scipy import optimize, stats
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
-from lopt.extensions import TASKS
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 from lopt.tasks.rosenbrock import Rosenbrock
@@ -72,10 +71,10 @@ def test_as_dtype_raises_every_float_and_leaves_the_rest(x64):
     assert [leaf.dtype for leaf in tree] == [jnp.float64, jnp.int64]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["linear_regression", "rosenbrock", "two_moons"])
 def test_tasks_are_static_arguments(name):
     """Equal parameters, equal hash: one compilation. Other parameters: another task."""
-    task, again = TASKS[name](), make_task(name)
+    task, again = make_task(name), make_task(name)
     assert isinstance(task, Task)
     assert task == again and hash(task) == hash(again)
     other = {"dimension": 3, "start_half_width": 1.0, "hidden_widths": [4]}

@@ -100,7 +100,7 @@ def _column(results: Results, task: str) -> Column:
     ]
     if not any(curve.optimizer == LEARNED for curve in shown):
         raise StoreError(
-            f"{results.folder}/evaluation/{task}/losses.npz: has no run of the learned optimizer with "
+            f"evaluation/{task}/losses.npz: has no run of the learned optimizer with "
             f"the selected seed {seed}; its runs have {evaluation.seeds.tolist()}"
         )
     order = Roles.of(results).in_order(curve.optimizer for curve in shown)

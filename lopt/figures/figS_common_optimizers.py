@@ -57,7 +57,7 @@ def read(results: Results) -> Data:
     for column in columns:
         if tuple(map(str, column.optimizers.optimizers)) != names:
             raise StoreError(
-                f"{results.folder}/common_optimizers/{column.task}.npz: holds "
+                f"common_optimizers/{column.task}.npz: holds "
                 f"{', '.join(column.optimizers.optimizers)}, expected {', '.join(names)}"
             )
     return Data(results.scale, Roles.of(results), names, tuple(columns))

@@ -53,7 +53,7 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if the file is missing or damaged.
     """
-    table = store.load_table(results.folder / "validation.csv", ValidationRow._fields)
+    table = results.validation()
     return Data(
         scale=results.scale,
         optimizers=tuple(table["optimizer"].astype(str)),

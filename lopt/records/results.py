@@ -15,7 +15,13 @@ from typing import Any
 import pandas as pd
 
 from lopt.records import store
-from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.analysis import (
+    FixedPointAnalysis,
+    Linearization,
+    Responses,
+    Trajectories,
+    ValidationRow,
+)
 from lopt.records.evaluation import Evaluation
 from lopt.records.layout import Files
 from lopt.records.portraits import CommonOptimizers, Portrait
@@ -110,7 +116,7 @@ class Results:
 
     def validation(self) -> pd.DataFrame:
         """Return the known answers beside those that the analysis found."""
-        return store.load_table(self._files.path("validation"))
+        return store.load_table(self._files.path("validation"), ValidationRow._fields)
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
         return self._analysis("trajectories", Trajectories, task, seed)

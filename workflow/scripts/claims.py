@@ -15,8 +15,7 @@ from lopt.records.results import Results
 
 def main(wildcards, inputs, params, output) -> None:
     tasks = params.settings["tasks"]
-    files = Files.listed(path for group in inputs.values() for path in group)
-    results = Results(files, **params.presentation)
+    results = Results(Files.listed(inputs), **params.presentation)
     table = compare(
         published_values(),
         {task: gather(results, task) for task in tasks},
