@@ -31,7 +31,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lopt.records import store
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
@@ -41,6 +40,7 @@ from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.planted import plant_modes
+from lopt.records import store
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 

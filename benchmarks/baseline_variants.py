@@ -12,7 +12,6 @@ import argparse
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("NPROC", "1")
 
@@ -22,8 +21,8 @@ import numpy as np
 import optax
 from study import paper
 
-from lopt.records.published import published_values
 from lopt.keys import stream
+from lopt.records.published import published_values
 from lopt.tasks import make_task
 from lopt.tuning import SearchRange, draw_problems
 from lopt.unrolling import evaluate, meta_objective

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt.records import store
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.meta_training.gradient import block_length, meta_gradient
+from lopt.records import store
 from lopt.tasks import make_task, sample_batch
 
 

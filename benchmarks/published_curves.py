@@ -28,13 +28,12 @@ import numpy as np
 import pandas as pd
 from study import paper
 
-from lopt.records import store
 from lopt.evaluation import loss_curves, summarize
-from lopt.records.evaluation import Evaluation
+from lopt.extensions import BASELINES, TASKS
 from lopt.keys import stream
-from lopt.extensions import BASELINES
 from lopt.optimizers import make_baseline
-from lopt.extensions import TASKS
+from lopt.records import store
+from lopt.records.evaluation import Evaluation
 from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
 
@@ -45,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--baselines", type=Path, default="results/paper/baselines")
     parser.add_argument("--tasks", nargs="+", default=TASKS.names(), choices=TASKS.names())
-    parser.add_argument("--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names())
+    parser.add_argument(
+        "--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names()
+    )
     parser.add_argument("--setting", nargs="+", metavar="NAME=VALUE")
     parser.add_argument("--sets", type=int, default=0)
     arguments = parser.parse_args()

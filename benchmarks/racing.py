@@ -17,7 +17,6 @@ initialisation, the best 120 of them for all steps, and prints how the best of t
 import argparse
 import os
 import time
-from pathlib import Path
 
 os.environ["NPROC"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -38,7 +37,9 @@ RUNGS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=[*RUNGS, "two_moons"])
-    parser.add_argument("--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names())
+    parser.add_argument(
+        "--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names()
+    )
     arguments = parser.parse_args()
     settings = paper(arguments.task)
     tuning = settings["tuning"]

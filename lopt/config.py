@@ -26,7 +26,15 @@ from lopt.config_schema import default_ranges, family_of, part_schema, study_sch
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.parameters import REQUIRED
 
-__all__ = ["ConfigError", "MetaTrainingSettings", "digest", "merge", "resolve", "resolve_study", "settings"]
+__all__ = [
+    "ConfigError",
+    "MetaTrainingSettings",
+    "digest",
+    "merge",
+    "resolve",
+    "resolve_study",
+    "settings",
+]
 
 
 class ConfigError(ValueError):

@@ -69,7 +69,9 @@ def _explain(error: ValidationError) -> str:
         case "additionalProperties":
             known = sorted(error.schema["properties"])
             unknown = sorted(set(error.instance) - set(known))
-            return f"unknown key {', '.join(unknown)}; allowed are {', '.join(known) or 'none here'}"
+            return (
+                f"unknown key {', '.join(unknown)}; allowed are {', '.join(known) or 'none here'}"
+            )
         case "required":
             return f"missing key {', '.join(sorted(set(allowed) - set(error.instance)))}"
         case "enum":

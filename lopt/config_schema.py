@@ -49,7 +49,9 @@ def study_schema(frame: Mapping[str, Any], *, complete: bool) -> Schema:
     for key, registry in (("tasks", TASKS), ("baselines", BASELINES)):
         names = {"enum": registry.names()}
         properties[key] = {**frame["$defs"]["names"], "items": names}
-    properties["settings"]["properties"] = {name: {"type": ["object", "null"]} for name in TASKS.names()}
+    properties["settings"]["properties"] = {
+        name: {"type": ["object", "null"]} for name in TASKS.names()
+    }
     if not complete:
         del schema["required"]
     return {"$defs": frame["$defs"], **schema}
@@ -84,7 +86,9 @@ def part_schema(frame: Mapping[str, Any], task: str | None) -> Schema:
     properties["meta_training_problem"] = {**properties["problem"], "type": ["object", "null"]}
     # Whose family it is, the other parts may say: here any family's keys, there the family's bounds.
     fields = {
-        key: field for name in FAMILIES.names() for key, field in FAMILIES.facts(name).fields.items()
+        key: field
+        for name in FAMILIES.names()
+        for key, field in FAMILIES.facts(name).fields.items()
     }
     properties["optimizer"] = {
         "type": "object",

@@ -12,7 +12,7 @@ package lies.
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 __all__ = ["PACKAGE", "code_digest", "sources"]
@@ -49,7 +49,9 @@ def sources(*roots: str | Path) -> list[Path]:
 def code_digest(files: Iterable[Path]) -> str:
     """Return a digest of the contents of ``files``, each under its name within the package."""
     total = hashlib.sha256()
-    for name, digest in sorted((_name(path), _digest(path, path.stat().st_mtime_ns)) for path in files):
+    for name, digest in sorted(
+        (_name(path), _digest(path, path.stat().st_mtime_ns)) for path in files
+    ):
         total.update(f"{name} {digest}\n".encode())
     return total.hexdigest()[:16]
 
@@ -58,13 +60,13 @@ def _name(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digest(path: Path, modified: int) -> str:
     del modified  # part of the cache's key
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path, modified: int) -> tuple[Path, ...]:
     """The package's files that ``path`` imports, in any of its lines."""
     del modified

@@ -23,9 +23,9 @@ from typing import Any
 
 import pandas as pd
 
+from lopt.learned.stored import load_optimizer
 from lopt.records import store
 from lopt.records.evaluation import LEARNED
-from lopt.learned.stored import load_optimizer
 from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "release", "take"]

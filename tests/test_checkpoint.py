@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from lopt import checkpoint
-from lopt.records import store
 from lopt.checkpoint import Checkpoint, CheckpointLockedError
+from lopt.records import store
 
 IDENTITY = {
     "task": "rosenbrock",

@@ -15,10 +15,10 @@ from lopt.claims.compare import VERDICTS, compare, reductions, tolerance
 from lopt.claims.criteria import CRITERIA
 from lopt.claims.document import markdown, sections
 from lopt.claims.measure import QUANTITIES, Measurement, clipping_gradients
-from lopt.records.published import Published, published_values
 from lopt.claims.results import TaskResults, gather
 from lopt.claims.shapes import turning, vertical_share
 from lopt.config import merge
+from lopt.records.published import Published, published_values
 from lopt.records.results import Results
 from lopt.records.store import StoreError, save_table
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lopt.records import store
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.planted import plant_modes
+from lopt.records import store
 from lopt.tasks import as_dtype
 
 ROOT = Path(__file__).parent.parent

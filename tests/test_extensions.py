@@ -162,7 +162,9 @@ FILES = {
     "lopt/figures/fig9_toy.py": FIGURE,
 }
 # What an optimizer is made of is chosen, not found: this one task trains the new family.
-FAMILY_OF_THE_TASK = {"scales": {"smoke": {"settings": {"bowl": {"optimizer": {"family": "leaky"}}}}}}
+FAMILY_OF_THE_TASK = {
+    "scales": {"smoke": {"settings": {"bowl": {"optimizer": {"family": "leaky"}}}}}
+}
 ONLY_THE_PAPERS = {
     "scales": {
         "smoke": {

@@ -4,7 +4,6 @@ The oracle are the closed forms of ``synthetic_results``: artists are read back 
 with the arrays, never pixels with pixels.
 """
 
-import ast
 import re
 import shutil
 import subprocess
@@ -23,13 +22,13 @@ from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
 
+from lopt.figures import layout, style, tables, ticks
+from lopt.figures.roles import Roles
+from lopt.figures.wrapping import wrap
 from lopt.records import store
 from lopt.records.evaluation import Evaluation
-from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
-from lopt.figures.roles import LEARNED, Roles
-from lopt.figures.wrapping import wrap
 from lopt.records.portraits import StartLosses
+from lopt.records.results import Results
 from lopt.records.store import StoreError
 
 ROOT = Path(__file__).parent.parent

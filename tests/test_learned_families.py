@@ -12,7 +12,6 @@ import pytest
 from compiling import jit
 from scipy.special import expit
 
-from lopt.records import store
 from lopt.analysis.fixed_points import find_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.config import MetaTrainingSettings
@@ -34,6 +33,7 @@ from lopt.meta_training.gradient import (
 from lopt.meta_training.loop import meta_train
 from lopt.optimizers.component import as_gradient_transformation
 from lopt.optimizers.planted import plant_modes
+from lopt.records import store
 from lopt.records.store import StoreError
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression

@@ -6,16 +6,16 @@ import numpy as np
 import optax
 import pytest
 
-from lopt.records import store
 from lopt.analysis.linearization import eigenmodes, linearize, timescale
 from lopt.analysis.responses import effective_learning_rate
-from lopt.records.analysis import Linearization
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.adam import Adam, AdamTheta
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.planted import plant_modes
+from lopt.records import store
+from lopt.records.analysis import Linearization
 
 pytestmark = pytest.mark.usefixtures("x64")
 EIGENVALUES = [0.97, 0.9 + 0.05j, 0.6, -0.3, 0.2 - 0.0j]

@@ -14,6 +14,7 @@ import yaml
 
 from lopt.config import MetaTrainingSettings
 from lopt.learned.gru import GRU
+from lopt.meta_training.loop import CurvePoint, initial_state, meta_train
 from lopt.meta_training.search import (
     apply_recipe,
     configured_recipe,
@@ -23,7 +24,6 @@ from lopt.meta_training.search import (
     survivors,
     train_trial,
 )
-from lopt.meta_training.loop import CurvePoint, initial_state, meta_train
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tuning import SearchRange
 

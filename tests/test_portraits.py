@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
+from lopt.analysis.common_optimizers import common_optimizers
+from lopt.extensions import TASKS
 from lopt.records import store
 from lopt.records.portraits import (
     CommonOptimizers,
@@ -18,8 +20,6 @@ from lopt.records.portraits import (
     Portrait,
     StartLosses,
 )
-from lopt.analysis.common_optimizers import common_optimizers
-from lopt.extensions import TASKS
 from lopt.tasks import Task, base, make_task
 from lopt.tasks.two_moons import TwoMoons
 

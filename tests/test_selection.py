@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from lopt.records import store
 from lopt.meta_training.selection import select
+from lopt.records import store
 
 
 def test_the_lowest_validation_meta_objective_is_selected():

@@ -7,12 +7,11 @@ import pytest
 from quadratics import quadratics
 
 from lopt.analysis.linearization import linearize
-from lopt.records.analysis import Linearization
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
-from lopt.optimizers.momentum import Momentum, MomentumTheta
 from lopt.optimizers.aggregated_momentum import AggregatedMomentum, AggregatedMomentumTheta
+from lopt.optimizers.momentum import Momentum, MomentumTheta
 from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.surrogates import (
     LinearSurrogate,
@@ -20,6 +19,7 @@ from lopt.optimizers.surrogates import (
     select_modes,
     truncated_surrogate,
 )
+from lopt.records.analysis import Linearization
 from lopt.tasks.linear_regression import LinearRegression
 from lopt.unrolling import evaluate
 

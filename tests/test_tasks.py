@@ -12,10 +12,9 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
-from lopt.tasks.linear_regression import LinearRegression
+from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tasks.two_moons import TwoMoons
-from lopt.tasks.linear_regression import Quadratic
 
 SMALL = {
     "linear_regression": LinearRegression(),

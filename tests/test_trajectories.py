@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from quadratics import quadratics
 
-from lopt.records import store
-from lopt.records.analysis import Trajectories
 from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.momentum import Momentum, MomentumTheta
+from lopt.records import store
+from lopt.records.analysis import Trajectories
 from lopt.tasks.linear_regression import LinearRegression
 from lopt.unrolling import record
 

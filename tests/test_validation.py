@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lopt.records import store
 from lopt.analysis import validation
+from lopt.records import store
 from lopt.records.analysis import ValidationRow
 
 

@@ -13,9 +13,9 @@ import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, weights
-from lopt.records import store
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import make_baseline
+from lopt.records import store
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"

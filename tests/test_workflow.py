@@ -11,9 +11,9 @@ import pytest
 import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
-from lopt.records import store
 from lopt.keys import stream
 from lopt.learned.gru import GRUTheta
+from lopt.records import store
 from lopt.tasks import sample_batch
 from lopt.tasks.two_moons import TwoMoons
 

@@ -18,8 +18,8 @@ from jaxtyping import ArrayLike, Float, Int
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_states
-from lopt.records.analysis import Code, FixedPoints
 from lopt.analysis.root_search import POLISHED, Transition, float64
+from lopt.records.analysis import Code, FixedPoints
 
 __all__ = ["find_fixed_points"]
 

@@ -19,9 +19,9 @@ from jaxtyping import ArrayLike, Float, Int
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.fixed_point_search import find_fixed_points
-from lopt.records.analysis import Code, FixedPointAnalysis, FixedPoints
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Code, FixedPointAnalysis, FixedPoints
 
 __all__ = [
     "ConvergencePoint",

@@ -29,8 +29,8 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
-from lopt.records.analysis import Linearization
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Linearization
 
 __all__ = ["eigenmodes", "linearize", "timescale"]
 

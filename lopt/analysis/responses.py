@@ -25,8 +25,8 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from lopt.analysis import projection
 from lopt.analysis.checks import check_component, check_grid, check_states
-from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 
 __all__ = [
     "Saturation",

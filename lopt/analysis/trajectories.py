@@ -27,8 +27,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from lopt.analysis.checks import check_grid
-from lopt.records.analysis import Trajectories
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 
 __all__ = ["autonomous_trajectory", "default_magnitude_edges", "summarize_trajectories"]

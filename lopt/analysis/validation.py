@@ -32,7 +32,6 @@ from jaxtyping import ArrayLike, Float
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import effective_learning_rate, saturation
-from lopt.records.analysis import FixedPointAnalysis, Linearization, ValidationRow
 from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
@@ -44,6 +43,7 @@ from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta, ScheduledSGD, ScheduledSGDTheta
 from lopt.optimizers.surrogates import LinearSurrogate, LinearSurrogateTheta
+from lopt.records.analysis import FixedPointAnalysis, Linearization, ValidationRow
 
 __all__ = ["validate"]
 

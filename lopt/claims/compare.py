@@ -25,9 +25,9 @@ import pandas as pd
 
 from lopt.claims.criteria import CRITERIA
 from lopt.claims.measure import QUANTITIES, Measurement
-from lopt.records.published import Published
 from lopt.claims.results import TaskResults
 from lopt.records.evaluation import LEARNED
+from lopt.records.published import Published
 
 __all__ = ["SIZES", "VERDICTS", "compare", "reductions", "tolerance", "verdict"]
 

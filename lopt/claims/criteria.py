@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from lopt.records.analysis import Code
 from lopt.claims.measure import BASELINE_NAMES, arm_rates, clipping_gradients
 from lopt.claims.results import TaskResults, problem_losses
 from lopt.claims.shapes import standard_score, turning, vertical_share
+from lopt.records.analysis import Code
 from lopt.records.evaluation import LEARNED
 from lopt.records.portraits import ConditionNumbers
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lopt.records.analysis import Responses
 from lopt.claims.results import TaskResults, problem_losses
+from lopt.records.analysis import Responses
 from lopt.records.evaluation import LEARNED
 from lopt.records.portraits import ConditionNumbers
 

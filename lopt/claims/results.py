@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.records.evaluation import LEARNED, Evaluation
-from lopt.records.results import Results
 from lopt.records.portraits import CommonOptimizers, Portrait
+from lopt.records.results import Results
 
 __all__ = ["OptimizerResults", "TaskResults", "gather", "problem_losses"]
 

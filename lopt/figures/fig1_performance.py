@@ -23,11 +23,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
 from lopt.evaluation import loss_curves
-from lopt.records.evaluation import LEARNED
 from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
 from lopt.figures.roles import Roles
-from lopt.records.portraits import ConditionNumbers, LabelledPoints, Landscape, Portrait, StartLosses
+from lopt.records.evaluation import LEARNED
+from lopt.records.portraits import (
+    ConditionNumbers,
+    LabelledPoints,
+    Landscape,
+    Portrait,
+    StartLosses,
+)
+from lopt.records.results import Results
 from lopt.records.store import StoreError
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Curve", "Data", "draw", "numbers", "read"]

@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
 from lopt.figures.roles import Roles
+from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
 

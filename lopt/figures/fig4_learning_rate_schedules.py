@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
 from lopt.figures.roles import Roles
+from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
 

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
 from lopt.figures.roles import Roles
 from lopt.records.portraits import CommonOptimizers
+from lopt.records.results import Results
 from lopt.records.store import StoreError
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]

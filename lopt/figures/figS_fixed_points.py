@@ -19,10 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.figures import layout, style, tables, ticks
-from lopt.records.results import Results
 from lopt.figures.roles import Roles
+from lopt.records.analysis import Code, FixedPointAnalysis
+from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
 

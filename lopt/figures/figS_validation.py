@@ -17,8 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.records import store
-from lopt.records.analysis import ValidationRow
 from lopt.figures import layout, style, tables
 from lopt.records.results import Results
 

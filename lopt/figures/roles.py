@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from matplotlib.colors import to_rgb
 
-from lopt.records import evaluation
 from lopt.figures import style
+from lopt.records import evaluation
 from lopt.records.results import Results
 
 __all__ = ["LEARNED", "Role", "Roles"]

@@ -18,8 +18,8 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt.records import store
 from lopt.figures import layout
+from lopt.records import store
 
 __all__ = [
     "CONVERGENCE_POINT",

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lopt.records import store
 from lopt.learned import make_family
 from lopt.learned.base import LearnedFamily
+from lopt.records import store
 from lopt.records.store import StoreError
 
 __all__ = ["load_optimizer"]

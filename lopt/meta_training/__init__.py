@@ -1,9 +1,9 @@
 """Meta-training: gradient descent on the parameters of an optimizer.
 
-    gradient    the meta-objective and its gradient through a whole run
-    loop        meta-steps, validation, the best theta
-    run         a training that can be interrupted and resumes
-    search      recipes drawn at random, ranked, the best trained on
-    trial       one recipe for one rung of that search
-    selection   which of several trained optimizers to show
+gradient    the meta-objective and its gradient through a whole run
+loop        meta-steps, validation, the best theta
+run         a training that can be interrupted and resumes
+search      recipes drawn at random, ranked, the best trained on
+trial       one recipe for one rung of that search
+selection   which of several trained optimizers to show
 """

@@ -90,7 +90,11 @@ def run_trial(
     # The same for every rung of a trial: what a state may be resumed with.
     endless = dataclasses.replace(training.settings, meta_steps=0)
     identity = provenance.describe(
-        dataclasses.replace(training, settings=endless), task=task, trial=trial.number, seed=seed, code=code
+        dataclasses.replace(training, settings=endless),
+        task=task,
+        trial=trial.number,
+        seed=seed,
+        code=code,
     )
     start = _start(training, seed, identity, before)
     if trial.diverged:
@@ -121,7 +125,12 @@ def _start(
 
 
 def _row(
-    trial: Trial, recipe: Recipe, state: State, curve: list[CurvePoint], failed: bool, seconds: float
+    trial: Trial,
+    recipe: Recipe,
+    state: State,
+    curve: list[CurvePoint],
+    failed: bool,
+    seconds: float,
 ) -> dict[str, Any]:
     return {
         "trial": trial.number,

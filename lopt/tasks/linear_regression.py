@@ -100,7 +100,10 @@ class LinearRegression(Task):
         eigenvalues = np.linalg.eigvalsh(hessians)
         # Polyak 1964, as ``lopt.optimizers.momentum.optimal_momentum``; here, so that the task does not
         # depend on a baseline's file.
-        low, high = 10.0 ** (self.log10_smallest_eigenvalue / 2), 10.0 ** (self.log10_largest_eigenvalue / 2)
+        low, high = (
+            10.0 ** (self.log10_smallest_eigenvalue / 2),
+            10.0 ** (self.log10_largest_eigenvalue / 2),
+        )
         return ConditionNumbers(
             log10_condition_numbers=np.log10(eigenvalues[:, -1] / eigenvalues[:, 0]),
             optimal_learning_rate=np.asarray(4.0 / (high + low) ** 2, np.float64),

@@ -8,13 +8,13 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt.records import store
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.records import store
 from lopt.tasks import as_dtype, make_task, sample_batch
 
 UPDATE_POINTS, GRADIENT_BINS = 201, 100  # resolution of the figures' curves and histograms

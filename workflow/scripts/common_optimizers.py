@@ -7,8 +7,8 @@ prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 import numpy as np
 
 from lopt import provenance
-from lopt.records import store
 from lopt.analysis.common_optimizers import common_optimizers
+from lopt.records import store
 
 GRID = 201
 

@@ -7,13 +7,13 @@ logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 import jax
 import numpy as np
 
-from lopt.records import store
 from lopt.evaluation import summarize
-from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers import make_baseline
 from lopt.progress import Progress
+from lopt.records import store
+from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lopt import config, provenance
 from lopt.learned import make_family
-from lopt.meta_training.loop import CurvePoint, Training, check_learned, check_learned
+from lopt.meta_training.loop import CurvePoint, Training, check_learned
 from lopt.meta_training.run import resumable
 from lopt.records import store
 from lopt.tasks import make_task

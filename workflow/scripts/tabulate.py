@@ -9,8 +9,8 @@ prepare(log=snakemake.log[0])
 import pandas as pd
 
 from lopt import report
-from lopt.records import store
 from lopt.claims.document import INTRODUCTION, sections
+from lopt.records import store
 
 PAGES = {
     "claims": ("Published claims and ours", INTRODUCTION),

@@ -7,8 +7,8 @@ logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 import pandas as pd
 
 from lopt import tuning
-from lopt.records import store
 from lopt.extensions import BASELINES
+from lopt.records import store
 from lopt.tasks import make_task
 
 

@@ -6,9 +6,9 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import pandas as pd
 
+from lopt.analysis.validation import validate
 from lopt.records import store
 from lopt.records.analysis import ValidationRow
-from lopt.analysis.validation import validate
 
 
 def main(output: str) -> None:
