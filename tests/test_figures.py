@@ -102,6 +102,65 @@ def test_there_is_a_module_for_every_figure():
         assert module.__doc__ and {"read", "draw", "numbers", "Data"} <= set(module.__all__)
 
 
+def facts(name):
+    """What a figure's module states of itself, as the workflow reads it: from its syntax tree."""
+    found = {}
+    for node in ast.parse((PACKAGE / "figures" / f"{name}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id in ("TITLE", "CAPTION", "READS"):
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+# Every kind of file that a figure may read, by how its path ends.
+KINDS = {
+    "selection": "selection.json",
+    "curves": "curve.csv",
+    "portraits": r"portraits/\w+.npz",
+    "losses": "losses.npz",
+    "baselines": "best.json",
+    "trials": "trials.csv",
+    "trajectories": "trajectories.npz",
+    "fixed_points": "fixed_points.npz",
+    "linearization": "linearization.npz",
+    "responses": "responses.npz",
+    "common_optimizers": r"common_optimizers/\w+.npz",
+    "validation": "validation.csv",
+}
+
+
+@each_figure
+def test_a_figure_states_what_it_reads(name, results, opened):
+    import_module(f"lopt.figures.{name}").read(results)
+    paths = [path.as_posix() for path in opened]
+    read = {kind for kind, end in KINDS.items() for path in paths if re.search(f"{end}$", path)}
+    assert paths and all(any(re.search(f"{end}$", p) for end in KINDS.values()) for p in paths)
+    if all("/momentum/" in path for path in paths if path.endswith("best.json")):
+        read = {"momentum" if kind == "baselines" else kind for kind in read}
+    if any(f"seed_{seed}/" in path for path in paths for seed in synthetic.EARLY.values()):
+        read = {"linearization_early" if kind == "linearization" else kind for kind in read}
+    assert set(facts(name)["READS"]) == read
+
+
+@each_figure
+def test_a_figure_has_a_title_and_a_caption(name):
+    stated, module = facts(name), import_module(f"lopt.figures.{name}")
+    assert stated == {key: getattr(module, key) for key in ("TITLE", "CAPTION", "READS")}
+    assert stated["CAPTION"].startswith("**") and stated["CAPTION"].rstrip().endswith(".")
+    number = re.match(r"fig(\d)", name)
+    assert not number or stated["TITLE"] == f"Figure {number[1]}"
+    assert len({facts(other)["TITLE"] for other in NAMES}) == len(NAMES)
+
+
+def test_figures_know_no_task_or_baseline_by_name():
+    names = {*synthetic.LABELS, *synthetic.LABELS.values()} - {"momentum"}  # the paper's subject
+    for path in sorted((PACKAGE / "figures").glob("*.py")):
+        if path.stem != "reading":
+            nodes = ast.walk(ast.parse(path.read_text()))
+            constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
+            assert not constants & names, path
+
+
 def test_no_jax_and_no_pyplot():
     code = "import sys; " + "; ".join(f"import lopt.figures.{name}" for name in NAMES)
     code += "; print([m for m in sys.modules if m in ('jax', 'jaxlib', 'matplotlib.pyplot')])"
@@ -142,7 +201,7 @@ STUDIES = {
     1: ({LONG: (0, 1, 2, 3, 4)}, NEW_BASELINES),
     2: ({"rosenbrock": (0,), LONG: (3, 4)}, ("adam",)),
     4: ({**synthetic.SEEDS, LONG: (0, 1, 2, 3)}, synthetic.BASELINES),
-    5: ({LONG: tuple(range(12)), **synthetic.SEEDS, LONGER: (4, 5)}, NEW_BASELINES),
+    5: ({LONG: tuple(range(20)), **synthetic.SEEDS, LONGER: (4, 5)}, NEW_BASELINES),
 }
 # Where a figure has many panels, four columns stand for five.
 MANY_PANELS = ("fig2_momentum", "fig5_learning_rate_adaptation", "figS_tuning")
@@ -246,11 +305,9 @@ class TestTheCheckOfLayouts:
 
 
 class TestWrapping:
-    FONT = {"fontsize": 7.0}
-
     def lines(self, text, width):
         figure, _ = layout.panels([1.0], 1)
-        return wrap(figure, text, width, **self.FONT).split("\n")
+        return wrap(figure, text, width, fontsize=7.0).split("\n")
 
     def test_lines_break_at_spaces_only_and_lose_nothing(self):
         text = "a text of several words that are to be set in a narrow column"
@@ -687,11 +744,12 @@ def test_rules_declare_what_figures_read(folder, opened, tmp_path):
 
 
 def test_without_momentum_among_the_baselines_no_line_is_drawn(folder):
-    results = Results(folder, synthetic.SEEDS, ["adam"])
+    results = results_in(folder, baselines=["adam"])
     for name in ("fig4_learning_rate_schedules", "fig5_learning_rate_adaptation", "figS_modes"):
         module = import_module(f"lopt.figures.{name}")
         data = module.read(results)
-        module.draw(data)
+        entries = [text.get_text() for text in module.draw(data).legends[0].get_texts()]
+        assert "tuned momentum" not in entries
         tuned = module.numbers(data).query("series == 'tuned momentum'")
         assert tuned.y.isna().all()
 
@@ -731,6 +789,35 @@ def test_optimizers_can_be_told_apart_without_color_vision(vision):
     for first, second in combinations(seen, 2):
         assert np.linalg.norm(first - second) > 15.0  # 2.3 is just noticeable
     assert len({str(role.linestyle) for role in roles}) == len(roles)
+
+
+def test_names_and_colors_travel_with_the_results(folder):
+    labels, colors = {"rosenbrock": "A banana", "adam": "ADAM"}, {"adam": "#123456"}
+    results = Results(folder, synthetic.SEEDS, synthetic.BASELINES, labels=labels, colors=colors)
+    module = import_module("lopt.figures.fig1_performance")
+    figure = module.draw(module.read(results))
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == ["Linear regression", "A banana", "Two moons"]
+    looks = {line.get_label(): line.get_color() for line in panel(figure, 1, 0).get_lines()}
+    assert looks.keys() == {"ADAM", "Rmsprop", "Momentum", LEARNED.label}
+    assert (looks["ADAM"], looks[LEARNED.label]) == ("#123456", LEARNED.color)
+    assert len(set(looks.values())) == 4
+
+
+def test_baselines_differ_however_many_there_are():
+    study = Roles({}, {}, tuple(f"optimizer_{number}" for number in range(20)))
+    looks = {(role.color, role.linestyle) for role in map(study.role, study.baselines)}
+    assert len(looks) == 20 and all(linestyle != "-" for _, linestyle in looks)
+
+
+def test_what_comes_with_the_package_looks_as_ever():
+    study = Roles(synthetic.LABELS, synthetic.COLORS, synthetic.BASELINES)
+    assert [study.role(name) for name in study.in_order(["learned", *synthetic.BASELINES])] == [
+        ("RMSProp", "#E3BC22", (0, (1.2, 0.9))),
+        ("Momentum", "#E06A00", (0, (4.0, 1.4))),
+        ("Adam", "#8F0F2B", (0, (5.0, 1.2, 1.2, 1.2))),
+        ("Learned optimizer", "#2B6CB8", "-"),
+    ]
 
 
 def test_only_known_kinds_of_files_are_written(drawn, tmp_path):

@@ -5,7 +5,7 @@ Reads, per task: ``portraits/<task>.npz``, ``evaluation/<task>/losses.npz``, and
 
 Draws two rows, a column per task:
   a  what the task is: the density of log10 condition numbers; the log-loss over the plane with a star at the
-     minimum; the labelled points. A task without a picture of its own shows its start losses.
+     minimum; the labeled points. A task without a picture of its own shows its start losses.
   b  loss against iteration: the mean over all held-out problems, the band one standard error to either
      side. The mean keeps runs that diverge; a note says how many they are.
 """

@@ -4,7 +4,7 @@ Reads, per task and the selected seed: ``analysis/<task>/seed_<n>/{trajectories,
 responses}.npz``, and ``meta_training/<task>/selection.json``.
 
 Draws three rows, a column per task:
-  a  the states visited (grey) around the convergence point (black square) on the two principal axes
+  a  the states visited (gray) around the convergence point (black square) on the two principal axes
      that hold most of the slow mode; five arrows point at the positions along the slow mode that row b
      is computed at. Inset: total variance of the states across runs against iteration: it falls to
      nothing when all runs end at one point.

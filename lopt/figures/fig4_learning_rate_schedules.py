@@ -5,7 +5,7 @@ Reads, per task: ``analysis/<task>/seed_<n>/responses.npz`` of the selected seed
 
 Draws two rows, a column per task:
   a  the autonomous trajectory (the gradient is 0 throughout) on the two principal axes along which it
-     extends most: circle at the initial state, square at the convergence point, visited states grey.
+     extends most: circle at the initial state, square at the convergence point, visited states gray.
   b  the effective learning rate along it, with tuned momentum's learning rate dashed.
 """
 

@@ -224,6 +224,7 @@ def numbers(data: Data) -> pd.DataFrame:
             x, y = points.T
             parts.append(tables.rows("a", task, seed, series, (names[0], x), (names[1], y), value))
         for row, update in zip(column.shown, column.recentered_updates, strict=True):
+            # The quantity is spelled as in the tables of earlier runs.
             x, y = ("gradient", column.gradients), ("recentred_update", update)
             value = ("constant_gradient", column.constant_gradients[row])
             parts.append(tables.rows("b", task, seed, "update function", x, y, value))

@@ -114,15 +114,15 @@ def _drawable(speeds: np.ndarray) -> np.ndarray:
     return np.maximum(speeds, FLOOR)
 
 
-# Inches that a strip must be wide for its summary and its tick: upright, turned, turned and short.
-WIDE, NARROW, THIN = 0.5, 0.18, 0.09
+# Inches that a strip must be wide for its summary upright, and for both lines of it turned; and a seed.
+UPRIGHT, TURNED, TICK = 0.5, 0.18, 0.17
 
 
 def _searches(panel: Axes, column: Column, width: float) -> None:
     panel.set_yscale("log")
     strip_width = width / len(column.analyses)
-    rotation = 0.0 if strip_width >= WIDE else 90.0
-    summary = _summary if strip_width >= NARROW else _short_summary
+    rotation = 0.0 if strip_width >= UPRIGHT else 90.0
+    summary = _summary if strip_width >= TURNED else _short_summary
     for strip, analysis in enumerate(column.analyses.values()):
         count = len(analysis.speeds)
         # Starts side by side within the strip, in their order.
@@ -156,13 +156,16 @@ def _searches(panel: Axes, column: Column, width: float) -> None:
     panel.set_ylim(low, high * (high / low) ** (0.55 if rotation else 0.35))
     _few_decades(panel, low, high)
     panel.set_xlim(-0.6, len(column.analyses) - 0.4)
-    if strip_width >= WIDE:
-        names = [f"seed {seed}" for seed in column.analyses]
+    seeds, chosen = list(column.analyses), list(column.analyses).index(column.seed)
+    if strip_width >= UPRIGHT:
+        names = [f"seed {seed}" for seed in seeds]
     else:
-        names = list(map(str, column.analyses))
         panel.set_xlabel("seed")
+        spacing = int(np.ceil(TICK / strip_width))  # around the chosen one, which is always named
+        names = [
+            str(seed) if (strip - chosen) % spacing == 0 else "" for strip, seed in enumerate(seeds)
+        ]
     panel.set_xticks(range(len(names)), names)
-    chosen = list(column.analyses).index(column.seed)
     panel.get_xticklabels()[chosen].set(color=style.LEARNED_COLOR, fontweight="bold")
 
 

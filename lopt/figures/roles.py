@@ -31,7 +31,8 @@ class Role(NamedTuple):
 
 
 LEARNED = Role("Learned optimizer", style.LEARNED_COLOR, "-")
-COLORS = ("#6F4FA8", "#4FB3B3", "#C76BB3", "#4E7A1E", "#7A5230", "#8C8C8C")
+# Each as far as possible from those before it and from those of the package, in CIELAB, for all visions.
+COLORS = ("#33CCCC", "#5E084D", "#92BD75", "#9513EC", "#AC5377", "#250B8E")
 # One more than there are colors: a pair of the two comes back only after all others.
 DASHES = (
     (4.0, 1.4),
@@ -89,7 +90,7 @@ class Roles(NamedTuple):
 
         >>> roles = Roles({"adam": "Adam"}, {"adam": "#8F0F2B"}, ("adam", "sgd", "lion"))
         >>> [roles.role(name).color for name in ("adam", "sgd", "lion", "learned")]
-        ['#8F0F2B', '#6F4FA8', '#4FB3B3', '#2B6CB8']
+        ['#8F0F2B', '#33CCCC', '#5E084D', '#2B6CB8']
         """
         label = self.label(optimizer)
         if optimizer == evaluation.LEARNED:

@@ -1,7 +1,8 @@
 """Break text into lines of a given width, as the figure's fonts are wide.
 
 Lines break at spaces outside formulas ($...$), and inside a word only where the word alone is too wide.
-Widths are in inches; ``font`` are the font's properties, as ``matplotlib.text.Text`` takes them.
+Widths are in inches, of a figure with an Agg canvas; ``font`` are the font's properties, as
+``matplotlib.text.Text`` takes them.
 """
 
 import re
@@ -18,7 +19,8 @@ WORD = re.compile(r"(?:\$[^$]*\$|\S)+")
 def wrap(figure: Figure, text: str, width: float, **font) -> str:
     """Return ``text`` with line breaks, so that no line is wider than ``width``.
 
-    >>> figure = Figure()
+    >>> from matplotlib.backends.backend_agg import FigureCanvasAgg
+    >>> figure = FigureCanvasAgg(Figure()).figure
     >>> wrap(figure, "two words", 10.0), wrap(figure, "two words", 0.5, fontsize=8.0)
     ('two words', 'two\\nwords')
     """
