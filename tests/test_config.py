@@ -47,12 +47,12 @@ def test_the_projects_configuration_resolves_at_every_scale():
 
 
 def test_later_parts_win_over_earlier_ones():
-    config = changed(EVERY + "steps", 1)
-    config = changed(TASK + "steps", 2, config)
+    config = changed(EVERY + "steps", 100)
+    config = changed(TASK + "steps", 50, config)
     assert steps(config, "smoke") == [20, 20, 20]  # the scale's every_task
-    assert steps(config, "paper") == [2, 1, 1]
-    config = changed("scales/smoke/settings/two_moons/steps", 4, config)
-    assert steps(config, "smoke") == [20, 20, 4]
+    assert steps(config, "paper") == [50, 100, 100]
+    config = changed("scales/smoke/settings/two_moons/steps", 10, config)
+    assert steps(config, "smoke") == [20, 20, 10]
 
 
 def steps(config: dict, scale: str) -> list[int]:

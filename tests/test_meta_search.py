@@ -161,8 +161,8 @@ def test_the_best_go_on_and_the_configured_recipe_with_them(order, count, going)
 
 @pytest.mark.workflow
 def test_the_search_runs_as_a_workflow(tmp_path):
-    over = {"scales": {"smoke": {"tasks": {"rosenbrock": {"meta_search": {}}}}}}
-    over["scales"]["smoke"]["tasks"]["rosenbrock"]["meta_search"]["rungs"] = [
+    over = {"scales": {"smoke": {"settings": {"rosenbrock": {"meta_search": {}}}}}}
+    over["scales"]["smoke"]["settings"]["rosenbrock"]["meta_search"]["rungs"] = [
         {"trials": 2, "meta_steps": 10},
         {"trials": 1, "meta_steps": 20},
     ]

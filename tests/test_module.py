@@ -39,7 +39,7 @@ def workflow(folder: Path, source: str, *arguments: str, **environment: str) -> 
     """Run another workflow, which takes this one from ``source``; return what it prints."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     tasks = {"linear_regression": {**TINY, "seeds": [7]}}
-    configuration["scales"] = {"mine": merge(configuration["scales"]["smoke"], {"tasks": tasks})}
+    configuration["scales"] = {"mine": merge(configuration["scales"]["smoke"], {"settings": tasks})}
     configuration["scale"] = "mine"
     (folder / "mine.yaml").write_text(yaml.safe_dump(configuration))
     (folder / "Snakefile").write_text(OUTER.format(source=source))

@@ -96,11 +96,11 @@ def test_second_run_does_nothing(finished):
 
 
 def test_changed_parameter_reruns_what_depends_on_it(finished):
-    change = {"scales": {"smoke": {"tasks": {"rosenbrock": {"meta_training": {"clip": 0.01}}}}}}
+    change = {"scales": {"smoke": {"settings": {"rosenbrock": {"meta_training": {"clip": 0.01}}}}}}
     (finished / "change.yaml").write_text(yaml.safe_dump(change))
     wanted = jobs(finished, "--config", "scale=smoke", "--configfile", "config.yaml", "change.yaml")
     assert wanted["meta_train", "rosenbrock"] == 1
-    for rule in ("select", "evaluate", "analyse"):
+    for rule in ("select", "evaluate", "analyze"):
         assert wanted[rule, "rosenbrock"] == 1
     elsewhere = {pair for pair in wanted if pair[1] in ("linear_regression", "two_moons")}
     assert not elsewhere
@@ -110,10 +110,12 @@ def test_changed_parameter_reruns_what_depends_on_it(finished):
 @pytest.mark.parametrize(
     ("module", "reruns", "leaves"),
     [
-        ("figures/fig4_learning_rate_schedules.py", {"fig4_learning_rate_schedules"}, {"analyse"}),
-        ("analysis/responses.py", {"analyse", "fig4_learning_rate_schedules"}, {"meta_train"}),
-        ("meta_gradient.py", {"meta_train", "analyse"}, {"tune", "portray"}),
-        ("tuning/random_search.py", {"tune", "evaluate"}, {"meta_train", "analyse"}),
+        ("figures/fig4_learning_rate_schedules.py", {"draw"}, {"analyze"}),
+        ("analysis/responses.py", {"analyze", "draw"}, {"meta_train"}),
+        ("meta_training/gradient.py", {"meta_train", "analyze"}, {"tune", "portray"}),
+        ("optimizers/adam.py", {"tune", "evaluate"}, {"meta_train", "analyze", "portray"}),
+        ("learned/lstm.py", set(), {"meta_train", "analyze", "tune", "draw"}),
+        ("tuning/random_search.py", {"tune", "evaluate"}, {"meta_train", "analyze"}),
     ],
 )
 def test_changed_module_reruns_what_depends_on_it(finished, module, reruns, leaves):
@@ -131,10 +133,10 @@ def test_changed_module_reruns_what_depends_on_it(finished, module, reruns, leav
 def test_figure_runs_only_what_it_needs(tmp_path):
     folder = copy_project(tmp_path)
     wanted = jobs(folder, "fig4", "--config", "scale=smoke")
-    assert {"meta_train", "select", "analyse", "tune"} <= rules_of(wanted)
+    assert {"meta_train", "select", "analyze", "tune"} <= rules_of(wanted)
     assert not {"evaluate", "compare", "validate"} & rules_of(wanted)
     assert all(wanted["tune", task] == 1 for task in TASKS)  # momentum alone
-    assert not {"analyse", "compare"} & rules_of(jobs(folder, "fig1", "--config", "scale=smoke"))
+    assert not {"analyze", "compare"} & rules_of(jobs(folder, "fig1", "--config", "scale=smoke"))
 
 
 def test_file_of_another_scale_by_path(tmp_path):
@@ -153,7 +155,7 @@ def test_file_of_another_scale_by_path(tmp_path):
 )
 def test_bad_configuration_is_one_message(tmp_path, change, key, allowed):
     folder = copy_project(tmp_path)
-    change = {"scales": {"smoke": {"tasks": change}}}
+    change = {"scales": {"smoke": {"settings": change}}}
     (folder / "change.yaml").write_text(yaml.safe_dump(change))
     run = snakemake(folder, "--configfile", "config.yaml", "change.yaml")
     assert run.returncode != 0
