@@ -46,6 +46,7 @@ __all__ = [
     "CurvePoint",
     "MetaTrainingError",
     "State",
+    "check_learned",
     "initial_state",
     "meta_train",
     "train_chunk",
@@ -230,6 +231,34 @@ def meta_train(
             )
             after_chunk(state, point)
     return state
+
+
+def check_learned(
+    task: Task, family: GRU, settings: MetaTrainingSettings, seed: int, state: State, *, steps: int
+) -> None:
+    """Raise if a finished training learned nothing: nothing of it is worth keeping.
+
+    Raises:
+        MetaTrainingError: if no validation meta-objective of the run was finite, or the best is not
+            below that of the untrained optimizer on the same problems.
+    """
+    best, interval = float(state.best_validation), settings.validation_interval
+    advice = "try a smaller learning_rate, clip or output_scale for this task, or other seeds"
+    if not np.isfinite(best):
+        raise MetaTrainingError(
+            f"seed {seed} learned nothing: of the validation meta-objectives, one every {interval} of "
+            f"{int(state.step)} meta-steps, none was finite; {advice}"
+        )
+    untrained = initial_state(family, settings, seed)
+    with jax.default_matmul_precision(settings.precision):
+        problems = sample_batch(task, stream(0, "validation"), settings.validation_problems)
+        before = _validate(task, family, untrained, problems, steps)[1]
+    if not best < before and np.isfinite(before):
+        raise MetaTrainingError(
+            f"seed {seed} learned nothing: the best validation meta-objective of {int(state.step)} "
+            f"meta-steps is {best:.6g}, the untrained optimizer's {before:.6g}; train for more "
+            f"meta_steps, or {advice}"
+        )
 
 
 def _check_skipped(

@@ -25,6 +25,7 @@ from lopt.meta_gradient import meta_gradient
 from lopt.meta_training import (
     CurvePoint,
     MetaTrainingError,
+    check_learned,
     initial_state,
     meta_train,
     train_chunk,
@@ -190,6 +191,22 @@ def test_the_best_theta_by_validation_is_kept(run):
     losses = evaluate(task, FAMILY, last.best_theta, problems, steps=STEPS)
     np.testing.assert_allclose(np.mean(meta_objective(losses)), values[best], rtol=1e-6)
     assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
+
+
+def test_a_training_that_learned_nothing_is_an_error(run):
+    """The optimizer does nothing before training: its meta-objective is exactly 1."""
+    task, states, _ = run
+    last = states[-1]
+    assert float(last.best_validation) < 1.0
+    check_learned(task, FAMILY, SETTINGS, SEED, last, steps=STEPS)
+    for reached in (1.0, 1.5):
+        worse = last._replace(best_validation=jnp.asarray(reached, jnp.float32))
+        message = rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
+        with pytest.raises(MetaTrainingError, match=message):
+            check_learned(task, FAMILY, SETTINGS, SEED, worse, steps=STEPS)
+    never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))
+    with pytest.raises(MetaTrainingError, match="one every 6 of 18 meta-steps, none was finite"):
+        check_learned(task, FAMILY, SETTINGS, SEED, never_finite, steps=STEPS)
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):

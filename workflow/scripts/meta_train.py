@@ -72,6 +72,7 @@ def main(wildcards, params, output) -> None:
             task, family, settings, seed, steps=params.steps, state=state, after_chunk=after_chunk
         )
         progress.close()
+        meta_training.check_learned(task, family, settings, seed, state, steps=params.steps)
         store.save_table(output.curve, pd.DataFrame(rows, columns=meta_training.CurvePoint._fields))
         metadata |= {
             "validation_meta_objective": float(state.best_validation),
