@@ -97,6 +97,12 @@ def seeds(path, early=False):
     return expand_seeds
 
 
+def first_seed(wildcards):
+    """The optimizer of the task's first seed: whose untrained theta a null is."""
+    seed = STUDIES[wildcards.scale]["tasks"][wildcards.task]["seeds"][0]
+    return f"results/{wildcards.scale}/meta_training/{wildcards.task}/seed_{seed}/theta.npz"
+
+
 def tasks(path):
     """The path for every task."""
     return expand(path, task=TASKS, allow_missing=True)

@@ -32,7 +32,7 @@ rule record_run:
         runtime=5,
     params:
         settings=study(),
-        stages=["meta_train", "tune", "evaluate", "analyse"],
+        stages=["meta_train", "tune", "evaluate", "analyse", "analyze_nulls"],
     script:
         "../workflow/scripts/record_run.py"
 
@@ -45,7 +45,7 @@ rule tabulate:
         trainings="results/{scale}/trainings.csv",
         versions="results/{scale}/versions.csv",
         configuration="results/{scale}/configuration.yaml",
-        code=code("store.py", "report.py", "claims/document.py"),
+        code=code("store.py", "report.py", "claims"),
     output:
         claims=reported("claims", "Published claims and ours", "Numbers"),
         validation=reported("validation", "Validation", "Numbers"),

@@ -28,7 +28,7 @@ ORDER = [
     ["tuning"],
     ["meta_search"],
     ["analysis"],
-    ["portray"],
+    ["portray", "nulls"],
     ["figures.reading"],
     ["claims"],
     ["figures"],

@@ -201,7 +201,9 @@ def test_a_training_that_learned_nothing_is_an_error(run):
     check_learned(task, FAMILY, SETTINGS, SEED, last, steps=STEPS)
     for reached in (1.0, 1.5):
         worse = last._replace(best_validation=jnp.asarray(reached, jnp.float32))
-        message = rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
+        message = (
+            rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
+        )
         with pytest.raises(MetaTrainingError, match=message):
             check_learned(task, FAMILY, SETTINGS, SEED, worse, steps=STEPS)
     never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))

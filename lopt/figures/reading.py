@@ -21,6 +21,8 @@ from lopt.store import StoreError
 
 __all__ = ["Results"]
 
+STAGES = ("trajectories", "fixed_points", "linearization", "responses")
+
 
 class Results:
     """The files of one scale; ``folder`` is results/<scale>, ``seeds`` the training seeds per task.
@@ -105,6 +107,24 @@ class Results:
 
     def responses(self, task: str, seed: int) -> Responses:
         return store.load(self._analysis(task, seed, "responses"), Responses)[0]
+
+    def null_names(self, task: str) -> list[str]:
+        """Return the optimizers that statements are held against, of those that are stored."""
+        folder = self.folder / "nulls" / task
+        return sorted(path.parent.name for path in folder.glob("*/missing.json"))
+
+    def null(self, task: str, name: str) -> tuple[dict[str, tuple], Evaluation | None]:
+        """Return the stages that a null has, and its losses where it has its own."""
+        folder = self.folder / "nulls" / task / name
+        kinds = (Trajectories, FixedPointAnalysis, Linearization, Responses)
+        missing = store.load_json(folder / "missing.json")
+        stages = {
+            stage: store.load(folder / f"{stage}.npz", kind)[0]
+            for stage, kind in zip(STAGES, kinds, strict=True)
+            if stage not in missing
+        }
+        losses = folder / "losses.npz"
+        return stages, store.load(losses, Evaluation)[0] if losses.exists() else None
 
     def _analysis(self, task: str, seed: int, stage: str) -> Path:
         return self.folder / "analysis" / task / f"seed_{seed}" / f"{stage}.npz"

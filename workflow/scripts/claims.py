@@ -6,9 +6,10 @@ logger = prepare(log=snakemake.log[0])
 
 from lopt import store
 from lopt.claims.compare import compare
-from lopt.claims.document import INTRODUCTION, markdown, sections
+from lopt.claims.document import INTRODUCTION, markdown, matrix, sections
 from lopt.claims.published import published_values
 from lopt.claims.results import gather
+from lopt.claims.summary import summarize
 from lopt.figures.reading import Results
 
 
@@ -23,8 +24,7 @@ def main(wildcards, params, output) -> None:
         tasks,
         params.reference["tasks"],
     )
-    for verdict, count in table[table["plotted"] == "yes"]["verdict"].value_counts().items():
-        logger.info("%s: %d", verdict, count)
+    logger.info("agreement by figure and task\n%s", matrix(summarize(table)).to_string(index=False))
     store.save_table(output.table, table)
     title = f"Published claims and ours, scale {wildcards.scale}"
     page = markdown(title, INTRODUCTION, sections(table)).encode()

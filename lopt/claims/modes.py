@@ -1,0 +1,80 @@
+r"""Modes of a linearized optimizer, a conjugate pair counted as the one thing that it is.
+
+The two modes of a pair are one oscillation of the real state and never act alone. Its size is what both
+contribute, |alpha| + |alpha conj| = 2 |alpha|, its learning rate the sum alpha + alpha conj = 2 Re alpha.
+Counting half a pair against a whole real mode would move the mode that carries the largest rate.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from lopt.analysis.results import Code, FixedPointAnalysis, Linearization
+
+__all__ = [
+    "WholeModes",
+    "cancellation_ratio",
+    "impulse_response",
+    "stable_point_count",
+    "whole_modes",
+]
+
+
+class WholeModes(NamedTuple):
+    """Real modes and conjugate pairs, slowest first."""
+
+    momenta: Float[np.ndarray, " whole"]
+    """|lambda|."""
+    sizes: Float[np.ndarray, " whole"]
+    """Sum of |alpha| over the one or two modes."""
+    learning_rates: Float[np.ndarray, " whole"]
+    """Sum of alpha over them: real."""
+
+    @property
+    def leading(self) -> int | None:
+        """The one of largest size; None where no mode moves the update."""
+        return int(np.argmax(self.sizes)) if self.sizes.max(initial=0.0) > 0.0 else None
+
+
+def whole_modes(modes: Linearization) -> WholeModes:
+    """Return the modes with every conjugate pair as one."""
+    firsts = modes.eigenvalues.imag >= 0.0
+    alphas, count = modes.complex_learning_rates[firsts], 1.0 + (modes.eigenvalues.imag[firsts] > 0)
+    return WholeModes(
+        momenta=modes.momenta[firsts],
+        sizes=count * np.abs(alphas),
+        learning_rates=count * alphas.real,
+    )
+
+
+def cancellation_ratio(modes: Linearization) -> float:
+    """Return sum |alpha| / |sum alpha|: 1 where all modes pull one way, large where they cancel.
+
+    NaN where no mode moves the update.
+    """
+    alphas = modes.complex_learning_rates
+    total, net = np.abs(alphas).sum(), np.abs(alphas.sum())
+    if not total > 0.0:
+        return np.nan
+    return float(total / net) if net > 0.0 else np.inf
+
+
+def impulse_response(
+    alphas: Complex[np.ndarray, " mode"], eigenvalues: Complex[np.ndarray, " mode"], steps: int
+) -> Float[np.ndarray, " steps"]:
+    """Return how the update answers to a gradient of -1 met k steps ago: sum_m alpha_m lambda_m^k.
+
+    That of momentum is alpha beta^k. Modes of opposite signs that cancel leave nothing here.
+
+    >>> impulse_response(np.array([2.0 + 0j]), np.array([0.5 + 0j]), 3).tolist()
+    [2.0, 1.0, 0.5]
+    """
+    return np.real(eigenvalues ** np.arange(steps)[:, None] @ alphas)
+
+
+def stable_point_count(found: FixedPointAnalysis) -> int:
+    """Return how many distinct fixed points at g = 0 runs can end at; 0 where no search converged."""
+    if int(found.convergence_code) != Code.CONVERGED:
+        return 0
+    return len(found.distinct_points)

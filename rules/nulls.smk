@@ -1,0 +1,36 @@
+# Put an untrained optimizer and the tuned baselines through the analysis: what statements are held against.
+
+
+rule analyze_nulls:
+    input:
+        theta=first_seed,
+        baselines=expand(
+            "results/{scale}/baselines/{task}/{optimizer}/best.json",
+            optimizer=OPTIMIZERS,
+            allow_missing=True,
+        ),
+        code=MODEL + code("analysis", "evaluation.py", "nulls.py"),
+    output:
+        directory("results/{scale}/nulls/{task}"),
+    log:
+        "results/{scale}/logs/analyze_nulls/{task}.log",
+    benchmark:
+        "results/{scale}/benchmarks/analyze_nulls/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        analysis=study("tasks", "{task}", "analysis"),
+        evaluation=study("tasks", "{task}", "evaluation"),
+    script:
+        "../workflow/scripts/nulls.py"
+
+
+rule nulls:
+    input:
+        expand("results/{scale}/nulls/{task}", scale=SCALE, task=TASKS),
