@@ -64,7 +64,9 @@ def evaluation(task: str) -> Evaluation:
         start * np.exp(-np.minimum(rates.get(name, 0.07 + 0.002 * seed) * k, 18.0))
         for name, seed in runs
     ]
-    names, seeds = zip(*runs, strict=True)
+    runs_of_early = [("learned", EARLY[task])] if task in EARLY else []
+    losses += [start * np.exp(-0.06 * k) for _ in runs_of_early]
+    names, seeds = zip(*runs, *runs_of_early, strict=True)
     return Evaluation(np.array(names), np.array(seeds), np.stack(losses).astype(np.float32))
 
 
@@ -310,7 +312,8 @@ def write(folder: Path) -> None:
                 store.save(analysis / f"{stage.__name__}.npz", stage(task, seed))
         if task in EARLY:
             place = folder / "analysis" / task / f"seed_{EARLY[task]}"
-            store.save(place / "linearization.npz", linearization(task, EARLY[task]))
+            for stage in (trajectories, fixed_points, linearization, responses):
+                store.save(place / f"{stage.__name__}.npz", stage(task, EARLY[task]))
         for optimizer in BASELINES:
             table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
             winner = table.loc[table["rank"].idxmin()]

@@ -68,7 +68,9 @@ def compare(
         make = _statement_rows if value.comparison == "answer" else _number_rows
         rows += [_row(value, row | {"smaller": "; ".join(less)}) for row in make(value, task)]
     columns = [*COLUMNS, *(f"null_{name}" for name in null_names(results.values()))]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame(
+        [[row.get(column, "") for column in columns] for row in rows], columns=columns
+    )
 
 
 def _text(number: float) -> str:
