@@ -3,6 +3,7 @@
 import ast
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -404,20 +405,24 @@ def test_without_any_learning_rate_no_mode_leads(results):
 
 def test_one_convergence_point_counts_stable_points(results):
     criterion, rosenbrock = CRITERIA["one_convergence_point"], results["rosenbrock"]
-    found = rosenbrock.optimizers[0].fixed_points
 
-    def with_points(count, code=0):
-        points = found._replace(
-            distinct_points=np.arange(count * synthetic.STATE, dtype=float).reshape(count, -1),
-            distinct_speeds=np.zeros(count),
-            distinct_counts=np.ones(count, int),
-            convergence_code=np.array(code),
-        )
-        optimizer = rosenbrock.optimizers[0]._replace(fixed_points=points)
+    def answer(**found):
+        optimizer = rosenbrock.optimizers[0]._replace(fixed_points=SimpleNamespace(**found))
         changed = rosenbrock._replace(optimizers={0: optimizer})
         return criterion.answer(criterion.measure(changed, 0))
 
-    assert [with_points(1), with_points(2), with_points(1, code=1)] == ["yes", "no", "no"]
+    # Two stable points, of which runs end at both: the released linear regression, seed 2.
+    for stable, expected in (([1], "yes"), ([1, 0, 0], "yes"), ([1, 1, 0], "no"), ([0], "no")):
+        attractors = {
+            "attractor_stable": np.array(stable),
+            "attractor_codes": np.zeros(len(stable), int),
+        }
+        assert answer(convergence_code=0, **attractors) == expected
+        assert answer(convergence_code=1, **attractors) == "no"
+    # Records that tell no stability: every distinct point counts.
+    for count, expected in ((1, "yes"), (2, "no")):
+        points = np.zeros((count, synthetic.STATE))
+        assert answer(convergence_code=0, distinct_points=points) == expected
 
 
 def test_the_autonomous_path_ends_where_it_should(results):

@@ -73,8 +73,22 @@ def impulse_response(
     return np.real(eigenvalues ** np.arange(steps)[:, None] @ alphas)
 
 
-def stable_point_count(found: FixedPointAnalysis) -> int:
-    """Return how many distinct fixed points at g = 0 runs can end at; 0 where no search converged."""
+# What runs can end at that is not a point; names that the records of this version may not have.
+NOT_POINTS = [Code[name] for name in ("CONTINUUM", "LIMIT_CYCLE") if name in Code.__members__]
+
+
+def stable_point_count(found: FixedPointAnalysis) -> float:
+    """Return how many distinct stable fixed points at g = 0 runs can end at.
+
+    0 where no search converged, infinite where runs end at a continuum of points or at a cycle. Records
+    that do not list attractors count every distinct point that was found, whether it is stable or not.
+    """
     if int(found.convergence_code) != Code.CONVERGED:
-        return 0
-    return len(found.distinct_points)
+        return 0.0
+    stable = getattr(found, "attractor_stable", None)
+    if stable is None:
+        return float(len(found.distinct_points))
+    stable = np.asarray(stable) == 1
+    if np.isin(found.attractor_codes[stable], NOT_POINTS).any():
+        return np.inf
+    return float(stable.sum())
