@@ -20,15 +20,16 @@ from lopt.claims.modes import cancellation_ratio, impulse_response, whole_modes
 from lopt.claims.power import null_answers, separates
 from lopt.claims.published import Published, published_values
 from lopt.claims.registry import Measurement
-from lopt.claims.results import Absent, Null, TaskResults, gather, stand_in
+from lopt.claims.results import Absent, AbsentError, Null, TaskResults, gather, stand_in
 from lopt.claims.sampling import robust_mean
 from lopt.claims.shapes import straightness, turning, vertical_share
 from lopt.claims.sizes import SIZES, smaller
 from lopt.claims.summary import items, summarize
 from lopt.claims.verdicts import VERDICTS, sampling_error, signed_error, tolerance
 from lopt.config import merge
+from lopt.evaluation import Evaluation
 from lopt.figures.reading import Results
-from lopt.store import StoreError, save_table
+from lopt.store import StoreError, save, save_json, save_table
 
 CONFIG = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
 STUDY = CONFIG["study"]["tasks"]
@@ -809,6 +810,35 @@ def test_statements_about_the_early_optimizer_are_not_asked_of_itself(results):
     assert changed.early is told.nulls["momentum"].optimizer
     assert changed.optimizers is told.optimizers
     assert null_answers(CRITERIA["momentum_shifts_with_its_state"], told) == {}
+
+
+def test_nulls_are_taken_where_they_are_stored(tmp_path):
+    synthetic.write(tmp_path)
+    task, seed = "rosenbrock", 0
+    stages = (synthetic.trajectories, synthetic.fixed_points)
+    stages += (synthetic.linearization, synthetic.responses)
+    for name, has in (("momentum", stages), ("untrained", stages[:2])):
+        folder = tmp_path / "nulls" / task / name
+        for stage in has:
+            save(folder / f"{stage.__name__}.npz", stage(task, seed))
+        reasons = {stage.__name__: "there are no modes" for stage in set(stages) - set(has)}
+        save_json(folder / "missing.json", reasons)
+    own = Evaluation(np.array(["learned"]), np.array([0]), np.full((1, 3, 201), 7.0))
+    save(tmp_path / "nulls" / task / "untrained" / "losses.npz", own)
+    files = Results(tmp_path, synthetic.SEEDS, synthetic.BASELINES)
+    told = gather(files, task)
+    assert list(told.nulls) == ["untrained", "momentum"]
+    np.testing.assert_array_equal(told.nulls["untrained"].losses, own.losses[0])
+    momentum = synthetic.evaluation(task).losses[len(synthetic.SEEDS[task])]
+    np.testing.assert_array_equal(told.nulls["momentum"].losses, momentum)
+    with pytest.raises(AbsentError, match="there is no responses"):
+        _ = told.nulls["untrained"].optimizer.responses.slow_mode_updates
+    answers = null_answers(CRITERIA["has_schedule"], told)
+    assert answers == {"untrained": "unknown", "momentum": "no"}
+    assert gather(files, "two_moons").nulls == {}
+    (tmp_path / "nulls" / task / "momentum" / "responses.npz").unlink()
+    with pytest.raises(StoreError, match=r"responses.npz: there is no such file"):
+        gather(files, task)
 
 
 # --- the table -----------------------------------------------------------------------------------

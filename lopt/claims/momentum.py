@@ -19,6 +19,12 @@ def _leading_eigenvalue(results: TaskResults, seed: int, at: float) -> float:
     return np.nan if modes.leading is None else modes.momenta[modes.leading]
 
 
+@quantity("leading_learning_rate", "learning rate of that mode (of both modes of a pair)")
+def _leading_learning_rate(results: TaskResults, seed: int, at: float) -> float:
+    modes = whole_modes(results.optimizers[seed].linearization)
+    return np.nan if modes.leading is None else modes.learning_rates[modes.leading]
+
+
 @quantity("next_eigenvalue", "largest |eigenvalue| of the other modes")
 def _next_eigenvalue(results: TaskResults, seed: int, at: float) -> float:
     modes = whole_modes(results.optimizers[seed].linearization)
