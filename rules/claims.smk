@@ -8,10 +8,11 @@ rule compare:
         common_optimizers=results("common_optimizers"),
         losses=results("losses"),
         best=results("best"),
-        trajectories=results("trajectories"),
-        fixed_points=results("fixed_points"),
+        trajectories=results("trajectories", early=True),
+        fixed_points=results("fixed_points", early=True),
         linearization=results("linearization", early=True),
-        responses=results("responses"),
+        responses=results("responses", early=True),
+        nulls=results("nulls"),
     output:
         table=result("claims"),
         page=result("claims_page"),
@@ -26,7 +27,7 @@ rule compare:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code("claims.py"),
+        code=code("claims.py", "task", "family"),
         published=sources.code_digest([sources.PACKAGE / "records" / "published.csv"]),
         presentation=presentation,
         settings=study(),

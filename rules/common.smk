@@ -105,6 +105,12 @@ def code(script, *kinds):
     return find
 
 
+def first_seed(wildcards):
+    """The optimizer of the task's first seed: whose untrained theta a null is."""
+    seed = STUDIES[wildcards.scale]["tasks"][wildcards.task]["seeds"][0]
+    return result("theta").format(seed=seed, **dict(wildcards.items()))
+
+
 def training(wildcards):
     """How a seed is meta-trained: the early one as the others, for fewer meta-steps."""
     task = STUDIES[wildcards.scale]["tasks"][wildcards.task]

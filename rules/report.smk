@@ -33,7 +33,7 @@ rule record_run:
         benchmarks=lambda wildcards, output: str(
             Path(output.run_times).with_name("benchmarks")
         ),
-        stages=["meta_train", "tune", "evaluate", "analyze"],
+        stages=["meta_train", "tune", "evaluate", "analyze", "analyze_nulls"],
     script:
         "../workflow/scripts/record_run.py"
 

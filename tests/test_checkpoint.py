@@ -163,7 +163,7 @@ def test_the_lock_goes_with_an_error(path):
 def test_the_lock_of_a_killed_process_is_free_and_its_half_written_file_goes(path):
     program = (
         "import sys, time; from lopt.checkpoint import Checkpoint\n"
-        "from lopt import store\n"
+        "from lopt.records import store\n"
         f"with Checkpoint.locked({str(path)!r}, {{}}):\n"
         "    def write(file):\n"
         "        file.write(b'half'); file.flush(); print('writing', flush=True); time.sleep(600)\n"

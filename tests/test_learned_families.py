@@ -30,7 +30,7 @@ from lopt.meta_training.gradient import (
     meta_gradient,
     unroll_bytes,
 )
-from lopt.meta_training.loop import meta_train
+from lopt.meta_training.loop import Training, meta_train
 from lopt.optimizers.component import as_gradient_transformation
 from lopt.optimizers.planted import plant_modes
 from lopt.records import store
@@ -505,11 +505,8 @@ def test_meta_training_makes_the_objective_fall(name):
     """An untrained optimizer does nothing, which is a meta-objective of 1."""
     curve = []
     state = meta_train(
-        TASK,
-        small(name, 4),
-        SETTINGS,
+        Training(TASK, small(name, 4), SETTINGS, steps=10),
         seed=0,
-        steps=10,
         after_chunk=lambda _, point: curve.append(point.validation_meta_objective),
     )
     assert curve[1] < curve[0] < 1.0

@@ -26,6 +26,7 @@ from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
     CurvePoint,
     MetaTrainingError,
+    check_learned,
     initial_state,
     meta_train,
     train_chunk,
@@ -86,7 +87,7 @@ def same_bytes(one, other) -> bool:
 def run():
     """An uninterrupted run: the task, the states after every chunk (and before the first), the curve."""
     task = failing_at(5, 6, 7)  # three in a row, across the end of a chunk
-    states, curve, programs = [initial_state(FAMILY, SETTINGS, SEED)], [], []
+    states, curve, programs = [initial_state(training, SEED)], [], []
 
     def after_chunk(state, point):
         states.append(state)
@@ -151,7 +152,7 @@ def test_a_run_goes_on_from_any_chunk_with_the_same_bytes(run, tmp_path):
         rows = [list(point) for point in curve[:chunk]]
         with Checkpoint.locked(tmp_path / f"{chunk}.npz", {}) as checkpoint:
             checkpoint.save(states[chunk], rows, now=True)
-            state, rows = checkpoint.load(initial_state(FAMILY, SETTINGS, SEED))
+            state, rows = checkpoint.load(initial_state(training, SEED))
         last = meta_train(
             task,
             FAMILY,
@@ -191,6 +192,24 @@ def test_the_best_theta_by_validation_is_kept(run):
     losses = evaluate(task, FAMILY, last.best_theta, problems, steps=STEPS)
     np.testing.assert_allclose(np.mean(meta_objective(losses)), values[best], rtol=1e-6)
     assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
+
+
+def test_a_training_that_learned_nothing_is_an_error(run):
+    """The optimizer does nothing before training: its meta-objective is exactly 1."""
+    task, states, _ = run
+    last = states[-1]
+    assert float(last.best_validation) < 1.0
+    check_learned(task, FAMILY, SETTINGS, SEED, last, steps=STEPS)
+    for reached in (1.0, 1.5):
+        worse = last._replace(best_validation=jnp.asarray(reached, jnp.float32))
+        message = (
+            rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
+        )
+        with pytest.raises(MetaTrainingError, match=message):
+            check_learned(task, FAMILY, SETTINGS, SEED, worse, steps=STEPS)
+    never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))
+    with pytest.raises(MetaTrainingError, match="one every 6 of 18 meta-steps, none was finite"):
+        check_learned(task, FAMILY, SETTINGS, SEED, never_finite, steps=STEPS)
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):

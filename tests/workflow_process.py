@@ -43,7 +43,9 @@ TINY = {"steps": 5, "optimizer": {"units": 2}, "meta_training": TRAINING}
 def command(folder: Path, *arguments: object, configuration: tuple[Path, ...] = ()) -> list[str]:
     """The command line of the workflow at the smoke scale, with its results in ``folder``."""
     tiny = folder / "tiny.yaml"
-    tiny.write_text(yaml.safe_dump({"scales": {"smoke": {"settings": {"linear_regression": TINY}}}}))
+    tiny.write_text(
+        yaml.safe_dump({"scales": {"smoke": {"settings": {"linear_regression": TINY}}}})
+    )
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
         *("--directory", str(folder), "--config", "scale=smoke"),

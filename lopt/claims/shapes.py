@@ -1,9 +1,9 @@
-"""Three numbers that say what a picture shows: a paired difference, a vertical shift, a bend."""
+"""Numbers that say what a picture shows: a paired difference, a vertical shift, a bend, a straight line."""
 
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["standard_score", "turning", "vertical_share"]
+__all__ = ["largest_over_smallest", "standard_score", "straightness", "turning", "vertical_share"]
 
 
 def standard_score(differences: Float[np.ndarray, " problems"]) -> float:
@@ -26,6 +26,31 @@ def standard_score(differences: Float[np.ndarray, " problems"]) -> float:
     if error:
         return float(mean / error)
     return float(np.copysign(np.inf, mean)) if mean else mean
+
+
+def largest_over_smallest(rates: Float[np.ndarray, " rates"]) -> float:
+    """Return the ratio of the extremes; infinite where the smallest is not positive.
+
+    >>> largest_over_smallest(np.array([1.0, 3.0, 2.0])), largest_over_smallest(np.array([-1.0, 1.0]))
+    (3.0, inf)
+    """
+    return np.inf if rates.min() <= 0.0 else float(rates.max() / rates.min())
+
+
+def straightness(values: Float[np.ndarray, " points"]) -> float:
+    """Return the share of the variation that a straight line through equidistant values explains.
+
+    NaN for fewer than three values or where they are all the same.
+
+    >>> straightness(np.array([3.0, 2.0, 1.0])), straightness(np.array([0.0, 1.0, 0.0])).__round__(3)
+    (1.0, 0.0)
+    """
+    deviations = values - np.mean(values)
+    total = np.sum(deviations**2)
+    if len(values) < 3 or not total > 0.0:
+        return np.nan
+    places = np.arange(len(values)) - 0.5 * (len(values) - 1)
+    return float((places @ deviations) ** 2 / (places @ places) / total)
 
 
 def vertical_share(updates: Float[np.ndarray, "curves grid"]) -> float:

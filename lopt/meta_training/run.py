@@ -29,11 +29,12 @@ __all__ = ["Outcome", "resumable"]
 
 
 class Outcome(NamedTuple):
-    """How a training ended."""
+    """How a training ended; the same, but for the time, whether or not it was interrupted."""
 
     state: State
-    """After the last meta-step; of a training that failed, the one that it started from here."""
+    """After the last meta-step; of a training that failed, after the last chunk that went well."""
     curve: list[CurvePoint]
+    """One row per chunk, up to that state."""
     wall_seconds: float
     """Of all attempts together."""
     error: MetaTrainingError | None
@@ -49,18 +50,23 @@ def resumable(
     logger: logging.Logger,
     start: tuple[State, list[CurvePoint]] | None = None,
 ) -> Iterator[Outcome]:
-    """Meta-train under the lock of the checkpoint at ``path``; it is removed when the block ends without error.
+    """Meta-train under the lock of the checkpoint at ``path``, and yield how it ended.
+
+    The lock is held until the block ends. If it ends without error, what it stored takes the checkpoint's
+    place, which is removed; otherwise the checkpoint stays. A training that fails raises nothing here.
 
     Args:
         training: what is trained, and how.
         seed: names all random streams of this run.
         path: of the checkpoint.
-        identity: all that the run depends on: a checkpoint with another identity is refused, and logged.
+        identity: all that the run depends on, ``training`` and ``seed`` included: a checkpoint with
+            another identity is refused, which is logged, and the training starts anew.
         logger: gets the progress.
         start: state and curve to go on from where there is no checkpoint (default: the beginning).
 
     Raises:
         CheckpointLockedError: if another process is running this very training.
+        ValueError: if the memory budget is too small for any division into blocks.
     """
     began = time.monotonic()
     first = start or (initial_state(training, seed), [])
@@ -69,26 +75,29 @@ def resumable(
         if checkpoint.refusal:
             logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
         state, notes = loaded or (first[0], {"rows": first[1], "wall_seconds": 0.0})
-        rows = [list(row) for row in notes["rows"]]
+        curve = [CurvePoint(*row) for row in notes["rows"]]
         if loaded:
-            logger.info("resuming from the checkpoint of meta-step %d", int(state.step))
-        progress = Progress(
-            training.settings.meta_steps, "meta-step", logger, start=int(state.step)
-        )
+            logger.info("going on from the checkpoint of meta-step %d", int(state.step))
 
         def wall_seconds() -> float:
             return round(notes["wall_seconds"] + time.monotonic() - began, 1)
 
-        def after_chunk(state: State, point: CurvePoint) -> None:
-            rows.append(list(point))
+        def after_chunk(reached: State, point: CurvePoint) -> None:
+            nonlocal state
+            state = reached
+            curve.append(point)
             progress.report(**point._asdict())
-            checkpoint.save(state, {"rows": rows, "wall_seconds": wall_seconds()})
+            checkpoint.save(state, {"rows": curve, "wall_seconds": wall_seconds()})
 
+        progress = Progress(
+            training.settings.meta_steps, "meta-step", logger, start=int(state.step)
+        )
         error = None
         try:
-            state = meta_train(training, seed, state=state, after_chunk=after_chunk)
+            meta_train(training, seed, state=state, after_chunk=after_chunk)
         except MetaTrainingError as failure:
             error = failure
-        progress.close()
-        yield Outcome(state, [CurvePoint(*row) for row in rows], wall_seconds(), error)
+        finally:
+            progress.close()
+        yield Outcome(state, curve, wall_seconds(), error)
         checkpoint.remove()

@@ -1,13 +1,15 @@
-"""One trial of the search over recipes, for one rung: it resumes where the rung before left it.
+"""One trial of the search over recipes, for one rung: it goes on where the rung before left it.
 
 Rung 0 trains trial i at place i; place i of a later rung trains what came i-th among those that go on. Which
 trial that is, is known only when the rung before is ranked.
+
+A trial that diverges scores inf and leaves the state and the curve that it came with. The configured recipe
+goes on even so; from there on it is passed through untrained, for it would diverge again.
 """
 
 import dataclasses
 import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +37,9 @@ class Trial(NamedTuple):
     """Which recipe a place of a rung trains, and for how long."""
 
     number: int
+    """Of the recipe; 0 is the configured one."""
     meta_steps: int
+    """Where this rung ends, counted from the beginning of rung 0."""
     place_before: int | None
     """Where the rung before left it; None in the first rung."""
     diverged: bool
@@ -45,13 +49,24 @@ class Trial(NamedTuple):
 def trial_at(
     place: int, rung: int, rungs: Sequence[Mapping[str, int]], ranked: pd.DataFrame | None
 ) -> Trial:
-    """Return the trial of one place; ``ranked`` is the ranking of the rung before, None for the first rung."""
-    length = rungs[rung]
+    """Return the trial of one place of a rung.
+
+    Args:
+        place: which place, from 0.
+        rung: which rung, from 0.
+        rungs: how many ``trials`` each rung trains, up to which of ``meta_steps``.
+        ranked: the ranking of the rung before (``search.rank``), with the place of each trial; None for
+            the first rung.
+    """
+    meta_steps = rungs[rung]["meta_steps"]
     if ranked is None:
-        return Trial(place, length["meta_steps"], None, False)
-    row = survivors(ranked, length["trials"]).iloc[place]
+        return Trial(place, meta_steps, place_before=None, diverged=False)
+    row = survivors(ranked, rungs[rung]["trials"]).iloc[place]
     return Trial(
-        int(row["trial"]), length["meta_steps"], int(row["place"]), not math.isfinite(row["score"])
+        number=int(row["trial"]),
+        meta_steps=meta_steps,
+        place_before=int(row["place"]),
+        diverged=not math.isfinite(row["score"]),
     )
 
 
@@ -67,7 +82,9 @@ def run_trial(
     left: Path,
     logger: logging.Logger,
 ) -> dict[str, Any]:
-    """Train one trial to the end of its rung; return its row of the table and leave its state at ``left``.
+    """Train one trial to the end of its rung; leave its state at ``left`` and return its row of the table.
+
+    The row has the trial's number, its score, where its training stands and its recipe.
 
     Args:
         configured: the training as configured, whose recipe trial 0 has.
@@ -76,39 +93,55 @@ def run_trial(
         seed: of the recipes and of every training.
         ranges: what is searched.
         code: digest of the code that the training depends on.
-        before: the state that the rung before left, if there was one.
+        before: the state that the rung before left; None in the first rung.
         left: where the state goes; a checkpoint lies beside it meanwhile.
         logger: gets the progress.
 
     Raises:
         RuntimeError: if the state of the rung before can't be used.
+        CheckpointLockedError: if another process is running this very trial.
     """
-    began = time.monotonic()
     recipe = draw_recipe(configured_recipe(configured), ranges, task, trial.number, seed)
     logger.info("trial %d: %s", trial.number, recipe)
     training = apply_recipe(recipe, configured, trial.meta_steps)
-    # The same for every rung of a trial: what a state may be resumed with.
+    # The same for every rung of a trial: what its state may be trained on with.
     endless = dataclasses.replace(training.settings, meta_steps=0)
     identity = provenance.describe(
         dataclasses.replace(training, settings=endless),
         task=task,
+        family=training.family.label,
         trial=trial.number,
         seed=seed,
         code=code,
     )
     start = _start(training, seed, identity, before)
     if trial.diverged:
-        state, curve, failed = *start, True
-        Checkpoint(left, identity, 0.0).save(state, [list(point) for point in curve], now=True)
-        return _row(trial, recipe, state, curve, failed, time.monotonic() - began)
+        logger.warning("trial %d diverged in the rung before: it is not trained", trial.number)
+        _leave(left, identity, *start)
+        return _row(trial, recipe, *start, failed=True, seconds=0.0)
     checkpoint = left.with_name(f"{left.stem}.checkpoint.npz")
-    with resumable(training, seed, checkpoint, identity, logger, start) as outcome:
-        # The state of a trial that diverges is the one it came with.
-        state, failed = outcome.state, outcome.error is not None
-        Checkpoint(left, identity, 0.0).save(
-            state, [list(point) for point in outcome.curve], now=True
-        )
-        return _row(trial, recipe, state, outcome.curve, failed, time.monotonic() - began)
+    # A checkpoint, unlike a state, is of this rung alone: one of a longer rung may lie beyond its end.
+    within = {**identity, "meta_steps": trial.meta_steps}
+    with resumable(training, seed, checkpoint, within, logger, start) as outcome:
+        state, curve = outcome.state, outcome.curve
+        if outcome.error:
+            logger.warning("trial %d diverged: %s", trial.number, outcome.error)
+            state, curve = start
+        _leave(left, identity, state, curve)
+    return _row(
+        trial,
+        recipe,
+        state,
+        curve,
+        failed=outcome.error is not None,
+        seconds=outcome.wall_seconds,
+    )
+
+
+def _leave(
+    path: Path, identity: Mapping[str, Any], state: State, curve: Sequence[CurvePoint]
+) -> None:
+    Checkpoint(path, identity, 0.0).save(state, curve, now=True)
 
 
 def _start(
@@ -120,7 +153,8 @@ def _start(
     earlier = Checkpoint(before, identity, 0.0)
     loaded = earlier.load(state)
     if loaded is None:
-        raise RuntimeError(f"the state of the rung before can't be used: {earlier.refusal}")
+        reason = earlier.refusal or f"{before}: there is no such file"
+        raise RuntimeError(f"the state of the rung before can't be used: {reason}")
     return loaded[0], [CurvePoint(*row) for row in loaded[1]]
 
 
@@ -128,7 +162,8 @@ def _row(
     trial: Trial,
     recipe: Recipe,
     state: State,
-    curve: list[CurvePoint],
+    curve: Sequence[CurvePoint],
+    *,
     failed: bool,
     seconds: float,
 ) -> dict[str, Any]:

@@ -29,6 +29,7 @@ PLACES: Mapping[str, str] = {
     "fixed_points": "analysis/{task}/seed_{seed}/fixed_points.npz",
     "linearization": "analysis/{task}/seed_{seed}/linearization.npz",
     "responses": "analysis/{task}/seed_{seed}/responses.npz",
+    "nulls": "nulls/{task}",
     "portrait": "portraits/{task}.npz",
     "common_optimizers": "common_optimizers/{task}.npz",
     "validation": "validation.csv",

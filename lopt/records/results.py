@@ -27,7 +27,15 @@ from lopt.records.layout import Files
 from lopt.records.portraits import CommonOptimizers, Portrait
 from lopt.records.store import StoreError
 
-__all__ = ["Results"]
+__all__ = ["STAGES", "Results"]
+
+STAGES = {
+    "trajectories": Trajectories,
+    "fixed_points": FixedPointAnalysis,
+    "linearization": Linearization,
+    "responses": Responses,
+}
+"""What the analysis of one optimizer stores, by stage."""
 
 
 class Results:
@@ -129,6 +137,23 @@ class Results:
 
     def responses(self, task: str, seed: int) -> Responses:
         return self._analysis("responses", Responses, task, seed)
+
+    def null_names(self, task: str) -> list[str]:
+        """Return the optimizers that statements are held against, of those that are stored."""
+        folder = self._files.path("nulls", task=task)
+        return sorted(path.parent.name for path in folder.glob("*/missing.json"))
+
+    def null(self, task: str, name: str) -> tuple[dict[str, tuple], Evaluation | None]:
+        """Return the stages that a null has, and its losses where it has its own."""
+        folder = self._files.path("nulls", task=task) / name
+        missing = store.load_json(folder / "missing.json")
+        stages = {
+            stage: store.load(folder / f"{stage}.npz", kind)[0]
+            for stage, kind in STAGES.items()
+            if stage not in missing
+        }
+        losses = folder / "losses.npz"
+        return stages, store.load(losses, Evaluation)[0] if losses.exists() else None
 
     def _analysis(self, stage: str, kind: type, task: str, seed: int) -> Any:
         return store.load(self._files.path(stage, task=task, seed=seed), kind)[0]

@@ -5,8 +5,9 @@ from lopt.process import prepare
 logger = prepare(log=snakemake.log[0])
 
 from lopt.claims.compare import compare
-from lopt.claims.document import INTRODUCTION, markdown, sections
+from lopt.claims.document import INTRODUCTION, markdown, matrix, sections
 from lopt.claims.results import gather
+from lopt.claims.summary import summarize
 from lopt.records import store
 from lopt.records.layout import Files
 from lopt.records.published import published_values
@@ -22,8 +23,7 @@ def main(wildcards, inputs, params, output) -> None:
         tasks,
         params.reference,
     )
-    for verdict, count in table[table["plotted"] == "yes"]["verdict"].value_counts().items():
-        logger.info("%s: %d", verdict, count)
+    logger.info("agreement by figure and task\n%s", matrix(summarize(table)).to_string(index=False))
     store.save_table(output.table, table)
     title = f"Published claims and ours, scale {wildcards.scale}"
     page = markdown(title, INTRODUCTION, sections(table)).encode()

@@ -1,0 +1,128 @@
+"""Optimizers that the paper's statements are held against: an untrained one and the tuned baselines.
+
+A statement about learned optimizers says something about learning only if optimizers of another kind do
+not satisfy it, too. ``analyze_null`` puts one of them through the stages of the analysis, with fewer problems
+and starts than the study's optimizers: its answers are yes or no, and no number of it is compared with
+a published one. What a null does not have (an update function without slope has no leading mode) is
+no error here: the stage is missing, and why is told.
+
+An untrained optimizer is the family's initial theta: what meta-training set out from.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import ArrayLike, Float, PyTree
+
+from lopt.analysis.fixed_points import analyze_fixed_points
+from lopt.analysis.linearization import linearize
+from lopt.analysis.responses import respond
+from lopt.analysis.trajectories import summarize_trajectories
+from lopt.keys import stream
+from lopt.optimizers import OptimizerFamily
+from lopt.tasks import Task, as_dtype, sample_batch
+
+__all__ = ["SHARE", "NullAnalysis", "analyze_null", "reduced_count"]
+
+SHARE = 8
+"""Of the study's problems and starts, one in so many: enough for a yes or a no."""
+
+
+class NullAnalysis(NamedTuple):
+    """The records of the stages, and for each that is missing the reason."""
+
+    stages: Mapping[str, tuple]
+    missing: Mapping[str, str]
+
+
+def reduced_count(count: int, least: int = 2) -> int:
+    """Return how many of ``count`` problems or starts a null gets: at least ``least``, if there are.
+
+    >>> reduced_count(128), reduced_count(8), reduced_count(1)
+    (16, 2, 1)
+    """
+    return min(count, max(least, count // SHARE))
+
+
+def analyze_null(
+    task: Task,
+    family: OptimizerFamily,
+    theta: PyTree,
+    *,
+    steps: int,
+    problems: int,
+    batch_size: int | None,
+    sample_states: int,
+    starts: int,
+    constant_gradients: Float[ArrayLike, " constant_grid"],
+    gradient_edges: Float[ArrayLike, " gradient_edge"],
+    update_gradients: Float[ArrayLike, " update_grid"],
+) -> NullAnalysis:
+    """Return trajectories, fixed points, linearization and responses of one null, or why there are none.
+
+    The runs are in float32, what is read off them in float64, as for every optimizer of the study.
+
+    Args:
+        task: the distribution of problems to run on.
+        family: the null's family.
+        theta: its parameters.
+        steps: updates per problem.
+        problems: the study's number of problems whose trajectories are summarized.
+        batch_size: how many of them run at a time.
+        sample_states: visited states that are kept.
+        starts: the study's number of starts of the search for fixed points.
+        constant_gradients: of the points under constant gradients, ascending.
+        gradient_edges: of the histogram of the gradients met.
+        update_gradients: grid of the update functions, ascending.
+    """
+    component = family.component(as_dtype(theta, np.float64))
+    stages: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+
+    def trajectories() -> tuple:
+        return summarize_trajectories(
+            task,
+            family.component(as_dtype(theta, np.float32)),
+            sample_batch(task, stream(0, "analysis", "problems"), reduced_count(problems)),
+            steps=steps,
+            key=stream(0, "analysis", "states"),
+            gradient_edges=gradient_edges,
+            visited_states=sample_states,
+            batch_size=batch_size,
+        )
+
+    def fixed_points() -> tuple:
+        visited = stages["trajectories"]
+        return analyze_fixed_points(
+            component,
+            visited.visited_states,
+            visited.late_states,
+            constant_gradients,
+            starts=reduced_count(starts, least=8),
+        )
+
+    def linearization() -> tuple:
+        return linearize(component, stages["fixed_points"].convergence_point)
+
+    def responses() -> tuple:
+        return respond(
+            component,
+            stages["trajectories"],
+            stages["fixed_points"],
+            stages["linearization"],
+            update_gradients=update_gradients,
+        )
+
+    # Each stage rests on those before it.
+    for compute in (trajectories, fixed_points, linearization, responses):
+        name = compute.__name__
+        if missing:
+            missing[name] = f"rests on {next(iter(missing))}"
+            continue
+        try:
+            stages[name] = jax.tree.map(np.asarray, compute())
+        except ValueError as error:
+            missing[name] = str(error)
+    return NullAnalysis(stages, missing)

@@ -1,0 +1,88 @@
+"""Analyze the optimizers that the statements are held against, of one task: untrained, tuned baselines."""
+
+from pathlib import Path
+
+from lopt.process import prepare
+
+logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
+
+import jax
+import numpy as np
+
+from lopt.analysis.nulls import analyze_null, reduced_count
+from lopt.keys import stream
+from lopt.learned.stored import load_optimizer
+from lopt.optimizers import make_baseline
+from lopt.records import store
+from lopt.records.evaluation import LEARNED, Evaluation
+from lopt.tasks import as_dtype, make_task, sample_batch
+from lopt.unrolling import evaluate
+
+UPDATE_POINTS, GRADIENT_BINS = 201, 100  # as in analyze.py
+
+
+def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
+    """Return ``count`` gradients per arm, log-spaced in magnitude, ascending."""
+    magnitudes = np.logspace(log10_smallest, log10_largest, count)
+    return np.concatenate([-magnitudes[::-1], magnitudes])
+
+
+def untrained(path):
+    """Return the family, its initial theta and the seed of the optimizer stored at ``path``."""
+    family, _, metadata = load_optimizer(path)
+    return family, family.init(stream(metadata["seed"], "theta")), metadata["seed"]
+
+
+def evaluate_first(task, family, theta, steps: int, evaluation) -> np.ndarray:
+    """Return the losses on the first of the problems that all optimizers are evaluated on."""
+    problems = sample_batch(task, stream(0, "evaluation"), evaluation["problems"])
+    count, losses = reduced_count(evaluation["problems"]), []
+    for start in range(0, count, evaluation["batch_size"]):
+        stop = min(start + evaluation["batch_size"], count)
+        batch = jax.tree.map(lambda leaf, part=slice(start, stop): leaf[part], problems)
+        losses.append(np.asarray(evaluate(task, family, theta, batch, steps=steps)))
+    return np.concatenate(losses)
+
+
+def main(wildcards, inputs, params, output) -> None:
+    task, folder, settings = (
+        make_task(wildcards.task, params.problem),
+        Path(output[0]),
+        params.analysis,
+    )
+    family, theta, seed = untrained(inputs.theta)
+    nulls = {"untrained": (family, theta)}
+    for path in inputs.best:
+        best = store.load_json(path)
+        name, tuned = best["optimizer"], best["hyperparameters"]
+        nulls[name] = make_baseline(name, tuned, np.float64)
+    losses = evaluate_first(
+        task, family, as_dtype(theta, np.float32), params.steps, params.evaluation
+    )
+    facts = {"task": wildcards.task, "seed": seed}
+    evaluation = Evaluation(np.array([LEARNED]), np.array([seed]), losses[None])
+    store.save(folder / "untrained" / "losses.npz", evaluation, facts)
+    limit = settings["update_gradients"]
+    for name, (family, theta) in nulls.items():
+        found = analyze_null(
+            task,
+            family,
+            theta,
+            steps=params.steps,
+            problems=settings["problems"],
+            batch_size=settings["batch_size"],
+            sample_states=settings["sample_states"],
+            starts=settings["starts"],
+            constant_gradients=arms(**settings["gradients"]),
+            gradient_edges=np.linspace(-limit, limit, GRADIENT_BINS + 1),
+            update_gradients=np.linspace(-limit, limit, UPDATE_POINTS),
+        )
+        for stage, record in found.stages.items():
+            store.save(folder / name / f"{stage}.npz", record, {**facts, "null": name})
+        store.save_json(folder / name / "missing.json", dict(found.missing))
+        logger.info("%s: %s", name, ", ".join(found.stages) or "nothing")
+        for stage, reason in found.missing.items():
+            logger.info("%s has no %s: %s", name, stage, reason)
+
+
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
