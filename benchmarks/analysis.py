@@ -32,7 +32,7 @@ import numpy as np
 import optax
 
 from lopt import store
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
@@ -112,7 +112,7 @@ def main() -> None:
     else:
         visited, late = starts, starts[:100]
     found, stages["fixed points"] = timed(
-        lambda: analyse_fixed_points(component, visited, late, CONSTANT, starts=STARTS)
+        lambda: analyze_fixed_points(component, visited, late, CONSTANT, starts=STARTS)
     )
     modes, stages["linearization"] = timed(lambda: linearize(component, found.convergence_point))
     _, stages["responses"] = timed(

@@ -43,9 +43,10 @@ _HOMES = {
     ],
     "lopt.analysis.trajectories": ["autonomous_trajectory", "summarize_trajectories"],
     "lopt.analysis.fixed_points": [
-        "analyse_fixed_points",
+        "analyze_fixed_points",
         "constant_gradient_fixed_points",
         "convergence_point",
+        "find_attractors",
         "find_fixed_points",
     ],
     "lopt.analysis.linearization": ["linearize"],

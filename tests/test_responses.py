@@ -7,7 +7,7 @@ import pytest
 from quadratics import quadratics
 
 from lopt import store
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import (
     effective_learning_rate,
@@ -44,7 +44,7 @@ def study():
         trajectories = summarize_trajectories(
             task, component, problems, steps=30, key=jax.random.key(2), gradient_edges=GRID
         )
-        fixed_points = analyse_fixed_points(
+        fixed_points = analyze_fixed_points(
             component, trajectories.visited_states[:5], trajectories.late_states, CONSTANT
         )
         linearization = linearize(component, fixed_points.convergence_point)
