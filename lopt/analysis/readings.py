@@ -25,6 +25,7 @@ from lopt.optimizers.component import ComponentOptimizer
 
 __all__ = ["FLOOR", "Readings", "read"]
 
+FEWEST_ROWS = 16
 FLOOR = 1e-12  # of the starts' spread: smaller values are not told from 0
 
 
@@ -58,14 +59,19 @@ def read(
     ([0.5], [[-1.0625, -0.9375]], [False])
     """
     known = np.all(np.isfinite(errors), axis=1, keepdims=True)
+    # Rows are repeated up to a power of four, so that few programs serve all.
+    count, rows = len(states), FEWEST_ROWS
+    while rows < count:
+        rows *= 4
     parts = _read(
         component.transition,
         component.readout,
-        jnp.asarray(states, jnp.float64),
-        jnp.asarray(np.where(known, errors, 0.0), jnp.float64),
-        jnp.broadcast_to(jnp.asarray(spread, jnp.float64), states.shape),
+        jnp.asarray(np.resize(states, (rows, states.shape[1])), jnp.float64),
+        jnp.asarray(np.resize(np.where(known, errors, 0.0), (rows, states.shape[1])), jnp.float64),
+        jnp.broadcast_to(jnp.asarray(spread, jnp.float64), (rows, states.shape[1])),
     )
-    values, samples, terms, floors = (np.asarray(part) for part in parts)  # [reading, ...]
+    parts = [np.asarray(part)[..., :count] for part in parts]
+    values, samples, terms, floors = parts  # [reading, ..., row]
     with np.errstate(invalid="ignore"):
         low = np.nanmin(np.concatenate([values[:, None], samples], axis=1), axis=1)
         high = np.nanmax(np.concatenate([values[:, None], samples], axis=1), axis=1)

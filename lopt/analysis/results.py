@@ -277,7 +277,7 @@ class FixedPointAnalysis(NamedTuple):
 
 
 class Linearization(NamedTuple):
-    r"""An optimizer linearised at a point (``linearization.npz``).
+    r"""An optimizer linearized at a point (``linearization.npz``).
 
     h' = h* + J (h - h*) + j g,  dx = dx* + r^T (h' - h*),  J = R Lambda L,  L = R^-1. Modes are
     sorted by |lambda|, largest first, conjugate pairs adjacent with the positive imaginary part
@@ -308,19 +308,42 @@ class Linearization(NamedTuple):
     """alpha_m = -(r^T R)_m (L j)_m; conjugate for conjugate modes. Their sum is the effective
     learning rate at h*."""
     learning_rates: Float[np.ndarray, " mode"]
-    """Re alpha_m: the mode's immediate response; a pair together contributes twice this."""
+    """Re alpha_m: this member's immediate response; a pair together contributes twice this."""
+    whole_learning_rates: Float[np.ndarray, " mode"]
+    """The learning rate of the mode that each belongs to: of a pair the sum of both, 2 Re alpha_m,
+    otherwise alpha_m. Summed over ``heads`` it is the effective learning rate."""
+    heads: Int[np.ndarray, " mode"]
+    """1 where a mode begins: a real eigenvalue, the member of a pair with the positive imaginary
+    part, the first member of a cluster; modes are counted by these."""
+    clusters: Int[np.ndarray, " mode"]
+    """Modes with one number have eigenvalues equal within their errors (a pair has two numbers).
+    ``eigenvalues`` has their mean, the first has the learning rate of all."""
+    eigenvalue_errors: Float[np.ndarray, " mode"]
+    """Bounds of the errors of lambda_m, from rounding and from the error of the point."""
+    learning_rate_errors: Float[np.ndarray, " mode"]
+    """Bounds of the errors of ``whole_learning_rates``, likewise."""
+    mode_code: Int[np.ndarray, ""]
+    """A ``ModeCode``: whether modes mean something one by one."""
     timescales: Float[np.ndarray, " mode"]
     """-1 / log|lambda_m| in iterations: 0 for lambda = 0, infinite at |lambda| = 1, negative
     (growth) beyond."""
     condition_number: Float[np.ndarray, ""]
     """Of R in the 2-norm: errors in L and alpha can be this much larger than in J."""
     reconstruction_error: Float[np.ndarray, ""]
-    """||R Lambda L - J||_F / ||J||_F."""
+    """||R Lambda L - J||_F / ||J||_F: rounding, or what a defective cluster does beyond momentum."""
     slow_mode: Int[np.ndarray, ""]
     """Index of the slow mode: the largest |lambda| among the modes that a gradient can move and the
-    update can see (|alpha| at least a tenth of the largest)."""
+    update can see (|learning rate|, pairs whole, at least a tenth of the largest)."""
     leading_mode: Int[np.ndarray, ""]
-    """Index of the mode with the largest |alpha|."""
+    """Index of the mode with the largest |learning rate|, pairs counted whole."""
+    cancellation_ratio: Float[np.ndarray, ""]
+    """Sum of the modes' |learning rates| over the |sum|, pairs whole: 1 if all pull one way."""
+    typical_gradient: Float[np.ndarray, ""]
+    """A size |g| that runs meet (NaN: none was given); what follows is taken at -|g| and |g|."""
+    typical_eigenvalues: Complex[np.ndarray, "2 mode"]
+    typical_complex_learning_rates: Complex[np.ndarray, "2 mode"]
+    typical_learning_rates: Float[np.ndarray, "2"]
+    """Effective learning rate -d(dx)/dg at these gradients."""
 
 
 class Responses(NamedTuple):
