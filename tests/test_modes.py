@@ -43,7 +43,9 @@ def test_a_pair_counts_whole_everywhere():
     np.testing.assert_allclose(modes.whole_learning_rates, [1.0, 1.2, 1.2, -0.5], atol=1e-12)
     assert modes.heads.tolist() == [1, 1, 0, 1]
     assert modes.leading_mode == 1 and modes.slow_mode == 0
-    assert modes.cancellation_ratio == pytest.approx((1.0 + 1.2 + 0.5) / (1.0 + 1.2 - 0.5))
+    size = 2.0 * abs(0.6 - 0.3j)
+    np.testing.assert_allclose(modes.whole_sizes, [1.0, size, size, 0.5], atol=1e-12)
+    assert modes.cancellation_ratio == pytest.approx((1.0 + size + 0.5) / (1.0 + 1.2 - 0.5))
     # A slow pair whose members are each 0.06 of the leading rate takes part with 0.12.
     derivatives = plant_modes(np.random.default_rng(0), [0.99 + 0.01j, 0.5], [-0.06, 1.0])
     modes = linearize(*optimizer(*derivatives))
@@ -151,8 +153,10 @@ def test_many_modes_of_a_dense_matrix_agree_with_a_dense_method():
     modes = linearize(*optimizer(jacobian, input_vector, readout_vector))
     assert modes.mode_code == ModeCode.RESOLVED
     # The rate of everything inside a circle, by a contour integral of the resolvent.
-    radius = 0.5
-    nodes = radius * np.exp(2j * np.pi * np.arange(400) / 400)
+    sorted_sizes = np.sort(modes.momenta)[20:40]
+    widest = np.argmax(np.diff(sorted_sizes))
+    radius = sorted_sizes[widest : widest + 2].mean()
+    nodes = radius * np.exp(2j * np.pi * np.arange(2000) / 2000)
     inside = np.mean(
         [
             z * readout_vector @ scipy.linalg.solve(z * np.eye(60) - jacobian, input_vector + 0j)

@@ -11,11 +11,12 @@ so the optimizer near h* is *aggregated* momentum. alpha_m does not depend on ho
 scaled; the alphas of conjugate modes are conjugate; their sum over all modes is -r^T j, the
 effective learning rate at h*.
 
-A conjugate pair is one mode: what the update shows of it is the sum of both members, of learning
-rate 2 Re alpha. The leading and the slow mode, and the cancellation between modes, count pairs
-whole. Eigenvalues that can't be told apart count as one mode, too, and every mode has its error
-bars: ``modes``. Where the derivatives at g = 0 are not what gradients meet, ``typical_...`` has
-those at +- a typical gradient.
+A conjugate pair is one mode: what the update shows of it is the sum of both members, 2 |alpha|
+|lambda|^k cos(k angle + phase) after an impulse. Its learning rate, the response at k = 0, is
+2 Re alpha; its size is 2 |alpha|. The leading and the slow mode (by size) and the cancellation
+between modes count pairs whole. Eigenvalues that can't be told apart count as one mode, too, and
+every mode has its error bars: ``modes``. Where the derivatives at g = 0 are not what gradients
+meet, ``typical_...`` has those at +- a typical gradient.
 
 Source: arXiv 2011.02159, section 4. Deviation: alpha is kept complex beside its real part.
 """
@@ -37,6 +38,7 @@ from lopt.analysis.modes import (
     eigenmodes,
     perturbation_errors,
     whole_rates,
+    whole_sizes,
 )
 from lopt.analysis.results import Linearization, ModeCode
 from lopt.optimizers.component import ComponentOptimizer
@@ -87,6 +89,7 @@ def linearize(
     modes = eigenmodes(jacobian, input_vector, readout_vector)
     alphas = _learning_rates(modes, input_vector, readout_vector)
     rates = whole_rates(modes.eigenvalues, alphas)
+    sizes = whole_sizes(modes.eigenvalues, alphas)
     # A cluster counts once, with its first member; a pair with the positive imaginary part.
     heads = np.zeros(size, bool)
     heads[np.unique(modes.clusters, return_index=True)[1]] = True
@@ -124,6 +127,7 @@ def linearize(
         complex_learning_rates=alphas,
         learning_rates=alphas.real,
         whole_learning_rates=rates,
+        whole_sizes=sizes,
         heads=heads.astype(int),
         clusters=modes.clusters,
         eigenvalue_errors=value_errors,
@@ -132,11 +136,9 @@ def linearize(
         timescales=timescale(np.abs(modes.eigenvalues)),
         condition_number=np.asarray(np.linalg.cond(modes.right_vectors)),
         reconstruction_error=np.asarray(modes.reconstruction_error),
-        slow_mode=np.asarray(_slow_mode(rates, heads)),
-        leading_mode=np.asarray(int(np.argmax(np.where(heads, np.abs(rates), -1.0)))),
-        cancellation_ratio=np.asarray(
-            np.abs(rates[heads]).sum() / total if total > 0.0 else np.inf
-        ),
+        slow_mode=np.asarray(_slow_mode(sizes, heads)),
+        leading_mode=np.asarray(int(np.argmax(np.where(heads, sizes, -1.0)))),
+        cancellation_ratio=np.asarray(sizes[heads].sum() / total if total > 0.0 else np.inf),
         typical_gradient=np.asarray(typical),
         typical_eigenvalues=typical_values,
         typical_complex_learning_rates=typical_alphas,
@@ -175,13 +177,13 @@ def _typical(
     return values, alphas, rates
 
 
-def _slow_mode(rates: Float[np.ndarray, " mode"], heads: Bool[np.ndarray, " mode"]) -> int:
+def _slow_mode(sizes: Float[np.ndarray, " mode"], heads: Bool[np.ndarray, " mode"]) -> int:
     """Return the first (slowest) of the modes that gradients move and updates see.
 
     The slowest of all may do neither: a state that drifts along it is neither driven by a gradient
     nor felt by a parameter, and moving along it shows no momentum.
     """
-    sizes = np.where(heads, np.abs(rates), 0.0)
+    sizes = np.where(heads, sizes, 0.0)
     return int(np.argmax(heads & (sizes >= TAKES_PART * sizes.max())))
 
 

@@ -35,7 +35,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from scipy.linalg.lapack import ztrsen
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Modes", "eigenmodes", "perturbation_errors", "whole_rates"]
+__all__ = ["Modes", "eigenmodes", "perturbation_errors", "whole_rates", "whole_sizes"]
 
 EPSILON = float(np.finfo(np.float64).eps)
 BACKWARD_ERROR = 10.0  # of the eigenvalue computation, in units of eps ||J||_F
@@ -123,6 +123,19 @@ def whole_rates(
     return np.real(learning_rates) * np.where(np.imag(eigenvalues) == 0.0, 1.0, 2.0)
 
 
+def whole_sizes(
+    eigenvalues: Complex[np.ndarray, " mode"], learning_rates: Complex[np.ndarray, " mode"]
+) -> Float[np.ndarray, " mode"]:
+    """Return the sum of |alpha| over each mode's members: how strongly it responds at its peak.
+
+    A pair answers an impulse with 2 |alpha| |lambda|^k cos(k angle + phase).
+
+    >>> whole_sizes(np.array([0.9, 0.5j, -0.5j]), np.array([-1.0, 3.0 + 4.0j, 3.0 - 4.0j])).tolist()
+    [1.0, 10.0, 10.0]
+    """
+    return np.abs(learning_rates) * np.where(np.imag(eigenvalues) == 0.0, 1.0, 2.0)
+
+
 def _assemble(
     jacobian: Float[np.ndarray, "state state"],
     values: Complex[np.ndarray, " mode"],
@@ -204,7 +217,7 @@ def _subspace(
     rows, columns = scipy.optimize.linear_sum_assignment(costs)
     chosen = np.zeros(len(values), np.int32)
     chosen[columns[np.isin(rows, members)]] = 1
-    return ztrsen(chosen, triangle, unitary)[1][:, : len(members)]
+    return ztrsen(chosen, triangle, unitary, job="N")[1][:, : len(members)]
 
 
 def perturbation_errors(

@@ -14,7 +14,7 @@ Conventions: an optimizer *adds* its update, x[k+1] = x[k] + dx[k]; an effective
 "Arm" 0 are negative gradients, arm 1 positive ones. An interval [low, high] of a reading is what
 the error of the point that it is read at leaves open; a relative error of a point is the largest
 of its entries' errors over their scales. A conjugate pair of modes is *one* mode whose learning
-rate is the sum of both members'.
+rate is the sum of both members' alphas, and its size the sum of their |alpha|.
 """
 
 from enum import IntEnum
@@ -312,6 +312,9 @@ class Linearization(NamedTuple):
     whole_learning_rates: Float[np.ndarray, " mode"]
     """The learning rate of the mode that each belongs to: of a pair the sum of both, 2 Re alpha_m,
     otherwise alpha_m. Summed over ``heads`` it is the effective learning rate."""
+    whole_sizes: Float[np.ndarray, " mode"]
+    """The size of the mode that each belongs to: sum of |alpha| over its members, the strength of
+    its response at the peak of its oscillation (|learning rate| for real modes)."""
     heads: Int[np.ndarray, " mode"]
     """1 where a mode begins: a real eigenvalue, the member of a pair with the positive imaginary
     part, the first member of a cluster; modes are counted by these."""
@@ -333,11 +336,12 @@ class Linearization(NamedTuple):
     """||R Lambda L - J||_F / ||J||_F: rounding, or what a defective cluster does beyond momentum."""
     slow_mode: Int[np.ndarray, ""]
     """Index of the slow mode: the largest |lambda| among the modes that a gradient can move and the
-    update can see (|learning rate|, pairs whole, at least a tenth of the largest)."""
+    update can see (size at least a tenth of the largest, pairs whole)."""
     leading_mode: Int[np.ndarray, ""]
-    """Index of the mode with the largest |learning rate|, pairs counted whole."""
+    """Index of the mode of the largest size, pairs counted whole."""
     cancellation_ratio: Float[np.ndarray, ""]
-    """Sum of the modes' |learning rates| over the |sum|, pairs whole: 1 if all pull one way."""
+    """Sum of the modes' sizes over the |sum| of their learning rates, sum |alpha| / |sum alpha|: 1
+    if all pull one way."""
     typical_gradient: Float[np.ndarray, ""]
     """A size |g| that runs meet (NaN: none was given); what follows is taken at -|g| and |g|."""
     typical_eigenvalues: Complex[np.ndarray, "2 mode"]
