@@ -31,16 +31,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.records import store
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
-from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
-from lopt.optimizers.planted import plant_modes
-from lopt.records import store
+from lopt.optimizers.planted import plant_gru, plant_modes
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -115,7 +114,7 @@ def main() -> None:
     else:
         visited, late = starts, starts[:100]
     found, stages["fixed points"] = timed(
-        lambda: analyse_fixed_points(component, visited, late, CONSTANT, starts=STARTS)
+        lambda: analyze_fixed_points(component, visited, late, CONSTANT, starts=STARTS)
     )
     modes, stages["linearization"] = timed(lambda: linearize(component, found.convergence_point))
     _, stages["responses"] = timed(

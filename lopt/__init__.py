@@ -48,6 +48,7 @@ _HOMES = {
         "analyze_fixed_points",
         "constant_gradient_fixed_points",
         "convergence_point",
+        "find_attractors",
         "find_fixed_points",
     ],
     "lopt.analysis.linearization": ["linearize"],

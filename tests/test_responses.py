@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from quadratics import quadratics
 
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.records import store
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import (
     effective_learning_rate,
@@ -16,15 +17,13 @@ from lopt.analysis.responses import (
     saturation,
     update_function,
 )
+from lopt.records.analysis import Responses
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.learned.gru import GRU
-from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
+from lopt.optimizers.planted import plant_gru, plant_modes
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
-from lopt.records import store
-from lopt.records.analysis import Responses
 from lopt.tasks.linear_regression import LinearRegression
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -47,7 +46,7 @@ def study():
         trajectories = summarize_trajectories(
             task, component, problems, steps=30, key=jax.random.key(2), gradient_edges=GRID
         )
-        fixed_points = analyse_fixed_points(
+        fixed_points = analyze_fixed_points(
             component, trajectories.visited_states[:5], trajectories.late_states, CONSTANT
         )
         linearization = linearize(component, fixed_points.convergence_point)

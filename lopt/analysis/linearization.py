@@ -1,4 +1,4 @@
-r"""An optimizer linearised at a point, taken apart into modes.
+r"""An optimizer linearized at a point, taken apart into modes.
 
     h' ~ h* + J (h - h*) + j g,     dx ~ dx* + r^T (h' - h*),     J = R Lambda L,  L = R^-1
 
@@ -11,10 +11,12 @@ so the optimizer near h* is *aggregated* momentum. alpha_m does not depend on ho
 scaled; the alphas of conjugate modes are conjugate; their sum over all modes is -r^T j, the
 effective learning rate at h*.
 
-The eigenvalues come from LAPACK (NumPy, outside any trace) in float64. Where J is far from
-normal, R is ill-conditioned and L and alpha lose as many digits as ``condition_number`` has;
-``reconstruction_error`` says what is left, and a matrix without a basis of eigenvectors is an
-error.
+A conjugate pair is one mode: what the update shows of it is the sum of both members, 2 |alpha|
+|lambda|^k cos(k angle + phase) after an impulse. Its learning rate, the response at k = 0, is
+2 Re alpha; its size is 2 |alpha|. The leading and the slow mode (by size) and the cancellation
+between modes count pairs whole. Eigenvalues that can't be told apart count as one mode, too, and
+every mode has its error bars: ``modes``. Where the derivatives at g = 0 are not what gradients
+meet, ``typical_...`` has those at +- a typical gradient.
 
 Source: arXiv 2011.02159, section 4. Deviation: alpha is kept complex beside its real part.
 """
@@ -25,22 +27,35 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
+from lopt.analysis.modes import (
+    BACKWARD_ERROR,
+    EPSILON,
+    Modes,
+    eigenmodes,
+    perturbation_errors,
+    whole_rates,
+    whole_sizes,
+)
+from lopt.records.analysis import Linearization, ModeCode
 from lopt.optimizers.component import ComponentOptimizer
-from lopt.records.analysis import Linearization
 
 __all__ = ["eigenmodes", "linearize", "timescale"]
 
-LARGEST_RECONSTRUCTION_ERROR = 1e-6
 # A mode takes part in optimization if its learning rate is at least this share of the largest.
 TAKES_PART = 0.1
 
 
 def linearize(
-    component: ComponentOptimizer, point: Float[ArrayLike, " state"], g: float = 0.0
+    component: ComponentOptimizer,
+    point: Float[ArrayLike, " state"],
+    g: float = 0.0,
+    *,
+    point_error: Float[ArrayLike, " state"] | None = None,
+    typical_gradient: float | None = None,
 ) -> Linearization:
     """Return the derivatives of the optimizer at ``point`` and gradient ``g``, and its modes there.
 
@@ -48,10 +63,13 @@ def linearize(
         component: the optimizer, float64.
         point: h*, usually a fixed point for the gradient ``g`` (nothing checks that it is one).
         g: the gradient at which the derivatives are taken.
+        point_error: what each entry of the point is known to; it widens the error bars.
+        typical_gradient: a size of |g| that runs meet (their median): the derivatives at
+            -typical_gradient and typical_gradient are taken as well.
 
     Raises:
-        ValueError: if ``point`` has another size or non-finite entries, if the map isn't
-            differentiable there, or if J has no basis of eigenvectors (to 1e-6).
+        ValueError: if ``point`` has another size or non-finite entries, or if the map isn't
+            differentiable there.
 
     >>> from lopt.optimizers.momentum import Momentum, MomentumTheta
     >>> with jax.enable_x64(True):
@@ -62,39 +80,121 @@ def linearize(
     """
     size = check_component(component)
     point = check_states("point", np.asarray(point)[None], size)[0]
-    h, gradient = jnp.asarray(point), jnp.asarray(g, jnp.float64)
-    jacobian, input_vector = map(
-        np.asarray, root_search.jacobian(component.transition, h, gradient)
-    )
-    update, readout_vector = map(
-        np.asarray, _readout_at(component.transition, component.readout, h, gradient)
-    )
+    update, jacobian, input_vector, readout_vector = _derivatives(component, point, g)
     for name, part in (("dF/dh", jacobian), ("dF/dg", input_vector), ("readout", readout_vector)):
         if not np.all(np.isfinite(part)):
             raise ValueError(
                 f"{name} is not finite at this point: the map is not differentiable there"
             )
-    eigenvalues, right, left, error = eigenmodes(jacobian)
-    alphas = -(readout_vector @ right) * (left @ input_vector)
+    modes = eigenmodes(jacobian, input_vector, readout_vector)
+    alphas = _learning_rates(modes, input_vector, readout_vector)
+    rates = whole_rates(modes.eigenvalues, alphas)
+    sizes = whole_sizes(modes.eigenvalues, alphas)
+    # A cluster counts once, with its first member; a pair with the positive imaginary part.
+    heads = np.zeros(size, bool)
+    heads[np.unique(modes.clusters, return_index=True)[1]] = True
+    heads &= modes.eigenvalues.imag >= 0.0
+    error = np.zeros(size) if point_error is None else np.asarray(point_error, np.float64)
+    change = None
+    if np.all(np.isfinite(error)) and error.any():
+        moved = _derivatives(component, point + error, g)
+        change = moved[1] - jacobian, moved[2] - input_vector, moved[3] - readout_vector
+        if not all(np.all(np.isfinite(part)) for part in change):
+            change = None
+    rounding = BACKWARD_ERROR * EPSILON * float(np.linalg.norm(jacobian))
+    value_errors, rate_errors = perturbation_errors(
+        modes, input_vector, readout_vector, rounding, change
+    )
+    if not np.all(np.isfinite(error)):
+        value_errors, rate_errors = np.full((2, size), np.inf)
+    code = ModeCode.RESOLVED
+    if len(np.unique(modes.clusters)) < size:
+        code = ModeCode.DEFECTIVE if modes.defective.any() else ModeCode.MERGED
+    total = abs(float(rates[heads].sum()))
+    typical = np.nan if typical_gradient is None else float(typical_gradient)
+    typical_values, typical_alphas, typical_rates = _typical(component, point, typical)
     return Linearization(
         point=point,
-        gradient=np.asarray(gradient),
+        gradient=np.asarray(g, np.float64),
         update=update,
         jacobian=jacobian,
         input_vector=input_vector,
         readout_vector=readout_vector,
-        eigenvalues=eigenvalues,
-        right_vectors=right,
-        left_vectors=left,
-        momenta=np.abs(eigenvalues),
+        eigenvalues=modes.eigenvalues,
+        right_vectors=modes.right_vectors,
+        left_vectors=modes.left_vectors,
+        momenta=np.abs(modes.eigenvalues),
         complex_learning_rates=alphas,
         learning_rates=alphas.real,
-        timescales=timescale(np.abs(eigenvalues)),
-        condition_number=np.asarray(np.linalg.cond(right)),
-        reconstruction_error=np.asarray(error),
-        slow_mode=np.asarray(_slow_mode(alphas)),
-        leading_mode=np.asarray(np.argmax(np.abs(alphas))),
+        whole_learning_rates=rates,
+        whole_sizes=sizes,
+        heads=heads.astype(int),
+        clusters=modes.clusters,
+        eigenvalue_errors=value_errors,
+        learning_rate_errors=rate_errors,
+        mode_code=np.asarray(int(code)),
+        timescales=timescale(np.abs(modes.eigenvalues)),
+        condition_number=np.asarray(np.linalg.cond(modes.right_vectors)),
+        reconstruction_error=np.asarray(modes.reconstruction_error),
+        slow_mode=np.asarray(_slow_mode(sizes, heads)),
+        leading_mode=np.asarray(int(np.argmax(np.where(heads, sizes, -1.0)))),
+        cancellation_ratio=np.asarray(sizes[heads].sum() / total if total > 0.0 else np.inf),
+        typical_gradient=np.asarray(typical),
+        typical_eigenvalues=typical_values,
+        typical_complex_learning_rates=typical_alphas,
+        typical_learning_rates=typical_rates,
     )
+
+
+def _learning_rates(
+    modes: Modes,
+    input_vector: Float[np.ndarray, " state"],
+    readout_vector: Float[np.ndarray, " state"],
+) -> Complex[np.ndarray, " mode"]:
+    """Return alpha_m, exactly conjugate within pairs and real for real eigenvalues."""
+    alphas = -(readout_vector @ modes.right_vectors) * (modes.left_vectors @ input_vector)
+    first = np.flatnonzero(modes.eigenvalues.imag > 0.0)
+    alphas[first + 1] = alphas[first].conj()
+    return np.where(modes.eigenvalues.imag == 0.0, alphas.real.astype(complex), alphas)
+
+
+def _typical(
+    component: ComponentOptimizer, point: Float[np.ndarray, " state"], typical: float
+) -> tuple[Complex[np.ndarray, "2 mode"], Complex[np.ndarray, "2 mode"], Float[np.ndarray, "2"]]:
+    """Return eigenvalues, alphas and effective learning rates at -typical and typical."""
+    size = len(point)
+    values, alphas = np.full((2, 2, size), np.nan, complex)
+    rates = np.full(2, np.nan)
+    for arm, g in enumerate((-typical, typical)):
+        if not np.isfinite(g):
+            continue
+        _, jacobian, input_vector, readout_vector = _derivatives(component, point, g)
+        rates[arm] = -readout_vector @ input_vector
+        if np.all(np.isfinite(jacobian)) and np.isfinite(rates[arm]):
+            modes = eigenmodes(jacobian, input_vector, readout_vector)
+            values[arm] = modes.eigenvalues
+            alphas[arm] = _learning_rates(modes, input_vector, readout_vector)
+    return values, alphas, rates
+
+
+def _slow_mode(sizes: Float[np.ndarray, " mode"], heads: Bool[np.ndarray, " mode"]) -> int:
+    """Return the first (slowest) of the modes that gradients move and updates see.
+
+    The slowest of all may do neither: a state that drifts along it is neither driven by a gradient
+    nor felt by a parameter, and moving along it shows no momentum.
+    """
+    sizes = np.where(heads, sizes, 0.0)
+    return int(np.argmax(heads & (sizes >= TAKES_PART * sizes.max())))
+
+
+def _derivatives(
+    component: ComponentOptimizer, point: Float[np.ndarray, " state"], g: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the update, J, j and r at one state and gradient."""
+    h, gradient = jnp.asarray(point), jnp.asarray(g, jnp.float64)
+    jacobian, input_vector = root_search.jacobian(component.transition, h, gradient)
+    update, readout = _readout_at(component.transition, component.readout, h, gradient)
+    return tuple(map(np.asarray, (update, jacobian, input_vector, readout)))
 
 
 @partial(jax.jit, static_argnames=("transition", "readout"))
@@ -103,58 +203,6 @@ def _readout_at(
 ) -> tuple[Float[Array, ""], Float[Array, " state"]]:
     """Return the readout and its gradient at F(h, g)."""
     return jax.value_and_grad(readout)(transition(h, g))
-
-
-def eigenmodes(
-    jacobian: Float[np.ndarray, "state state"],
-) -> tuple[
-    Complex[np.ndarray, " mode"],
-    Complex[np.ndarray, "state mode"],
-    Complex[np.ndarray, "mode state"],
-    float,
-]:
-    """Return eigenvalues, R, L = R^-1 and the relative error of R Lambda L.
-
-    Sorted by |lambda|, largest first; conjugate pairs adjacent, positive imaginary part first.
-
-    Raises:
-        ValueError: if that error exceeds 1e-6.
-
-    >>> values, right, left, error = eigenmodes(np.array([[0.0, -0.5], [0.5, 0.0]]))
-    >>> values.round(12).tolist()
-    [0.5j, -0.5j]
-    """
-    values, right = np.linalg.eig(jacobian)
-    values, right = values.astype(np.complex128), right.astype(np.complex128)
-    # LAPACK returns conjugate pairs adjacent, positive imaginary part first: pairs move as one.
-    heads = [m for m in range(len(values)) if values[m].imag >= 0.0]
-    heads.sort(key=lambda m: -abs(values[m]))
-    order = [k for m in heads for k in ((m, m + 1) if values[m].imag > 0.0 else (m,))]
-    values, right = values[order], right[:, order]
-    try:
-        left = np.linalg.inv(right)
-    except np.linalg.LinAlgError:
-        left = np.full_like(right, np.nan)
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.linalg.norm((right * values) @ left - jacobian)
-        error /= max(np.linalg.norm(jacobian), np.finfo(float).tiny)
-    if not error <= LARGEST_RECONSTRUCTION_ERROR:
-        raise ValueError(
-            f"the Jacobian has no usable basis of eigenvectors: R Lambda R^-1 differs from it by "
-            f"{error:.1e} (at most {LARGEST_RECONSTRUCTION_ERROR:g}), condition number of R "
-            f"{np.linalg.cond(right):.1e}"
-        )
-    return values, right, left, float(error)
-
-
-def _slow_mode(alphas: Complex[np.ndarray, " mode"]) -> int:
-    """Return the first (slowest) of the modes that gradients move and updates see.
-
-    The slowest of all may do neither: a state that drifts along it is neither driven by a gradient
-    nor felt by a parameter, and moving along it shows no momentum.
-    """
-    rates = np.abs(alphas)
-    return int(np.argmax(rates >= TAKES_PART * rates.max()))
 
 
 def timescale(momenta: Float[ArrayLike, "*mode"]) -> Float[np.ndarray, "*mode"]:

@@ -1,4 +1,4 @@
-r"""Three ways towards h = F(h, g), for what each is good at.
+r"""Three ways towards h = F(h, g), for what each is good at; ``newton`` ends what they begin.
 
 * ``run_map`` applies the map: cheap, and ends where runs of the optimizer end.
 * ``mix`` is Anderson's mixing, a nonlinear GMRES for many starts at once and without derivatives:
@@ -8,10 +8,10 @@ r"""Three ways towards h = F(h, g), for what each is good at.
 
   over the last ``memory`` differences. It removes the few slow directions in which I - J is nearly
   singular, where running on would take thousands of steps.
-* ``polish`` minimises the speed q = 1/2 ||f||^2 from each start with the dense Jacobian: Newton's
-  step (by LU, accurate however small 1 - lambda is) wherever it lowers q by four or more,
-  otherwise the better of it and a Levenberg-Marquardt step, which descends to a minimum of q: to
-  unstable fixed points near a start too, and to slow points.
+* ``polish`` minimizes the speed q = 1/2 ||f||^2 from one start with the dense Jacobian: Newton's
+  step wherever it lowers q by four or more, otherwise the better of it and a
+  Levenberg-Marquardt step, which descends to a minimum of q: to fixed points that Newton's method
+  alone misses, and to slow points.
 
 Rows are starts. Everything is jitted per transition (hashed by identity) and sizes. A polish
 iteration costs one n x n Jacobian and one factorisation, 10 to 20 ms at n = 256 on one core.
@@ -25,23 +25,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from lopt.records.analysis import Code
-
 __all__ = [
+    "MEMORY",
+    "STAGNANT_STEPS",
     "Polished",
-    "SearchResult",
     "Transition",
     "float64",
     "jacobian",
     "mix",
     "polish",
     "run_map",
-    "search",
     "speed",
-    "speed_unit",
 ]
 
 Transition = Callable[[Float[Array, "... state"], Float[Array, "..."]], Float[Array, "... state"]]
@@ -49,7 +45,6 @@ Transition = Callable[[Float[Array, "... state"], Float[Array, "..."]], Float[Ar
 STAGNATION = 1e-4  # a step that lowers the speed by less than this share is no progress
 STAGNANT_STEPS = 8  # that many in a row end the polish
 MEMORY = 12  # differences kept by the mixing
-POLISHED = 1e-4  # a polish ends at this share of the tolerance: Newton's last step is quadratic
 
 
 def speed(residual: Float[Array, "*rows state"]) -> Float[Array, "*rows"]:
@@ -205,57 +200,6 @@ def polish(
     return jax.lax.while_loop(
         unfinished, step, Polished(start, residual(start), damping, zero, zero)
     )
-
-
-class SearchResult(NamedTuple):
-    """Where mixing and polish of each row ended."""
-
-    points: Float[np.ndarray, "row state"]
-    speeds: Float[np.ndarray, " row"]
-    iterations: Int[np.ndarray, " row"]
-    codes: Int[np.ndarray, " row"]
-
-
-def search(
-    transition: Transition,
-    starts: Float[np.ndarray, "row state"],
-    g: float,
-    *,
-    mixing_steps: int,
-    polish_iterations: int,
-    tolerance: float,
-) -> SearchResult:
-    """Mix (states larger than ``MEMORY``), then polish the rows that are not below the tolerance.
-
-    The codes know nothing of outliers, which are a matter of where the rows came from.
-    """
-    points = np.array(starts, np.float64)
-    speeds, iterations = np.full(len(points), np.inf), np.zeros(len(points), int)
-    if mixing_steps and points.shape[1] > MEMORY:
-        # Below that size the polish itself costs next to nothing.
-        mixed = mix(
-            transition, float64(points), g, 1e-2 * tolerance, steps=mixing_steps, memory=MEMORY
-        )
-        points, speeds = np.array(mixed[0]), np.array(mixed[1])
-        iterations += int(mixed[2])
-    stagnant = np.zeros(len(points), bool)
-    for row in np.flatnonzero(~(speeds < tolerance * speed_unit(points))):
-        polished = polish(
-            transition, float64(points[row]), g, POLISHED * tolerance, iterations=polish_iterations
-        )
-        points[row] = polished.h
-        speeds[row] = speed(np.asarray(polished.residual))
-        iterations[row] += int(polished.iterations)
-        stagnant[row] = polished.stagnant >= STAGNANT_STEPS
-    speeds = np.where(np.isnan(speeds), np.inf, speeds)
-    codes = np.where(stagnant, Code.SLOW_POINT, Code.STALLED)
-    codes = np.where(speeds < tolerance * speed_unit(points), Code.CONVERGED, codes)
-    return SearchResult(points, speeds, iterations, codes)
-
-
-def speed_unit(points: Float[np.ndarray, "row state"]) -> Float[np.ndarray, " row"]:
-    """Return the unit of speed at each point, max(1, max_i h_i^2)."""
-    return np.maximum(1.0, np.max(np.abs(points), axis=1)) ** 2
 
 
 def float64(states: ArrayLike) -> jax.Array:

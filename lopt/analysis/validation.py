@@ -29,7 +29,7 @@ import numpy as np
 import optax
 from jaxtyping import ArrayLike, Float
 
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import effective_learning_rate, saturation
 from lopt.analysis.trajectories import autonomous_trajectory
@@ -90,7 +90,7 @@ def _deviation(found: ArrayLike, truth: ArrayLike) -> float:
 def _analyse(
     component: ComponentOptimizer, starts: Float[ArrayLike, "start state"]
 ) -> tuple[FixedPointAnalysis, Linearization]:
-    found = analyse_fixed_points(component, starts, starts, GRADIENTS)
+    found = analyze_fixed_points(component, starts, starts, GRADIENTS)
     return found, linearize(component, found.convergence_point)
 
 

@@ -6,10 +6,15 @@ optimizer that made them. Dimension names mean the same everywhere:
     state          size n of the optimizer's state h       steps_plus_1  iterations 0 ... steps
     mode           eigenmodes of J (as many as ``state``)  update_grid   g of update functions
     constant_grid  constant gradients, ascending           component     principal components kept
+    attractor      what runs can end at for g = 0          amplitude     sizes of |g|, ascending
 
 Conventions: an optimizer *adds* its update, x[k+1] = x[k] + dx[k]; an effective learning rate is
--d(dx)/dg at g = 0; speed is 1/2 ||h - F(h, g)||^2; angles and directions are unit vectors in the
-Euclidean norm of the state. "Arm" 0 are negative gradients, arm 1 positive ones.
+-d(dx)/dg at g = 0; the drift is the update where the gradient is 0; speed is
+1/2 ||h - F(h, g)||^2; angles and directions are unit vectors in the Euclidean norm of the state.
+"Arm" 0 are negative gradients, arm 1 positive ones. An interval [low, high] of a reading is what
+the error of the point that it is read at leaves open; a relative error of a point is the largest
+of its entries' errors over their scales. A conjugate pair of modes is *one* mode whose learning
+rate is the sum of both members' alphas, and its size the sum of their |alpha|.
 """
 
 from enum import IntEnum
@@ -19,10 +24,14 @@ import numpy as np
 from jaxtyping import Complex, Float, Int
 
 __all__ = [
+    "Attractors",
+    "Branches",
     "Code",
     "FixedPointAnalysis",
     "FixedPoints",
     "Linearization",
+    "ModeCode",
+    "RateCode",
     "Responses",
     "Trajectories",
     "ValidationRow",
@@ -30,16 +39,55 @@ __all__ = [
 
 
 class Code(IntEnum):
-    """How the search for a fixed point from one start ended."""
+    """How the search for a fixed point from one start ended, and what an attractor is."""
 
     CONVERGED = 0
-    """The speed is below the tolerance: a fixed point to working precision."""
+    """A fixed point, and what is read there is determined: errors of the state's entries, of the
+    effective learning rate and of the update are below the tolerance, relative to their scales."""
     SLOW_POINT = 1
     """A minimum of the speed that is not zero: the state lingers here, but moves on."""
     STALLED = 2
-    """Iterations ran out before either was certain."""
+    """Iterations ran out before anything was certain."""
     OUTLIER = 3
     """Non-finite, or much further from the starts than they are from each other."""
+    UNDETERMINED = 4
+    """A fixed point as far as can be told, but readings there are not determined: the error
+    estimate exceeds the tolerance (I - J is all but singular)."""
+    CONTINUUM = 5
+    """One of a continuum of fixed points (J has an eigenvalue 1 within its error, and moving along
+    its vector leads to other fixed points): a line attractor, if it attracts."""
+    LIMIT_CYCLE = 6
+    """Not a point: the states go round for ever."""
+    FOLD = 7
+    """Where a branch of fixed points ends: it turns back at this gradient."""
+
+
+class ModeCode(IntEnum):
+    """What the modes of a linearization mean one by one."""
+
+    RESOLVED = 0
+    """Every mode stands for itself."""
+    MERGED = 1
+    """Some eigenvalues are equal within their error and count as one mode; that mode acts exactly
+    like one momentum."""
+    DEFECTIVE = 2
+    """Some eigenvalues that are equal within their error lack a basis of eigenvectors: only the
+    group means something (its mean eigenvalue, its summed learning rate), and it does not act
+    like one momentum."""
+
+
+class RateCode(IntEnum):
+    """What a slope of the update function at g = 0 means."""
+
+    SMOOTH = 0
+    """The derivative is the limit of secants, and describes gradients of typical size within a
+    factor of two."""
+    NOT_DIFFERENTIABLE = 1
+    """The update jumps or has a kink at g = 0, or its slope grows without bound: there is no
+    effective learning rate; the gain at a typical amplitude is given instead."""
+    NOT_REPRESENTATIVE = 2
+    """The derivative exists, but the gain at a typical gradient differs from it by more than a
+    factor of two."""
 
 
 class Trajectories(NamedTuple):
@@ -92,58 +140,144 @@ class FixedPoints(NamedTuple):
     """Where the search from each start ended (meaningful with its code and speed)."""
     speeds: Float[np.ndarray, " start"]
     """1/2 ||h - F(h, g)||^2 there."""
+    relative_errors: Float[np.ndarray, " start"]
+    """Largest error of an entry over its scale (infinite where no fixed point was found)."""
     iterations: Int[np.ndarray, " start"]
     """Evaluations of the pre-search plus Newton/Levenberg-Marquardt iterations spent."""
     codes: Int[np.ndarray, " start"]
     """A ``Code`` per start."""
     groups: Int[np.ndarray, " start"]
-    """Row of ``distinct_points`` that the start found, or -1 if it did not converge."""
+    """Row of ``distinct_points`` that the start found, or -1 if it found no fixed point."""
     distinct_points: Float[np.ndarray, "distinct state"]
-    """The converged points without duplicates, each the best (slowest) of its group; most often
-    found first."""
+    """The fixed points without duplicates (of a continuum, one); most often found first."""
+    distinct_errors: Float[np.ndarray, "distinct state"]
+    """Bounds of the errors of their entries, |(I - J)^-1| (|h - F(h, g)| + rounding)."""
+    distinct_codes: Int[np.ndarray, " distinct"]
+    """CONVERGED, UNDETERMINED or CONTINUUM."""
     distinct_speeds: Float[np.ndarray, " distinct"]
     """Their speeds."""
     distinct_counts: Int[np.ndarray, " distinct"]
     """How many starts found each."""
 
 
+class Attractors(NamedTuple):
+    """What runs end at when the gradient is 0; unstable fixed points are listed after them.
+
+    Stable points, continua and limit cycles, the largest basin first. Readings of a continuum or a
+    cycle are means over the states that runs arrive at, their intervals the ranges.
+    """
+
+    points: Float[np.ndarray, "attractor state"]
+    """The fixed point; of a continuum or cycle, one state of it."""
+    errors: Float[np.ndarray, "attractor state"]
+    """Bounds of the errors of its entries (of a continuum or cycle, half the extent visited)."""
+    codes: Int[np.ndarray, " attractor"]
+    """CONVERGED or UNDETERMINED (an isolated point), CONTINUUM or LIMIT_CYCLE."""
+    stable: Int[np.ndarray, " attractor"]
+    """1 if the spectral radius is at most 1 within its error, else 0."""
+    basin_shares: Float[np.ndarray, " attractor"]
+    """Share of the late states that arrive (0 for unstable points); what is missing to 1
+    diverged or did not settle."""
+    basin_distances: Float[np.ndarray, " attractor"]
+    """Largest Euclidean distance left among those after ``basin_steps`` steps (infinite if
+    none)."""
+    spectral_radii: Float[np.ndarray, " attractor"]
+    """max |eigenvalue of dF/dh|, per step also for a cycle (NaN where its period is unknown)."""
+    periods: Int[np.ndarray, " attractor"]
+    """1 for points; of a cycle, its period in iterations, or 0 where it never closes."""
+    learning_rates: Float[np.ndarray, " attractor"]
+    """Effective learning rate there."""
+    learning_rate_intervals: Float[np.ndarray, "attractor 2"]
+    updates: Float[np.ndarray, " attractor"]
+    """The drift: update per iteration once the gradient is 0."""
+    update_intervals: Float[np.ndarray, "attractor 2"]
+
+
+class Branches(NamedTuple):
+    """Fixed points for constant gradients, ascending, followed outward from one at g = 0."""
+
+    points: Float[np.ndarray, "constant_grid state"]
+    errors: Float[np.ndarray, "constant_grid state"]
+    """Bounds of the errors of their entries (infinite where none was found)."""
+    speeds: Float[np.ndarray, " constant_grid"]
+    iterations: Int[np.ndarray, " constant_grid"]
+    codes: Int[np.ndarray, " constant_grid"]
+    branches: Int[np.ndarray, " constant_grid"]
+    """0: on the branch of the point it started from; 1, 2, ...: on another branch, found where
+    that ended (numbered outward on each arm); -1: no fixed point."""
+    spectral_radii: Float[np.ndarray, " constant_grid"]
+    """max |eigenvalue of dF/dh| there (NaN where there is no fixed point): the branch is stable
+    where it is below 1."""
+    end_codes: Int[np.ndarray, "2"]
+    """Per arm, how branch 0 ends: CONVERGED (it reaches the last gradient), FOLD, or STALLED (it
+    could not be followed)."""
+    end_gradients: Float[np.ndarray, "2"]
+    """Per arm, where: at the fold, or where it was lost; the last gradient if it was not."""
+
+
 class FixedPointAnalysis(NamedTuple):
     """The fixed points of one optimizer (``fixed_points.npz``)."""
 
     convergence_point: Float[np.ndarray, " state"]
-    """h* = F(h*, 0), the one that the runs end at."""
+    """h* = F(h*, 0), the stable fixed point that most runs end at."""
+    convergence_error: Float[np.ndarray, " state"]
+    """Bounds of the errors of its entries."""
     convergence_speed: Float[np.ndarray, ""]
     """Speed there."""
     convergence_code: Int[np.ndarray, ""]
     """Its ``Code``; anything but CONVERGED says that h* is only approximate."""
     convergence_update: Float[np.ndarray, ""]
     """readout(h*): the drift of the parameters once the gradient is 0, ideally none."""
+    convergence_update_interval: Float[np.ndarray, "2"]
+    convergence_spectral_radius: Float[np.ndarray, ""]
+    """max |eigenvalue of dF/dh| at h*."""
     basin_share: Float[np.ndarray, ""]
     """Share of the late states from which the autonomous map arrives at h*."""
     basin_distance: Float[np.ndarray, ""]
     """Largest distance from h* left among those after ``basin_steps`` autonomous steps."""
     basin_steps: Int[np.ndarray, ""]
     """How many autonomous steps the late states were run on."""
+    attractor_points: Float[np.ndarray, "attractor state"]
+    """Everything that runs end at, and unstable fixed points: as in ``Attractors``."""
+    attractor_errors: Float[np.ndarray, "attractor state"]
+    attractor_codes: Int[np.ndarray, " attractor"]
+    attractor_stable: Int[np.ndarray, " attractor"]
+    attractor_basin_shares: Float[np.ndarray, " attractor"]
+    attractor_basin_distances: Float[np.ndarray, " attractor"]
+    attractor_spectral_radii: Float[np.ndarray, " attractor"]
+    attractor_periods: Int[np.ndarray, " attractor"]
+    attractor_learning_rates: Float[np.ndarray, " attractor"]
+    attractor_learning_rate_intervals: Float[np.ndarray, "attractor 2"]
+    attractor_updates: Float[np.ndarray, " attractor"]
+    attractor_update_intervals: Float[np.ndarray, "attractor 2"]
     points: Float[np.ndarray, "start state"]
     """For the starts drawn from visited states, g = 0: as in ``FixedPoints``."""
     speeds: Float[np.ndarray, " start"]
+    relative_errors: Float[np.ndarray, " start"]
     iterations: Int[np.ndarray, " start"]
     codes: Int[np.ndarray, " start"]
     groups: Int[np.ndarray, " start"]
     distinct_points: Float[np.ndarray, "distinct state"]
+    distinct_errors: Float[np.ndarray, "distinct state"]
+    distinct_codes: Int[np.ndarray, " distinct"]
     distinct_speeds: Float[np.ndarray, " distinct"]
     distinct_counts: Int[np.ndarray, " distinct"]
     constant_gradients: Float[np.ndarray, " constant_grid"]
     """The constant gradients g, ascending; negative ones first."""
     constant_gradient_points: Float[np.ndarray, "constant_grid state"]
-    """argmin 1/2 ||h - F(h, g)||^2 for each, followed outward from h* along each arm."""
+    """Fixed points for each, followed outward from h* along each arm: as in ``Branches``."""
+    constant_gradient_errors: Float[np.ndarray, "constant_grid state"]
     constant_gradient_speeds: Float[np.ndarray, " constant_grid"]
     constant_gradient_iterations: Int[np.ndarray, " constant_grid"]
     constant_gradient_codes: Int[np.ndarray, " constant_grid"]
+    constant_gradient_branches: Int[np.ndarray, " constant_grid"]
+    constant_gradient_spectral_radii: Float[np.ndarray, " constant_grid"]
+    branch_end_codes: Int[np.ndarray, "2"]
+    branch_end_gradients: Float[np.ndarray, "2"]
 
 
 class Linearization(NamedTuple):
-    r"""An optimizer linearised at a point (``linearization.npz``).
+    r"""An optimizer linearized at a point (``linearization.npz``).
 
     h' = h* + J (h - h*) + j g,  dx = dx* + r^T (h' - h*),  J = R Lambda L,  L = R^-1. Modes are
     sorted by |lambda|, largest first, conjugate pairs adjacent with the positive imaginary part
@@ -174,19 +308,46 @@ class Linearization(NamedTuple):
     """alpha_m = -(r^T R)_m (L j)_m; conjugate for conjugate modes. Their sum is the effective
     learning rate at h*."""
     learning_rates: Float[np.ndarray, " mode"]
-    """Re alpha_m: the mode's immediate response; a pair together contributes twice this."""
+    """Re alpha_m: this member's immediate response; a pair together contributes twice this."""
+    whole_learning_rates: Float[np.ndarray, " mode"]
+    """The learning rate of the mode that each belongs to: of a pair the sum of both, 2 Re alpha_m,
+    otherwise alpha_m. Summed over ``heads`` it is the effective learning rate."""
+    whole_sizes: Float[np.ndarray, " mode"]
+    """The size of the mode that each belongs to: sum of |alpha| over its members, the strength of
+    its response at the peak of its oscillation (|learning rate| for real modes)."""
+    heads: Int[np.ndarray, " mode"]
+    """1 where a mode begins: a real eigenvalue, the member of a pair with the positive imaginary
+    part, the first member of a cluster; modes are counted by these."""
+    clusters: Int[np.ndarray, " mode"]
+    """Modes with one number have eigenvalues equal within their errors (a pair has two numbers).
+    ``eigenvalues`` has their mean, the first has the learning rate of all."""
+    eigenvalue_errors: Float[np.ndarray, " mode"]
+    """Bounds of the errors of lambda_m, from rounding and from the error of the point."""
+    learning_rate_errors: Float[np.ndarray, " mode"]
+    """Bounds of the errors of ``whole_learning_rates``, likewise."""
+    mode_code: Int[np.ndarray, ""]
+    """A ``ModeCode``: whether modes mean something one by one."""
     timescales: Float[np.ndarray, " mode"]
     """-1 / log|lambda_m| in iterations: 0 for lambda = 0, infinite at |lambda| = 1, negative
     (growth) beyond."""
     condition_number: Float[np.ndarray, ""]
     """Of R in the 2-norm: errors in L and alpha can be this much larger than in J."""
     reconstruction_error: Float[np.ndarray, ""]
-    """||R Lambda L - J||_F / ||J||_F."""
+    """||R Lambda L - J||_F / ||J||_F: rounding, or what a defective cluster does beyond momentum."""
     slow_mode: Int[np.ndarray, ""]
     """Index of the slow mode: the largest |lambda| among the modes that a gradient can move and the
-    update can see (|alpha| at least a tenth of the largest)."""
+    update can see (size at least a tenth of the largest, pairs whole)."""
     leading_mode: Int[np.ndarray, ""]
-    """Index of the mode with the largest |alpha|."""
+    """Index of the mode of the largest size, pairs counted whole."""
+    cancellation_ratio: Float[np.ndarray, ""]
+    """Sum of the modes' sizes over the |sum| of their learning rates, sum |alpha| / |sum alpha|: 1
+    if all pull one way."""
+    typical_gradient: Float[np.ndarray, ""]
+    """A size |g| that runs meet (NaN: none was given); what follows is taken at -|g| and |g|."""
+    typical_eigenvalues: Complex[np.ndarray, "2 mode"]
+    typical_complex_learning_rates: Complex[np.ndarray, "2 mode"]
+    typical_learning_rates: Float[np.ndarray, "2"]
+    """Effective learning rate -d(dx)/dg at these gradients."""
 
 
 class Responses(NamedTuple):

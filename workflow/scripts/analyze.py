@@ -8,7 +8,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt.analysis.fixed_points import analyse_fixed_points
+from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
 from lopt.analysis.trajectories import summarize_trajectories
@@ -51,7 +51,7 @@ def main(wildcards, inputs, params, output) -> None:
     )
     keep("trajectories", trajectories)
     component = family.component(as_dtype(theta, np.float64))
-    fixed_points = analyse_fixed_points(
+    fixed_points = analyze_fixed_points(
         component,
         trajectories.visited_states,
         trajectories.late_states,
