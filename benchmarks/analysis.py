@@ -31,7 +31,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lopt.records import store
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
@@ -40,6 +39,7 @@ from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.records import store
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 

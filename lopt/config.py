@@ -3,7 +3,7 @@
 ``config.yaml`` states every number once, at the paper's settings, under ``study``; each entry of ``scales``
 states what that scale changes. A task's settings are merged from
 
-    study.every_task  <  study.settings.<task>  <  scales.<scale>.every_task  <  scales.<scale>.settings.<task>
+    study.every_task < study.settings.<task> < scales.<scale>.every_task < scales.<scale>.settings.<task>
 
 (the later ones win) over the defaults that the files of the task, the learned family and the baselines
 state. ``resolve`` checks each part against ``schemas/config.schema.yaml`` completed by those files
@@ -125,7 +125,7 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, d
 
     Args:
         config: the configuration as read from YAML: ``scale``, ``study``, ``scales``.
-        schema: the frame of its JSON schema; what tasks, families and baselines add is taken from their files.
+        schema: the frame of its JSON schema; tasks, families and baselines add what their files state.
 
     Raises:
         ConfigError: for the first thing that is wrong, with its key, its value and what is allowed.

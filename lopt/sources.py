@@ -5,8 +5,8 @@
 
 Imports are read from the syntax trees, those inside functions too; nothing is imported. What a registry
 loads by name (``lopt.registry``) is no import and has to be named: a result of one task depends on that
-task's file and not on its neighbors. The digest depends on the names and contents of the files alone, not on where the
-package lies.
+task's file and not on its neighbors. The digest depends on the names and contents of the files alone, not
+on where the package lies.
 """
 
 import ast

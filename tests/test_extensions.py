@@ -1,4 +1,4 @@
-"""A task, a baseline, a learned family and a figure are one file each: added to a copy, they run, and nothing else does."""
+"""A task, a baseline, a learned family and a figure are one file each: added to a copy, they run."""
 
 import re
 import shutil

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from lopt.records import store
 from lopt.analysis.fixed_points import (
     analyze_fixed_points,
     constant_gradient_fixed_points,
     convergence_point,
     find_fixed_points,
 )
-from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.momentum import Momentum, MomentumTheta
 from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.records import store
+from lopt.records.analysis import Code, FixedPointAnalysis
 
 pytestmark = pytest.mark.usefixtures("x64")
 ONLY_POLISH = {"presearch_steps": 0, "mixing_steps": 0}

@@ -7,9 +7,9 @@ import scipy.linalg
 
 from lopt.analysis.linearization import linearize
 from lopt.analysis.modes import eigenmodes, perturbation_errors
-from lopt.records.analysis import ModeCode
 from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.surrogates import LinearSurrogate, LinearSurrogateTheta
+from lopt.records.analysis import ModeCode
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from lopt import nulls
+from lopt.analysis import nulls
 from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.claims.measure import CRITERIA
 from lopt.claims.power import null_answers, null_names

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from quadratics import quadratics
 
-from lopt.records import store
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import (
@@ -17,13 +16,14 @@ from lopt.analysis.responses import (
     saturation,
     update_function,
 )
-from lopt.records.analysis import Responses
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.learned.gru import GRU
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
+from lopt.records import store
+from lopt.records.analysis import Responses
 from lopt.tasks.linear_regression import LinearRegression
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -29,9 +29,9 @@ from lopt.analysis.checks import check_component, check_states
 from lopt.analysis.fixed_point_search import SINGLE, find_fixed_points, spread_of
 from lopt.analysis.newton import EPSILON, linear_part, scaled_size
 from lopt.analysis.readings import FLOOR, read
-from lopt.records.analysis import Attractors, Code, FixedPoints
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Attractors, Code, FixedPoints
 
 __all__ = ["Settled", "find_attractors", "settle", "spectral_radius"]
 

@@ -29,9 +29,9 @@ from lopt.analysis.attractors import radius_of
 from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.fixed_point_search import code_of
 from lopt.analysis.newton import Root, find_root, linear_part, newton
-from lopt.records.analysis import Branches, Code
 from lopt.analysis.root_search import float64
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Branches, Code
 
 __all__ = ["constant_gradient_fixed_points"]
 

@@ -24,9 +24,9 @@ def common_optimizers(
 ) -> CommonOptimizers:
     """Return the update functions of tuned baselines as the first entry of their state varies.
 
-    The variable takes values that gradients of the grid's size give rise to, between the shares of the largest
-    gradient, or of its square, that the baseline's class states as ``varied``; evenly spaced, or in equal
-    ratios where all of them are positive.
+    The variable takes values that gradients of the grid's size give rise to, between the shares of the
+    largest gradient, or of its square, that the baseline's class states as ``varied``; evenly spaced, or
+    in equal ratios where all of them are positive.
 
     Args:
         tuned: hyperparameters by optimizer; those whose class states no ``varied`` are left out.

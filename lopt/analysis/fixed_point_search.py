@@ -24,9 +24,9 @@ from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
 from lopt.analysis.newton import EPSILON, Root, find_root, newton, scaled_size
 from lopt.analysis.readings import FLOOR, read
-from lopt.records.analysis import Code, FixedPoints
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Code, FixedPoints
 
 __all__ = ["SINGLE", "code_of", "find_fixed_points", "is_continuum", "spread_of"]
 

@@ -21,8 +21,8 @@ from lopt.analysis.branches import constant_gradient_fixed_points
 from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.fixed_point_search import find_fixed_points
 from lopt.analysis.readings import read
-from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Code, FixedPointAnalysis
 
 __all__ = [
     "ConvergencePoint",

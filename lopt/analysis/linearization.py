@@ -40,8 +40,8 @@ from lopt.analysis.modes import (
     whole_rates,
     whole_sizes,
 )
-from lopt.records.analysis import Linearization, ModeCode
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Linearization, ModeCode
 
 __all__ = ["eigenmodes", "linearize", "timescale"]
 

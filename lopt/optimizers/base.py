@@ -20,9 +20,9 @@ class Baseline(Protocol):
     ``theta_type``  a NamedTuple of hyperparameters; annotations of ``lopt.fields`` bound them;
     ``ranges``      where each is searched: (low, high, scale), scale as in ``lopt.tuning.ranges``;
     ``label``       how figures call it, and ``color`` how they draw it (both optional);
-    ``varied``      (symbol, smallest, largest, power) of the state's first entry, for the supplement's figure of
-                    update functions: it takes values between these shares of (largest gradient)^power
-                    (optional).
+    ``varied``      (symbol, smallest, largest, power) of the state's first entry, for the supplement's
+                    figure of update functions: it takes values between these shares of (largest
+                    gradient)^power (optional).
 
     The last four are literals: the workflow reads them without importing the file.
     """

@@ -1,7 +1,7 @@
 """What tasks and hand-made optimizers look like: NamedTuples of arrays, one per kind.
 
-A task's portrait is what figure 1 shows of it above the losses: the task's own method ``portrait`` computes it.
-This module knows neither JAX nor files, so that the figures can read portraits.
+A task's portrait is what figure 1 shows of it above the losses: the task's own method ``portrait``
+computes it. This module knows neither JAX nor files, so that the figures can read portraits.
 
 A task whose portrait is none of these kinds brings a NamedTuple here and a function in
 ``lopt.figures.fig1_performance`` that draws it. A task without a portrait of its own is shown by its start

@@ -3,9 +3,9 @@
     results = Results("results/laptop", {"rosenbrock": [0, 1]})
     results.responses("rosenbrock", results.selected("rosenbrock"))
 
-Files are found through ``lopt.records.layout`` and opened through ``lopt.records.store``: a missing or damaged
-one ends with a ``StoreError`` that names it. Who reads opens only what it needs, so that a rule can declare
-just that.
+Files are found through ``lopt.records.layout`` and opened through ``lopt.records.store``: a missing or
+damaged one ends with a ``StoreError`` that names it. Who reads opens only what it needs, so that a rule can
+declare just that.
 """
 
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,8 @@ PORTRAIT_PROBLEMS = 2**14  # a histogram of 30 bins is then known to about 4 % a
 class Task(Protocol):
     """A distribution of optimization problems.
 
-    A class of the package's derives from it, which marks it as the task of its file, and may state as literals
+    A class of the package's derives from it, which marks it as the task of its file, and may state as
+    literals
 
     ``label``    how figures call it;
     ``sizes``    the fields that make its problems small: a study with less of one is told from the paper's;
