@@ -11,8 +11,8 @@ import optax
 
 import lopt
 
-theta, metadata = lopt.load(sys.argv[1], lopt.GRUTheta)
-optimizer = lopt.GRU(**metadata["optimizer"]).build(theta)  # an optax.GradientTransformation
+family, theta, _ = lopt.load_optimizer(sys.argv[1])
+optimizer = family.build(theta)  # an optax.GradientTransformation
 
 # The problem: fit a line to points. Any pytree of parameters will do.
 x = jnp.linspace(-1.0, 1.0, 50)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +13,7 @@ import yaml
 
 from lopt.config import MetaTrainingSettings
 from lopt.learned.gru import GRU
-from lopt.meta_training.loop import CurvePoint, initial_state, meta_train
+from lopt.meta_training.loop import CurvePoint, Training
 from lopt.meta_training.search import (
     apply_recipe,
     configured_recipe,
@@ -22,14 +21,12 @@ from lopt.meta_training.search import (
     rank,
     score,
     survivors,
-    train_trial,
 )
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tuning import SearchRange
 
 ROOT = Path(__file__).parents[1]
-OPTIMIZER = GRU(units=4, input_scale=0.01, output_scale=0.1)
-TRAINING = MetaTrainingSettings(
+SETTINGS = MetaTrainingSettings(
     meta_steps=12,
     problems=2,
     learning_rate=3e-3,
@@ -48,12 +45,20 @@ TRAINING = MetaTrainingSettings(
     memory_budget_gb=1.0,
     precision="highest",
 )
-CONFIGURED = configured_recipe(OPTIMIZER, TRAINING)
+TRAINING = Training(Rosenbrock(), GRU(4, input_scale=0.01, output_scale=0.1), SETTINGS, steps=5)
+CONFIGURED = configured_recipe(TRAINING)
 RANGES = {
     "learning_rate": SearchRange(1e-4, 1e-2, "log"),
     "decay_steps": SearchRange(10, 1000, "log"),
     "b1": SearchRange(0.0, 0.99, "log_one_minus"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaleless:
+    """What the search sees of a family that has one of the scales."""
+
+    output_scale: float = 0.5
 
 
 def draws(count, ranges=RANGES, task="rosenbrock", seed=0):
@@ -91,32 +96,20 @@ def test_a_range_of_something_else_is_refused():
 
 def test_applying_a_recipe_changes_the_recipe_and_the_length_alone():
     recipe = draws(2)[1]
-    optimizer, training = apply_recipe(recipe, OPTIMIZER, TRAINING, 7)
-    assert configured_recipe(optimizer, training) == recipe
-    assert training.meta_steps == 7
-    restored = apply_recipe(CONFIGURED, optimizer, training, TRAINING.meta_steps)
-    assert restored == (OPTIMIZER, TRAINING)
+    applied = apply_recipe(recipe, TRAINING, 7)
+    assert configured_recipe(applied) == recipe != CONFIGURED
+    assert applied.settings.meta_steps == 7
+    assert apply_recipe(CONFIGURED, applied, SETTINGS.meta_steps) == TRAINING
 
 
-def test_rungs_continue_a_training_exactly():
-    task, family, seed = Rosenbrock(), OPTIMIZER, 3
-    state = initial_state(family, TRAINING, seed)
-    for meta_steps in (4, 12):
-        settings = apply_recipe(CONFIGURED, OPTIMIZER, TRAINING, meta_steps)[1]
-        state, trained = train_trial(task, family, settings, seed, steps=5, state=state)
-        assert (int(state.step), trained) == (meta_steps, True)
-    whole = meta_train(task, family, TRAINING, seed, steps=5)
-    for found, expected in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_a_diverged_trial_says_so_and_keeps_its_state():
-    # The readout starts at 0; after the first meta-step every update overflows.
-    family = GRU(4, input_scale=0.01, output_scale=1e37)
-    state = initial_state(family, TRAINING, 0)
-    after, trained = train_trial(Rosenbrock(), family, TRAINING, 0, steps=5, state=state)
-    assert not trained
-    assert after is state
+def test_a_recipe_has_no_scale_that_its_family_lacks():
+    """A family of a file of one's own need not have both."""
+    training = dataclasses.replace(TRAINING, family=Scaleless())
+    recipe = configured_recipe(training)
+    assert (recipe.input_scale, recipe.output_scale) == (None, 0.5)
+    assert apply_recipe(recipe, training, SETTINGS.meta_steps) == training
+    with pytest.raises(ValueError, match=r"\['input_scale'\]"):
+        draw_recipe(recipe, {"input_scale": SearchRange(1, 2)}, "rosenbrock", 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
     CurvePoint,
     MetaTrainingError,
+    Training,
     check_learned,
     initial_state,
     meta_train,
@@ -78,6 +79,11 @@ def failing_at(*meta_steps: int) -> Failing:
     return Failing(failing=tuple(starts))
 
 
+def trained_on(task: Rosenbrock, **changes: float | None) -> Training:
+    """The training of these tests, on ``task`` and with other settings."""
+    return Training(task, FAMILY, dataclasses.replace(SETTINGS, **changes), STEPS)
+
+
 def same_bytes(one, other) -> bool:
     leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in leaves)
@@ -85,8 +91,8 @@ def same_bytes(one, other) -> bool:
 
 @pytest.fixture(scope="module")
 def run():
-    """An uninterrupted run: the task, the states after every chunk (and before the first), the curve."""
-    task = failing_at(5, 6, 7)  # three in a row, across the end of a chunk
+    """An uninterrupted run: what, the states after every chunk (and before the first), the curve."""
+    training = trained_on(failing_at(5, 6, 7))  # three in a row, across the end of a chunk
     states, curve, programs = [initial_state(training, SEED)], [], []
 
     def after_chunk(state, point):
@@ -94,15 +100,16 @@ def run():
         curve.append(point)
         programs.append(train_chunk._cache_size())
 
-    last = meta_train(task, FAMILY, SETTINGS, SEED, steps=STEPS, after_chunk=after_chunk)
+    last = meta_train(training, SEED, after_chunk=after_chunk)
     assert same_bytes(last, states[-1])
     assert programs == [programs[0]] * 6, "the first state is made by hand, the others come back"
-    return task, states, curve
+    return training, states, curve
 
 
 def test_the_steps_are_the_recipes(run):
     """Against NumPy: penalty, element-wise clip, Adam with decay; failed steps change nothing."""
-    task, states, curve = run
+    training, states, curve = run
+    task = training.task
     gradient_of = jit(
         lambda theta, step: meta_gradient(
             task, FAMILY, theta, sample_batch(task, stream(SEED, "train", step), 2), STEPS
@@ -147,18 +154,15 @@ def test_the_steps_are_the_recipes(run):
 
 def test_a_run_goes_on_from_any_chunk_with_the_same_bytes(run, tmp_path):
     """Through the checkpoint's file, as after a kill."""
-    task, states, curve = run
+    training, states, curve = run
     for chunk in range(len(states)):
         rows = [list(point) for point in curve[:chunk]]
         with Checkpoint.locked(tmp_path / f"{chunk}.npz", {}) as checkpoint:
             checkpoint.save(states[chunk], rows, now=True)
             state, rows = checkpoint.load(initial_state(training, SEED))
         last = meta_train(
-            task,
-            FAMILY,
-            SETTINGS,
+            training,
             SEED,
-            steps=STEPS,
             state=state,
             after_chunk=lambda state, point, rows=rows: rows.append(list(point)),
         )
@@ -168,19 +172,19 @@ def test_a_run_goes_on_from_any_chunk_with_the_same_bytes(run, tmp_path):
 
 def test_the_second_call_compiles_nothing(run, caplog):
     """Nor does anything around it, nor a run that goes on from a state that was stored."""
-    task, states, _ = run
+    training, states, _ = run
     stored = jax.device_put(jax.tree.map(np.asarray, states[1]))
     with jax.log_compiles():
         jax.jit(lambda x: x + 1)(0)
         assert "Compiling" in caplog.text, "the test sees no compilation"
         caplog.clear()
         for state in (states[0], states[1], stored):
-            meta_train(task, FAMILY, SETTINGS, SEED, steps=STEPS, state=state)
+            meta_train(training, SEED, state=state)
         assert "Compiling" not in caplog.text
 
 
 def test_the_best_theta_by_validation_is_kept(run):
-    task, states, curve = run
+    training, states, curve = run
     values = np.array([point.validation_meta_objective for point in curve])
     np.testing.assert_array_equal(np.isnan(values), [True, False] * 3)  # at its interval
     best, last = int(np.nanargmin(values)), states[-1]
@@ -188,41 +192,41 @@ def test_the_best_theta_by_validation_is_kept(run):
     assert int(last.best_step) == curve[best].step
     assert float(last.best_validation) == values[best]
     assert same_bytes(last.best_theta, states[best + 1].theta)
-    problems = sample_batch(task, stream(0, "validation"), SETTINGS.validation_problems)
-    losses = evaluate(task, FAMILY, last.best_theta, problems, steps=STEPS)
+    problems = sample_batch(training.task, stream(0, "validation"), SETTINGS.validation_problems)
+    losses = evaluate(training.task, FAMILY, last.best_theta, problems, steps=STEPS)
     np.testing.assert_allclose(np.mean(meta_objective(losses)), values[best], rtol=1e-6)
     assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
 
 
 def test_a_training_that_learned_nothing_is_an_error(run):
     """The optimizer does nothing before training: its meta-objective is exactly 1."""
-    task, states, _ = run
+    training, states, _ = run
     last = states[-1]
     assert float(last.best_validation) < 1.0
-    check_learned(task, FAMILY, SETTINGS, SEED, last, steps=STEPS)
+    check_learned(training, SEED, last)
     for reached in (1.0, 1.5):
         worse = last._replace(best_validation=jnp.asarray(reached, jnp.float32))
         message = (
             rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
         )
         with pytest.raises(MetaTrainingError, match=message):
-            check_learned(task, FAMILY, SETTINGS, SEED, worse, steps=STEPS)
+            check_learned(training, SEED, worse)
     never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))
     with pytest.raises(MetaTrainingError, match="one every 6 of 18 meta-steps, none was finite"):
-        check_learned(task, FAMILY, SETTINGS, SEED, never_finite, steps=STEPS)
+        check_learned(training, SEED, never_finite)
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):
     """Theta itself goes the same way; a run goes on with its average."""
-    task, states, _ = run
-    settings = dataclasses.replace(SETTINGS, averaging=0.6, chunk=1)
+    training, states, _ = run
+    averaging = trained_on(training.task, averaging=0.6, chunk=1)
     averaged, averaged_curve = [], []
 
     def after_chunk(state, point):
         averaged.append(state)
         averaged_curve.append(point)
 
-    meta_train(task, FAMILY, settings, SEED, steps=STEPS, after_chunk=after_chunk)
+    meta_train(averaging, SEED, after_chunk=after_chunk)
     average = [np.float64(leaf) for leaf in states[0].theta]
     for step, state in enumerate(averaged, start=1):
         decay = min(0.6, (1 + step) / (10 + step))
@@ -239,22 +243,15 @@ def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):
     assert not same_bytes(last.best_theta, averaged[best].theta)
     with Checkpoint.locked(tmp_path / "checkpoint.npz", {}) as checkpoint:
         checkpoint.save(averaged[7], [], now=True)
-        state, _ = checkpoint.load(initial_state(FAMILY, settings, SEED))
-    assert same_bytes(meta_train(task, FAMILY, settings, SEED, steps=STEPS, state=state), last)
+        state, _ = checkpoint.load(initial_state(averaging, SEED))
+    assert same_bytes(meta_train(averaging, SEED, state=state), last)
 
 
 def test_with_a_clip_per_problem_the_others_of_the_batch_still_count(run):
     """The batches of meta-steps 5 to 7 lose the problem that fails, and no meta-step is skipped."""
-    settings = dataclasses.replace(SETTINGS, problem_clip=0.05, theta_penalty=0.0)
+    training = trained_on(run[0].task, problem_clip=0.05, theta_penalty=0.0)
     curve = []
-    meta_train(
-        run[0],
-        FAMILY,
-        settings,
-        SEED,
-        steps=STEPS,
-        after_chunk=lambda state, point: curve.append(point),
-    )
+    meta_train(training, SEED, after_chunk=lambda state, point: curve.append(point))
     assert [point.skipped_steps for point in curve] == [0] * 6
     norms = np.array([point.gradient_norm for point in curve])
     assert np.all(norms <= 0.05 * (1 + 1e-6)) and np.any(norms > 0.025)
@@ -262,17 +259,9 @@ def test_with_a_clip_per_problem_the_others_of_the_batch_still_count(run):
 
 def test_too_many_failures_in_a_row_end_the_run():
     """The third failure in a row is meta-step 7, in the middle of a chunk that ends well."""
-    settings = dataclasses.replace(SETTINGS, skipped_in_a_row=3)
-    done = []
+    training, done = trained_on(failing_at(5, 6, 7), skipped_in_a_row=3), []
     with pytest.raises(MetaTrainingError) as caught:
-        meta_train(
-            failing_at(5, 6, 7),
-            FAMILY,
-            settings,
-            SEED,
-            steps=STEPS,
-            after_chunk=lambda state, point: done.append(point.step),
-        )
+        meta_train(training, SEED, after_chunk=lambda state, point: done.append(point.step))
     assert done == [3, 6]
     for words in ("3 meta-gradients in a row", "meta-step 7 of 18", "smaller learning_rate, clip"):
         assert words in str(caught.value)
@@ -280,12 +269,11 @@ def test_too_many_failures_in_a_row_end_the_run():
 
 def test_seeds_in_one_program_are_the_single_runs(run):
     """What a GPU does with several seeds of a small task; one of them skips steps, the other none."""
-    task, seeds = run[0], [SEED, 5]
-    chunk = partial(
-        train_chunk, task=task, family=FAMILY, settings=SETTINGS, steps=STEPS, block=STEPS
-    )
+    training, seeds = run[0], [SEED, 5]
+    assert training.block() == STEPS
+    chunk = partial(train_chunk, training=training)
     batched = jit(jax.vmap(chunk))
-    states = [initial_state(FAMILY, SETTINGS, seed) for seed in seeds]
+    states = [initial_state(training, seed) for seed in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     for _ in range(2):
         stacked, records = batched(stacked, np.array(seeds, np.uint32))
@@ -301,9 +289,9 @@ def test_seeds_in_one_program_are_the_single_runs(run):
 
 
 def test_a_budget_too_small_is_told_before_anything_is_compiled():
-    settings = dataclasses.replace(SETTINGS, memory_budget_gb=1e-6)
+    training = trained_on(Rosenbrock(), memory_budget_gb=1e-6)
     with pytest.raises(ValueError, match=r"meta-training needs at least .* GB for 4 rows, 4 units"):
-        meta_train(Rosenbrock(), FAMILY, settings, SEED, steps=STEPS)
+        meta_train(training, SEED)
 
 
 # The script, killed.
@@ -314,6 +302,7 @@ from types import SimpleNamespace
 
 class Named(SimpleNamespace):
     items = lambda self: vars(self).items()
+    __getitem__ = getattr
 
 params = Named(**json.loads(sys.argv[1]))
 snakemake = SimpleNamespace(
@@ -332,9 +321,10 @@ def start_script(folder: Path) -> subprocess.Popen:
     """Run the workflow's own script as Snakemake would; it stores a checkpoint after every chunk."""
     settings = dataclasses.replace(SETTINGS, meta_steps=600, chunk=1, skipped_in_a_row=50)
     params = {
+        "code": "the same",
         "problem": {"start_half_width": 2.0},
         "steps": STEPS,
-        "optimizer": dataclasses.asdict(FAMILY),
+        "optimizer": {"family": "gru", **dataclasses.asdict(FAMILY)},
         "meta_training": dataclasses.asdict(settings),
     }
     return subprocess.Popen(
