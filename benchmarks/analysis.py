@@ -33,7 +33,7 @@ import optax
 
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
-from lopt.analysis.responses import respond
+from lopt.analysis.responses import respond, typical_gradient
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
@@ -116,7 +116,14 @@ def main() -> None:
     found, stages["fixed points"] = timed(
         lambda: analyze_fixed_points(component, visited, late, CONSTANT, starts=STARTS)
     )
-    modes, stages["linearization"] = timed(lambda: linearize(component, found.convergence_point))
+    modes, stages["linearization"] = timed(
+        lambda: linearize(
+            component,
+            found.convergence_point,
+            point_error=found.convergence_error,
+            typical_gradient=typical_gradient(runs),
+        )
+    )
     _, stages["responses"] = timed(
         lambda: respond(component, runs, found, modes, update_gradients=grid)
     )
@@ -136,6 +143,7 @@ def main() -> None:
         "total": total,
         "speed_at_convergence_point": float(found.convergence_speed),
         "largest_speed_of_starts": float(found.speeds.max()),
+        "largest_relative_error_of_starts": float(found.relative_errors.max()),
         "starts_per_point": found.distinct_counts.tolist(),
         "basin_share": float(found.basin_share),
         "largest_constant_gradient_speed": float(found.constant_gradient_speeds.max()),

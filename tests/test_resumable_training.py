@@ -412,6 +412,8 @@ def test_a_state_of_something_else_is_an_error(tmp_path, change, words):
     first, second = tmp_path / "rung_0.npz", tmp_path / "rung_1.npz"
     run(TRAINING, trial(0, 4), before=None, left=first)
     arguments = {"configured": TRAINING, "trial": trial(0, 12, before=True), "before": first}
-    with pytest.raises(RuntimeError, match=f"the state of the rung before can't be used: .*{words}"):
+    with pytest.raises(
+        RuntimeError, match=f"the state of the rung before can't be used: .*{words}"
+    ):
         run(**{**arguments, "left": second, **change})
     assert list(tmp_path.iterdir()) == [first]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lopt.analysis import validation
+from lopt.analysis.validation_rows import row
 from lopt.records import store
 from lopt.records.analysis import ValidationRow
 
@@ -23,8 +24,19 @@ def test_every_row_passes(finished):
         "clipped sgd",
         "scheduled sgd",
         "planted gru",
+        "adam over decades",
+        "rmsprop over decades",
+        "adabelief over decades",
+        "yogi over decades",
+        "two close attractors",
+        "fold",
+        "line attractor",
+        "jordan block",
+        "slow point",
     ):
         assert (table.optimizer == optimizer).sum() >= 5, optimizer
+    for optimizer in ("sign descent", "cycle of two", "cycle that never closes"):
+        assert (table.optimizer == optimizer).sum() >= 4, optimizer
 
 
 @pytest.mark.parametrize(
@@ -39,7 +51,7 @@ def test_every_row_passes(finished):
     ],
 )
 def test_verdicts(truth, found, verdict):
-    assert validation._row("optimizer", "quantity", truth, found, 1e-8).verdict == verdict
+    assert row("optimizer", "quantity", truth, found, 1e-8).verdict == verdict
 
 
 def test_an_analysis_that_is_off_fails(x64, monkeypatch):

@@ -41,6 +41,7 @@ PATIENCE = 10  # times as many steps for states that did not settle
 LONGEST_PERIOD = 64
 CLOSED = 1e-6  # of a cycle's extent: how closely it must come back
 SAMPLES = 2 * LONGEST_PERIOD  # states of a run that is looked at for a cycle
+NEUTRAL = 1.0 - 1e-6  # a cycle of at least this spectral radius is neutral along itself
 STEADY = 0.1  # of its extent: how much a cycle that never closes may differ from half to half
 
 
@@ -334,7 +335,7 @@ def _cycles(
     """
     paths = np.asarray(_record(component.transition, float64(states), 1, samples=SAMPLES))
     coarse = None
-    entries: list[_Entry] = []
+    entries: list[tuple[_Entry, np.ndarray]] = []
     members: list[list[int]] = []
     for row in range(len(states)):
         path = paths[:, row]
@@ -357,20 +358,42 @@ def _cycles(
             extent = float(np.linalg.norm(np.ptp(round_trip, axis=0)))
             if not extent > 0.0 or not _steady(round_trip, extent):
                 continue
-        for entry, rows in zip(entries, members, strict=True):
-            near = np.linalg.norm(round_trip - entry.point, axis=1).min()
-            # What never closes fills its cycle in time only: its extent is what is compared.
-            allowed = 1e-3 if period else 0.25
-            if entry.period == period and near <= allowed * extent:
+        new = _cycle_entry(component, round_trip, period)
+        for (entry, trip), rows in zip(entries, members, strict=True):
+            if _same_cycle(entry, trip, new, round_trip):
                 rows.append(row)
                 break
         else:
             members.append([row])
-            entries.append(_cycle_entry(component, round_trip, period))
+            entries.append((new, round_trip))
     return [
         entry._replace(basin_share=len(rows) / late)
-        for entry, rows in zip(entries, members, strict=True)
+        for (entry, _), rows in zip(entries, members, strict=True)
     ]
+
+
+def _same_cycle(
+    first: _Entry,
+    first_path: Float[np.ndarray, "step state"],
+    second: _Entry,
+    second_path: Float[np.ndarray, "another state"],
+) -> bool:
+    """Return whether two round trips are of one cycle.
+
+    One that attracts from all sides is passed at the same states. If it is neutral along itself
+    (it never closes, or closes from any phase) states lie between each other: center and extent
+    are compared.
+    """
+    extent = float(np.linalg.norm(first.error))
+    if (
+        first.period
+        and second.period
+        and max(first.spectral_radius, second.spectral_radius) < NEUTRAL
+    ):
+        near = np.linalg.norm(second_path - first.point, axis=1).min()
+        return first.period == second.period and bool(near <= 1e-3 * extent)
+    apart = np.linalg.norm(first_path.mean(axis=0) - second_path.mean(axis=0))
+    return bool(max(apart, np.linalg.norm(first.error - second.error)) <= 4.0 * STEADY * extent)
 
 
 def _cycle_entry(

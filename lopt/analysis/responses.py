@@ -3,11 +3,12 @@ r"""How an optimizer answers to gradients, state by state.
     update function at h:           g -> dx(g) = readout(F(h, g))
     effective learning rate at h:   -d(dx)/dg at g = 0
 
-Both come straight from the optimizer, the slope by forward-mode autodiff; nothing is linearised
+Both come straight from the optimizer, the slope by forward-mode autodiff; nothing is linearized
 about anything but the state itself. ``respond`` evaluates them wherever the study looks: at the
 initial state, along the autonomous trajectory, at positions along the slow mode and at the fixed
 points of constant gradients, and projects those states onto the principal axes of the visited
-ones.
+ones. The slopes that it returns are checked against secants, and replaced by gains where they
+don't exist (``gains``).
 
 Units: updates are in units of the parameters, gradients of loss per parameter.
 
@@ -25,8 +26,16 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from lopt.analysis import projection
 from lopt.analysis.checks import check_component, check_grid, check_states
+from lopt.analysis.gains import RateReadings, gain, rates_at_zero, secants
+from lopt.analysis.readings import read
 from lopt.optimizers.component import ComponentOptimizer
-from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.analysis import (
+    FixedPointAnalysis,
+    Linearization,
+    RateCode,
+    Responses,
+    Trajectories,
+)
 
 __all__ = [
     "Saturation",
@@ -35,10 +44,12 @@ __all__ = [
     "mode_direction",
     "respond",
     "saturation",
+    "typical_gradient",
     "update_function",
 ]
 
 BISECTIONS = 60
+GAIN_DECADES = np.arange(-6.0, 2.5, 0.5)  # of |g| around a typical one, for curves of the gain
 
 
 def update_function(
@@ -186,6 +197,7 @@ def respond(
     update_gradients: Float[ArrayLike, " update_grid"],
     slow_mode_positions: Float[ArrayLike, " position"] = (-0.8, -0.4, 0.0, 0.4, 0.8),
     components: int = 10,
+    tolerance: float = 1e-6,
 ) -> Responses:
     """Return every response that figures 2-5 show.
 
@@ -198,6 +210,7 @@ def respond(
         slow_mode_positions: strictly ascending distances from the convergence point along the slow
             mode; the default fills figure 2's window of 1 around that point.
         components: how many principal components to keep.
+        tolerance: as in ``find_fixed_points``.
 
     Raises:
         ValueError: for an optimizer that is not float64, results of another optimizer (other
@@ -219,7 +232,14 @@ def respond(
     )
     groups = [along, autonomous, constant, h_star[None]]
     intercepts = _split(groups, lambda states: local_response(component, states)[0])
-    rates = _split(groups, lambda states: local_response(component, states)[1])
+    typical = typical_gradient(trajectories)
+    checked = rates_at_zero(component, np.concatenate(groups), typical)
+    ends = np.cumsum([len(group) for group in groups])[:-1]
+    slow, path, branch, end = (
+        RateReadings(*parts) for parts in zip(*(np.split(a, ends) for a in checked), strict=True)
+    )
+    intervals = _rate_intervals(component, fixed_points, h_star, branch, end, typical, tolerance)
+    amplitudes = typical * 10.0**GAIN_DECADES
 
     axes, ratios = projection.principal_axes(visited, components)
     slow_mode_pair, overlaps = projection.overlap_pair(axes, direction)
@@ -231,21 +251,38 @@ def respond(
         "slow_mode_states": along,
         "slow_mode_updates": curves[0],
         "slow_mode_intercepts": intercepts[0],
-        "slow_mode_learning_rates": rates[0],
+        "slow_mode_learning_rates": slow.learning_rates,
+        "slow_mode_rate_codes": slow.codes,
         "initial_updates": curves[1][0],
         "initial_intercept": intercepts[1][0],
-        "initial_learning_rate": rates[1][0],
+        "initial_learning_rate": path.learning_rates[0],
+        "initial_rate_code": path.codes[0],
+        "initial_gain": path.gains[0],
         "saturation_levels": bend.levels,
         "half_saturation_gradients": bend.half_gradients,
         "saturation_slopes": bend.slopes,
-        "autonomous_learning_rates": rates[1],
+        "autonomous_learning_rates": path.learning_rates,
+        "autonomous_rate_codes": path.codes,
+        "autonomous_gains": path.gains,
         "autonomous_updates": intercepts[1],
         "constant_gradients": fixed_points.constant_gradients,
-        "constant_gradient_learning_rates": rates[2],
+        "constant_gradient_branches": fixed_points.constant_gradient_branches,
+        "constant_gradient_learning_rates": branch.learning_rates,
+        "constant_gradient_learning_rate_intervals": intervals[1:],
+        "constant_gradient_rate_codes": branch.codes,
+        "constant_gradient_gains": branch.gains,
         "constant_gradient_intercepts": intercepts[2],
         "constant_gradient_updates": curves[2],
         "constant_gradient_shown": _shown(fixed_points.constant_gradients),
-        "convergence_learning_rate": rates[3][0],
+        "convergence_learning_rate": end.learning_rates[0],
+        "convergence_learning_rate_interval": intervals[0],
+        "convergence_rate_code": end.codes[0],
+        "convergence_update": fixed_points.convergence_update,
+        "convergence_update_interval": fixed_points.convergence_update_interval,
+        "typical_gradient": typical,
+        "gain_amplitudes": amplitudes,
+        "convergence_gains": gain(component, h_star[None], amplitudes)[0],
+        "convergence_secants": secants(component, h_star[None], amplitudes)[0],
         "components": axes,
         "explained_variance_ratios": ratios,
         "slow_mode_overlaps": overlaps,
@@ -254,12 +291,42 @@ def respond(
         "constant_gradient_pair": projection.extent_pair(project(constant)),
         "projected_visited": project(visited),
         "projected_convergence_point": project(h_star),
+        "projected_attractors": project(fixed_points.attractor_points),
         "projected_slow_mode_direction": projection.project(axes, direction),
         "projected_slow_mode_states": project(along),
         "projected_autonomous": project(autonomous),
         "projected_constant_gradient": project(constant),
     }
     return Responses(**{name: np.asarray(value) for name, value in values.items()})
+
+
+def typical_gradient(trajectories: Trajectories) -> float:
+    """Return the median of the |g| that runs met."""
+    levels, quantiles = trajectories.gradient_quantile_levels, trajectories.gradient_quantiles
+    return float(np.interp(0.5, levels, quantiles))
+
+
+def _rate_intervals(
+    component: ComponentOptimizer,
+    fixed_points: FixedPointAnalysis,
+    h_star: Float[np.ndarray, " state"],
+    branch: RateReadings,
+    end: RateReadings,
+    typical: float,
+    tolerance: float,
+) -> Float[np.ndarray, "one_plus_constant_grid 2"]:
+    """Return what the errors of h* and of the constant-gradient points leave open of their rates."""
+    points = np.concatenate([h_star[None], fixed_points.constant_gradient_points])
+    errors = np.concatenate(
+        [fixed_points.convergence_error[None], fixed_points.constant_gradient_errors]
+    )
+    intervals = read(component, points, errors, tolerance).learning_rate_intervals
+    jumps = np.append(end.codes, branch.codes) == RateCode.NOT_DIFFERENTIABLE
+    for row in np.flatnonzero(jumps & np.all(np.isfinite(errors), axis=1)):
+        corners = points[row] + np.array([[0.0], [1.0], [-1.0]]) * errors[row]
+        gains = gain(component, corners, [typical])
+        intervals[row] = np.nanmin(gains), np.nanmax(gains)
+    return intervals
 
 
 def _split(

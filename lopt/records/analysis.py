@@ -373,13 +373,20 @@ class Responses(NamedTuple):
     """dx at g = 0."""
     slow_mode_learning_rates: Float[np.ndarray, " position"]
     """Effective learning rate."""
+    slow_mode_rate_codes: Int[np.ndarray, " position"]
+    """A ``RateCode`` for each."""
 
     initial_updates: Float[np.ndarray, " update_grid"]
     """Update function at the initial state (figure 3, top)."""
     initial_intercept: Float[np.ndarray, ""]
     """dx at g = 0 there."""
     initial_learning_rate: Float[np.ndarray, ""]
-    """Effective learning rate there."""
+    """Effective learning rate there (as everywhere here: the gain at a typical gradient where the
+    update has no slope at 0)."""
+    initial_rate_code: Int[np.ndarray, ""]
+    """Its ``RateCode``."""
+    initial_gain: Float[np.ndarray, ""]
+    """Gain at the typical gradient there."""
     saturation_levels: Float[np.ndarray, "2"]
     """Per arm, largest |dx(g) - dx(0)| on the grid at the initial state."""
     half_saturation_gradients: Float[np.ndarray, "2"]
@@ -390,13 +397,25 @@ class Responses(NamedTuple):
 
     autonomous_learning_rates: Float[np.ndarray, " steps_plus_1"]
     """Effective learning rate along the autonomous trajectory (figure 4, bottom)."""
+    autonomous_rate_codes: Int[np.ndarray, " steps_plus_1"]
+    """A ``RateCode`` for each."""
+    autonomous_gains: Float[np.ndarray, " steps_plus_1"]
+    """Gain at the typical gradient along it."""
     autonomous_updates: Float[np.ndarray, " steps_plus_1"]
     """Update at g = 0 along it."""
 
     constant_gradients: Float[np.ndarray, " constant_grid"]
     """Constant gradients of the fixed points, ascending."""
+    constant_gradient_branches: Int[np.ndarray, " constant_grid"]
+    """The branch each point is on: 0 that of h*, as in ``Branches``."""
     constant_gradient_learning_rates: Float[np.ndarray, " constant_grid"]
     """Effective learning rate at each constant-gradient fixed point (figure 5, bottom)."""
+    constant_gradient_learning_rate_intervals: Float[np.ndarray, "constant_grid 2"]
+    """What the error of the point leaves open of it."""
+    constant_gradient_rate_codes: Int[np.ndarray, " constant_grid"]
+    """A ``RateCode`` for each."""
+    constant_gradient_gains: Float[np.ndarray, " constant_grid"]
+    """Gain at the typical gradient at each."""
     constant_gradient_intercepts: Float[np.ndarray, " constant_grid"]
     """dx at g = 0 there: subtract it from an update function to recentre it."""
     constant_gradient_updates: Float[np.ndarray, "constant_grid update_grid"]
@@ -406,6 +425,21 @@ class Responses(NamedTuple):
 
     convergence_learning_rate: Float[np.ndarray, ""]
     """Effective learning rate at the convergence point."""
+    convergence_learning_rate_interval: Float[np.ndarray, "2"]
+    """What the error of h* leaves open of it."""
+    convergence_rate_code: Int[np.ndarray, ""]
+    """Its ``RateCode``."""
+    convergence_update: Float[np.ndarray, ""]
+    """The drift: readout(h*)."""
+    convergence_update_interval: Float[np.ndarray, "2"]
+    typical_gradient: Float[np.ndarray, ""]
+    """Median of the |g| that runs met."""
+    gain_amplitudes: Float[np.ndarray, " amplitude"]
+    """Amplitudes A of the two curves below, decades around the typical gradient."""
+    convergence_gains: Float[np.ndarray, " amplitude"]
+    """Gain N(A) at h*: the effective learning rate that gradients of size A meet."""
+    convergence_secants: Float[np.ndarray, "2 amplitude"]
+    """Per arm, the secant between 0 and that gradient at h*, as a learning rate."""
 
     components: Float[np.ndarray, "component state"]
     """Principal axes of the visited states, orthonormal rows, largest variance first."""
@@ -422,6 +456,8 @@ class Responses(NamedTuple):
     projected_visited: Float[np.ndarray, "visited component"]
     projected_convergence_point: Float[np.ndarray, " component"]
     """Zeros: the origin."""
+    projected_attractors: Float[np.ndarray, "attractor component"]
+    """All attractors, in the order of ``FixedPointAnalysis``."""
     projected_slow_mode_direction: Float[np.ndarray, " component"]
     """Components of the unit vector (shorter than 1 in a projection)."""
     projected_slow_mode_states: Float[np.ndarray, "position component"]

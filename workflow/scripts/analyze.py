@@ -10,7 +10,7 @@ import numpy as np
 
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
-from lopt.analysis.responses import respond
+from lopt.analysis.responses import respond, typical_gradient
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
@@ -59,7 +59,12 @@ def main(wildcards, inputs, params, output) -> None:
         starts=settings["starts"],
     )
     keep("fixed_points", fixed_points)
-    linearization = linearize(component, fixed_points.convergence_point)
+    linearization = linearize(
+        component,
+        fixed_points.convergence_point,
+        point_error=fixed_points.convergence_error,
+        typical_gradient=typical_gradient(trajectories),
+    )
     keep("linearization", linearization)
     responses = respond(
         component,
