@@ -1,5 +1,7 @@
 """Attractors: several, close together, slow, none, continua, cycles; and a released optimizer's two."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from lopt.optimizers.known_dynamics import cycle_of_two, rotation, two_wells
 from lopt.tasks import as_dtype
 
 pytestmark = pytest.mark.usefixtures("x64")
+ROOT = Path(__file__).parent.parent
 RANDOM = np.random.default_rng(0)
 
 
@@ -158,7 +161,7 @@ def test_momentum_has_one_attractor_whatever_its_scale():
 
 def test_a_released_optimizer_has_two_stable_points():
     """Linear regression, seed 2: found by runs from the same start under shrinking gradients."""
-    theta, metadata = load_released("linear_regression", 2)
+    theta, metadata = load_released(ROOT / "weights", "linear_regression", 2)
     assert isinstance(theta, GRUTheta)
     component = GRU(**metadata["optimizer"]).component(as_dtype(theta, jnp.float64))
     states = np.tile(np.asarray(component.initial_state), (12, 1))

@@ -8,9 +8,9 @@ import scipy.optimize
 from lopt.analysis.branches import constant_gradient_fixed_points
 from lopt.analysis.results import Code
 from lopt.optimizers import ComponentOptimizer, RMSProp, RMSPropTheta
+from lopt.optimizers.gru import GRU
 from lopt.optimizers.known_dynamics import hysteresis
 from lopt.optimizers.planted import plant_gru, plant_modes
-from lopt.optimizers.gru import GRU
 
 pytestmark = pytest.mark.usefixtures("x64")
 FOLD = 2.0 / (3.0 * np.sqrt(3.0))
@@ -20,12 +20,15 @@ def optimizer(transition, size: int = 1) -> ComponentOptimizer:
     return ComponentOptimizer(jnp.zeros(size), transition, lambda h: h[..., 0])
 
 
-@pytest.mark.parametrize("gradients", [
-    [-1.0, -0.5, -0.1, 0.1, 0.5],
-    [-0.9, 0.9],
-    [-1.0, -0.385, -0.3849, -0.384, -0.2],
-    -np.logspace(0, -6, 13),
-])
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        [-1.0, -0.5, -0.1, 0.1, 0.5],
+        [-0.9, 0.9],
+        [-1.0, -0.385, -0.3849, -0.384, -0.2],
+        -np.logspace(0, -6, 13),
+    ],
+)
 def test_a_branch_ends_at_its_fold_however_coarse_the_gradients_are(gradients):
     gradients = np.array(gradients)
     found = constant_gradient_fixed_points(hysteresis(), [1.0], gradients)
