@@ -12,8 +12,8 @@ from lopt.learned import make_family
 
 def main(wildcards, inputs, params, output) -> None:
     folder = Path(inputs.sums).parent
-    family, _, metadata = weights.load_released(folder, wildcards.task, int(wildcards.seed))
-    if family != make_family(params.optimizer):
+    _, metadata = weights.load_released(folder, wildcards.task, int(wildcards.seed))
+    if make_family(metadata["optimizer"]) != make_family(params.optimizer):
         raise ValueError(
             f"{inputs.theta} holds an optimizer of the form {metadata['optimizer']}, but the "
             f"configuration's is {params.optimizer}"
