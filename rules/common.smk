@@ -15,6 +15,12 @@ from snakemake.io import sourcecache_entry
 RULES = workflow.current_basedir
 REPOSITORY = Path(str(RULES)).parent
 if (REPOSITORY / "lopt").is_dir():
+    # PYTHONPATH ends a folder at the first, Snakemake takes the others for wildcards.
+    if unusable := set(os.pathsep + "{}") & set(str(REPOSITORY)):
+        raise WorkflowError(
+            f"{REPOSITORY}: Python and Snakemake can't use a folder with {' '.join(sorted(unusable))} in its "
+            "path; rename the folder."
+        )
     path = filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
     os.environ.update(PYTHONPATH=os.pathsep.join(path))
     sys.path.insert(0, str(REPOSITORY))
@@ -240,8 +246,8 @@ def weights_folder(name):
         if f"{name}/{checksums.SUMS}" in tree:
             return released.unpack(tree / name, ".snakemake/released").absolute()
     raise WorkflowError(
-        f"weights: {name} is no folder of released weights (with {checksums.SUMS}) in "
-        + " or in ".join(map(str, places))
+        f"released weights: there is no folder {name} with a {checksums.SUMS} in "
+        + " or in ".join(dict.fromkeys(map(str, places)))
     )
 
 

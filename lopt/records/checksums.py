@@ -27,7 +27,9 @@ def stated(folder: str | Path) -> Mapping[str, str]:
     for number, line in enumerate(load_bytes(path).decode(errors="replace").splitlines(), 1):
         digest, name = line[:64], line[66:]
         if not name or set(digest) - set("0123456789abcdef"):
-            raise StoreError(f"{path}, line {number}: expected a SHA-256 and a name, found {line!r}")
+            raise StoreError(
+                f"{path}, line {number}: expected a SHA-256 and a name, found {line!r}"
+            )
         sums[name] = digest
     return sums
 
