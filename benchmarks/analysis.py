@@ -37,8 +37,9 @@ from lopt.analysis.responses import respond, typical_gradient
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.records import store
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression

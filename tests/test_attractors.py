@@ -1,5 +1,7 @@
 """Attractors: several, close together, slow, none, continua, cycles; and a released optimizer's two."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from lopt.records.analysis import Code
 from lopt.tasks import as_dtype
 
 pytestmark = pytest.mark.usefixtures("x64")
+ROOT = Path(__file__).parent.parent
 RANDOM = np.random.default_rng(0)
 
 
@@ -160,7 +163,7 @@ def test_momentum_has_one_attractor_whatever_its_scale():
 
 def test_a_released_optimizer_has_two_stable_points():
     """Linear regression, seed 2: found by runs from the same start under shrinking gradients."""
-    theta, metadata = load_released("linear_regression", 2)
+    theta, metadata = load_released(ROOT / "weights", "linear_regression", 2)
     assert isinstance(theta, GRUTheta)
     component = GRU(**metadata["optimizer"]).component(as_dtype(theta, jnp.float64))
     states = np.tile(np.asarray(component.initial_state), (12, 1))

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from lopt.optimizers.gru import GRU
 
 from lopt.analysis.branches import constant_gradient_fixed_points
+from lopt.learned.gru import GRU
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.known_dynamics import hysteresis
 from lopt.optimizers.planted import plant_gru, plant_modes

@@ -31,7 +31,7 @@ def test_error_bounds_hold_and_are_not_idle():
         jacobian = basis @ np.diag([slowest, 0.8, 0.5, 0.3, 0.0, -0.5]) @ np.linalg.inv(basis)
         shift = random.normal(size=6)
         component = optimizer(lambda h, g, j=jacobian, b=shift: h @ j.T + b + 0.0 * g[..., None], 6)
-        found = find_fixed_points(component, random.normal(size=(3, 6)))
+        found = find_fixed_points(component, random.normal(size=(3, 6)), outlier_distance=1e12)
         exact = np.asarray(np.linalg.solve(np.eye(6) - jacobian, shift), np.longdouble)
         wide = np.eye(6, dtype=np.longdouble) - np.asarray(jacobian, np.longdouble)
         for _ in range(5):
@@ -79,16 +79,19 @@ def test_a_small_speed_does_not_make_a_point_converged():
 
 
 def test_readings_that_the_error_leaves_open_are_undetermined():
-    # The state is known well, its update magnified by 1e12 where terms cancel.
+    # The state is known to 1e-15; its learning rate is exp(1e12 (h - 1)).
     component = optimizer(
-        lambda h, g: 0.5 * h + 0.5 + 0.0 * g[..., None],
-        readout=lambda h: jnp.exp(1e12 * (h[..., 0] - 1.0)),
+        lambda h, g: jnp.stack([0.5 * h[..., 0] + 0.5, g + 0.0 * h[..., 1]], axis=-1),
+        2,
+        lambda h: -h[..., 1] * jnp.exp(1e12 * (h[..., 0] - 1.0)),
     )
-    found = find_fixed_points(component, [[0.9]])
+    found = find_fixed_points(component, [[0.9, 0.0]])
     assert found.codes.tolist() == [Code.UNDETERMINED]
     assert found.relative_errors[0] < 1e-14
-    intervals = read(component, found.points, found.distinct_errors, 1e-6).update_intervals
-    assert intervals[0, 1] - intervals[0, 0] > 1e-5
+    low, high = read(component, found.points, found.distinct_errors, 1e-6).learning_rate_intervals[
+        0
+    ]
+    assert low < 1.0 < high and high - low > 1e-4
 
 
 def test_intervals_hold_what_a_derivative_does_not_see():
@@ -123,9 +126,11 @@ def test_a_point_that_the_map_jumps_across(g):
     found = find_fixed_points(yogi, starts, g)
     assert (found.codes == Code.CONVERGED).all() and found.distinct_counts.tolist() == [2]
     np.testing.assert_allclose(found.points[:, :2] / [g, g**2], 1.0, rtol=1e-12)
-    crossing, width = bracket(lambda h, g: h - 0.1 * jnp.sign(h - g), np.array([7.3]), 1 / 3)
+    crossing, width = bracket(
+        lambda h, g: h - 0.1 * jnp.sign(h - g[..., None]), np.array([7.3]), 1 / 3
+    )
     assert crossing[0] == pytest.approx(1 / 3, rel=1e-15) and width[0] < 1e-15
-    assert bracket(lambda h, g: h + 1.0 + 0.0 * g, np.array([0.0]), 0.0) is None
+    assert bracket(lambda h, g: h + 1.0 + 0.0 * g[..., None], np.array([0.0]), 0.0) is None
 
 
 def test_merging_and_outliers_are_relative():

@@ -31,8 +31,8 @@ def run(example: str, *arguments: Path) -> str:
     return finished.stdout
 
 
-def test_analyse_your_optimizer():
-    printed = run("analyse_your_optimizer.py")
+def test_analyze_your_optimizer():
+    printed = run("analyze_your_optimizer.py")
     assert "100% of the runs end at" in printed
     assert "momenta [0.9 0. ] learning rates [0.3 0. ]" in printed
     assert "saturates at 0.150000, half of it at |g| = 0.250000" in printed  # 0.3 x 0.5, 0.5 / 2
@@ -42,7 +42,7 @@ def test_analyse_your_optimizer():
 
 
 def test_the_analysis_is_twenty_lines():
-    code = (ROOT / "examples/analyse_your_optimizer.py").read_text().split('"""', 2)[2]
+    code = (ROOT / "examples/analyze_your_optimizer.py").read_text().split('"""', 2)[2]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
 
 

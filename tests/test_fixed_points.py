@@ -13,9 +13,10 @@ from lopt.analysis.fixed_points import (
     find_fixed_points,
 )
 from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.records import store
 from lopt.records.analysis import Code, FixedPointAnalysis
 

@@ -18,8 +18,9 @@ from lopt.analysis.responses import (
 )
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta
 from lopt.records import store

@@ -112,13 +112,13 @@ def settle(
     """Return the attractors as ``find_attractors`` does, and the search that found them."""
     late = check_states("late_states", late_states, check_component(component))
     transition, spread = component.transition, spread_of(late)
-    search = search | {"tolerance": tolerance}
+    search = search | {"tolerance": tolerance, "presearch_steps": 0}
     middle = np.asarray(root_search.run_map(transition, float64(late), 0.0, steps=steps // 2))
     half = steps - steps // 2
     ends = np.asarray(root_search.run_map(transition, float64(middle), 0.0, steps=half))
     alive = np.all(np.isfinite(ends), axis=1)
     starts = np.where(alive[:, None], ends, late)
-    found = find_fixed_points(component, starts, presearch_steps=0, **search)
+    found = find_fixed_points(component, starts, **search)
     radii = [spectral_radius(transition, point) for point in found.distinct_points]
     arrived = alive & _arrived(transition, found, radii, middle, starts, half, spread)
     groups, points = np.where(arrived, found.groups, -1), found.points.copy()
@@ -131,9 +131,7 @@ def settle(
         last = np.asarray(root_search.run_map(transition, float64(middle), 0.0, steps=half))
         usable = np.all(np.isfinite(last), axis=1)
         ends[longer] = last
-        again = find_fixed_points(
-            component, np.where(usable[:, None], last, states), presearch_steps=0, **search
-        )
+        again = find_fixed_points(component, np.where(usable[:, None], last, states), **search)
         again_radii = [spectral_radius(transition, point) for point in again.distinct_points]
         settled = usable & _arrived(transition, again, again_radii, middle, last, half, spread)
         found, radii, place = _united(found, radii, again, again_radii, spread)

@@ -71,12 +71,19 @@ class _Arm:
         self.transition, self.sign, self.smallest = component.transition, sign, smallest
         self.spread = spread
         self.spent = 0
+        self.asked: dict[float, float] = {}
 
     def gradient(self, gamma: float) -> float:
+        """The gradient at gamma: the very number where that was asked for."""
+        if gamma in self.asked:
+            return self.asked[gamma]
         return self.sign * self.smallest * float(np.sinh(gamma))
 
     def gamma(self, gradient: float) -> float:
-        return float(np.arcsinh(abs(gradient) / self.smallest))
+        """Gamma of a gradient that is asked for."""
+        gamma = float(np.arcsinh(abs(gradient) / self.smallest))
+        self.asked[gamma] = gradient
+        return gamma
 
     def slope(self, gamma: float) -> float:
         """dg / dgamma."""

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
+from scipy.sparse.csgraph import connected_components
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
@@ -34,6 +35,7 @@ MIXED = 1e-22  # speed at which the mixing leaves the rest to Newton's method
 NEAR = 1e-2  # a first step shorter than this (relative to scales) is shared with a point found
 SHARED_STEPS = 4
 SINGLE = 1e-5  # relative distance of what is taken for one point where I - J is singular
+NEIGHBORS = 3  # of a point on a continuum, which it is connected with
 ALONG_CONTINUUM = 1e-3  # how far along its null vector a continuum is probed, of the state's scale
 
 
@@ -288,14 +290,14 @@ def _without_outliers(
     Entries without memory, or without extent in the cloud, say nothing about the distance; a
     small entry's unit is at least a thousandth of the median one.
     """
-    center = cloud.mean(axis=0)
-    unit = cloud.std(axis=0) + np.abs(center)
-    extended = unit > 0.0
-    unit = np.maximum(unit, 1e-3 * np.median(unit[extended])) if extended.any() else unit
-    counted = ends.kept & extended
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        center = cloud.mean(axis=0)
+        unit = cloud.std(axis=0) + np.abs(center)
+        extended = unit > 0.0
+        unit = np.maximum(unit, 1e-3 * np.median(unit[extended])) if extended.any() else unit
+        counted = ends.kept & extended
         shares = np.where(counted, ((ends.points - center) / unit) ** 2, 0.0)
-    distances = np.sqrt(shares.sum(axis=1) / np.maximum(1, counted.sum(axis=1)))
+        distances = np.sqrt(shares.sum(axis=1) / np.maximum(1, counted.sum(axis=1)))
     lost = ~np.all(np.isfinite(ends.residuals), axis=1) | ~(distances <= outlier_distance)
     return np.where(lost, Code.OUTLIER, ends.codes)
 
@@ -345,21 +347,25 @@ def _join_continua(
     """Return the groups with those of one continuum joined.
 
     Two points belong to one if Newton's method from the middle between them ends at a fixed point
-    there, nearer to the middle than half their distance.
+    there, nearer to the middle than half their distance; each is compared with its neighbors.
     """
-    groups, heads = groups.copy(), []
-    for number, leader in enumerate(leaders):
-        if ends.codes[leader] != Code.CONTINUUM:
-            continue
-        for head in heads:
-            ours, theirs = ends.points[leader], ends.points[leaders[head]]
-            middle = newton(transition, 0.5 * (ours + theirs), g, spread, iterations=20)
-            moved = np.linalg.norm(middle.point - 0.5 * (ours + theirs))
-            if middle.found and middle.singular and moved <= 0.25 * np.linalg.norm(ours - theirs):
-                groups[groups == number] = head
-                break
-        else:
-            heads.append(number)
+    numbers = [n for n, leader in enumerate(leaders) if ends.codes[leader] == Code.CONTINUUM]
+    points = ends.points[[leaders[number] for number in numbers]]
+    linked = np.eye(len(numbers), dtype=bool)
+    for i, ours in enumerate(points):
+        distances = np.linalg.norm(points - ours, axis=1)
+        for j in np.argsort(distances, kind="stable")[1 : 1 + NEIGHBORS]:
+            if linked[i, j]:
+                continue
+            halfway = 0.5 * (ours + points[j])
+            middle = newton(transition, halfway, g, spread, iterations=20)
+            moved = np.linalg.norm(middle.point - halfway)
+            together = middle.found and middle.singular and moved <= 0.25 * distances[j]
+            linked[i, j] = linked[j, i] = together
+    labels = connected_components(linked, directed=False)[1] if numbers else np.empty(0, int)
+    groups = groups.copy()
+    for number, label in zip(numbers, labels, strict=True):
+        groups[groups == number] = numbers[int(np.argmax(labels == label))]
     return groups
 
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 __all__ = [
@@ -48,8 +49,9 @@ MEMORY = 12  # differences kept by the mixing
 
 
 def speed(residual: Float[Array, "*rows state"]) -> Float[Array, "*rows"]:
-    """Return q = 1/2 ||f||^2 (NumPy in, NumPy out)."""
-    return 0.5 * (residual * residual).sum(axis=-1)
+    """Return q = 1/2 ||f||^2 (NumPy in, NumPy out), infinite where that is too large."""
+    with np.errstate(over="ignore"):
+        return 0.5 * (residual * residual).sum(axis=-1)
 
 
 @partial(jax.jit, static_argnames="transition")

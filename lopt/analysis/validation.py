@@ -37,12 +37,13 @@ from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.analysis.validation_dynamics import dynamics
 from lopt.analysis.validation_rows import deviation, generator, row
 from lopt.analysis.validation_scales import adaptive_optimizers
+from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.adam import Adam, AdamTheta
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.from_optax import from_optax
-from lopt.optimizers.gru import GRU
 from lopt.optimizers.momentum import Momentum, MomentumTheta
-from lopt.optimizers.planted import plant_gru, plant_modes
+from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta, ScheduledSGD, ScheduledSGDTheta
 from lopt.optimizers.surrogates import LinearSurrogate, LinearSurrogateTheta

@@ -12,10 +12,10 @@ mine = optax.chain(optax.clip(0.5), optax.sgd(schedule, momentum=0.9))
 
 optimizer = lopt.from_optax(mine, held_count=0)  # a map on states, as it is at its first step
 starts = np.random.default_rng(0).normal(size=(20, optimizer.initial_state.size))
-end = lopt.convergence_point(optimizer.transition, starts)
-print(f"{end.basin_share:.0%} of the runs end at {end.point.round(6)}, speed {end.speed:.0e}")
+end = lopt.convergence_point(optimizer, starts)
+print(f"{end.basin_share:.0%} of the runs end at {end.point.round(6)}, +- {end.error.max():.0e}")
 
-modes = lopt.linearize(optimizer, end.point)
+modes = lopt.linearize(optimizer, end.point, point_error=end.error)
 print("momenta", modes.momenta.round(6), "learning rates", modes.learning_rates.round(6))
 
 bend = lopt.saturation(optimizer, optimizer.initial_state, np.linspace(-2.0, 2.0, 101))
