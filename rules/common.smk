@@ -39,10 +39,10 @@ try:
     from lopt import extensions, sources
     from lopt.config import ConfigError, resolve, resolve_study
     from lopt.records import checksums, layout, released
-except ModuleNotFoundError as error:
+except ImportError as error:
     raise WorkflowError(
-        f"The Python package lopt can't be used here ({error}). Install it in the environment that runs "
-        "Snakemake: see README.md."
+        f"The Python package lopt can't be used here ({error}). Install it, at this workflow's version, in the "
+        "environment that runs Snakemake: see README.md."
     ) from None
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as file:
@@ -243,8 +243,8 @@ def weights_folder(name):
         return folder.absolute()
     if hasattr(RULES, "hosted_repo"):
         tree = RULES.hosted_repo.repo.commit(RULES.ref).tree
-        if f"{name}/{checksums.SUMS}" in tree:
-            return released.unpack(tree / name, ".snakemake/released").absolute()
+        if folder := released.unpack(tree, name, ".snakemake/released"):
+            return folder.absolute()
     raise WorkflowError(
         f"released weights: there is no folder {name} with a {checksums.SUMS} in "
         + " or in ".join(dict.fromkeys(map(str, places)))
