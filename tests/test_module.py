@@ -68,7 +68,7 @@ def test_from_a_local_path(tmp_path: Path) -> None:
 
 @pytest.fixture
 def git_host(tmp_path: Path) -> dict[str, str]:
-    """An environment in which github(...) finds a clone in Snakemake's cache, so that no network is needed."""
+    """An environment in which github(...) finds its clone in Snakemake's cache: no network is needed."""
     source = tmp_path / "source"
     tracked = ("Snakefile", "rules", "schemas", "workflow", "envs", "weights")
     for name in tracked:  # but not the package, which has to be installed
