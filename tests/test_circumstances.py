@@ -149,7 +149,7 @@ def outer(tmp_path: Path) -> Path:
     """A workflow of someone else's that has this one as its module, with a prefix."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     configuration["scale"] = "smoke"
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(configuration))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False))
     (tmp_path / "Snakefile").write_text(OUTER.format(source=str(ROOT / "Snakefile")))
     return tmp_path
 
