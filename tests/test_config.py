@@ -1,6 +1,8 @@
 """The configuration: what it resolves to, and one message for each way of getting it wrong."""
 
-import json
+import copy
+import datetime
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -8,21 +10,31 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lopt import registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
+from lopt.config_schema import Schemas
 from lopt.learned import make_family
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+SCHEMA = Schemas(yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
 EVERY = "study/every_task/"
 TASK = "study/settings/linear_regression/"
 SMOKE = "scales/smoke/settings/rosenbrock/"
 ABSENT = object()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def facts_read_once():
+    """The files of tasks, families and baselines stay what they are meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "read_facts", functools.cache(registry.read_facts))
+        yield
+
+
 def changed(path: str, value, config: dict = CONFIG) -> dict:
     """The project's configuration with one entry replaced, added or (ABSENT) taken away."""
-    config = json.loads(json.dumps(config))  # nothing shared: YAML's aliases are one object
+    config = copy.deepcopy(config)
     node = config
     *parents, last = path.split("/")
     for part in parents:
@@ -132,7 +144,7 @@ WRONG = [
     ("study", ABSENT, "'(top level)': missing key study"),
     ("scales", {}, "'scales': {} is empty; at least 1 is needed"),
     ("scales/Big", {}, "'scales': \"Big\" should be of lower-case letters, digits and _"),
-    ("scales/smoke", 5, "'scales.smoke': 5 should be a mapping (key: value) or nothing"),
+    ("scales/smoke", 5, "'scales.smoke': 5 should be a mapping (key: value)"),
     ("study/device", "tpu", "'study.device': \"tpu\" is not one of cpu, gpu"),
     ("study/device", ABSENT, "'study': missing key device"),
     (
@@ -308,6 +320,67 @@ WRONG = [
         9.0,
         "meta_search.ranges.clip.low': 9.0 should be less than high (1.0)",
     ),
+    # What was left empty, as when all its lines are commented out.
+    ("scales/laptop", None, "'scales.laptop': is empty: write {} for no changes"),
+    ("scales/smoke/every_task", None, "'scales.smoke.every_task': is empty: write {}"),
+    ("scales/smoke/settings", None, "'scales.smoke.settings': is empty: write {}"),
+    ("scales/smoke/settings/rosenbrock", None, "smoke.settings.rosenbrock': is empty: write {}"),
+    (TASK + "meta_training", None, "regression.meta_training': is empty: write {}"),
+    ("study", None, "'study': is empty: write {}"),
+    # Names of scales that YAML takes for something else, or that no folder should have.
+    ("scales/1", {}, "'scales': \"1\" should be of lower-case letters, digits and _"),
+    ("scales/big\n", {}, "'scales': \"big\\n\" should be of lower-case letters, digits and _"),
+    ("scales/" + "a" * 65, {}, "should be of at most 64 characters"),
+    ("scale", True, "'scale': true should be text"),
+    ("scale", datetime.date(2026, 1, 1), "'scale': 2026-01-01 (a date) should be text"),
+    ("scales", {1: {}}, "'scales': the key 1 should be text: put it in quotation marks"),
+    ("scales", {True: {}}, "YAML takes on, off, yes and no for true and false"),
+    # What no part states.
+    (EVERY + "optimizer/family", ABSENT, "optimizer': missing key family"),
+    ("study/every_task", {}, "'study.every_task': missing key "),
+    (EVERY + "meta_search", ABSENT, "missing key "),
+    # Settings of meta-training's problem and search ranges have the bounds of their keys.
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"dimension": -5},
+        "meta_training_problem.dimension': -5 should be at least 1",
+    ),
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"log10_smallest_eigenvalue": float("nan")},
+        "log10_smallest_eigenvalue': NaN should be a finite number",
+    ),
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"log10_smallest_eigenvalue": 1.0},
+        "meta_training_problem.log10_smallest_eigenvalue': 1.0 should be at most",
+    ),
+    (EVERY + "meta_search/ranges/b1/high", 5.0, "ranges.b1.high': 5.0 should be less than 1"),
+    (EVERY + "meta_search/ranges/b1/low", float("nan"), "b1.low': NaN should be a finite number"),
+    (EVERY + "meta_search/ranges/clip/low", 0, "clip.low': 0 should be greater than 0"),
+    (EVERY + "meta_search/ranges/decay_steps/low", 0.5, "low': 0.5 should be a whole number"),
+    (
+        EVERY + "meta_search/ranges/learning_rate",
+        {"low": -1.0, "high": 1.0, "scale": "linear"},
+        "ranges.learning_rate.low': -1.0 should be greater than 0",
+    ),
+    (TASK + "tuning/ranges/adam/b1/high", 5.0, "adam.b1.high': 5.0 should be less than 1"),
+    (
+        TASK + "tuning/ranges/momentum/momentum",
+        {"low": 0.0, "high": 0.9, "scale": "log"},
+        "momentum.momentum.low': 0.0 should be greater than 0 on the scale log",
+    ),
+    (
+        TASK + "tuning/ranges/adam/learning_rate",
+        {"low": -1.0, "high": 1.0, "scale": "linear"},
+        "adam.learning_rate.low': -1.0 should be greater than 0",
+    ),
+    # Values inside a value of --config arrive as text.
+    (TASK + "steps", "5", '"5" should be a whole number; in quotation marks, or inside a value of'),
+    (TASK + "seeds", ["0", "1"], "inside a value of --config, it is text: use --configfile"),
+    (TASK + "early", "null", "it is text: use --configfile"),
+    ("study", "{device: gpu", "it is text: use --configfile"),
+    (TASK + "meta_training/clip", "inf", '"inf" should be a finite number'),
     (
         TASK + "analysis/gradients/log10_smallest",
         2.0,
@@ -316,17 +389,174 @@ WRONG = [
 ]
 
 
+def complaint(config) -> str:
+    """What is said of a configuration that is wrong, at one of its scales."""
+    with pytest.raises(ConfigError) as caught:
+        dict(resolve(config, SCHEMA))
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     WRONG,
     ids=[f"{number}-{row[0]}" for number, row in enumerate(WRONG)],
 )
 def test_what_is_wrong_ends_in_one_message(path, value, message):
-    with pytest.raises(ConfigError) as caught:
-        resolve(changed(path, value), SCHEMA)
-    text = str(caught.value)
+    text = complaint(changed(path, value))
     assert text.startswith("config key '") and message in text
     assert "\n" not in text and len(text) < 300
+
+
+# What YAML and Python can give: never anything but one message.
+
+EVER_DEEPER: dict = {}
+node = EVER_DEEPER
+for _ in range(5000):
+    node["a"] = node = {}
+ITSELF: list = [0]
+ITSELF.append(ITSELF)
+MANY = ["a"]
+for _ in range(60):
+    MANY = [MANY, MANY]
+
+
+class Refuses:
+    """Everything that a message could do with it fails."""
+
+    def refuse(self, *_):
+        raise RuntimeError("refused")
+
+    __repr__ = __str__ = __eq__ = __hash__ = __len__ = __iter__ = __bool__ = refuse
+
+
+ANYTHING = {
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "-inf": float("-inf"),
+    "1e400 as text": "1e400",
+    "nan as text": "nan",
+    "10**400": 10**400,
+    "10**5000": 10**5000,
+    "2**63": 2**63,
+    "1e300": 1e300,
+    "date": datetime.date(2026, 1, 1),
+    "moment": datetime.datetime(2026, 1, 1, 12, 0),
+    "set": {1, 2},
+    "bytes": b"abc",
+    "complex": 1j,
+    "key 1": {1: 2},
+    "key on": {True: 2},
+    "key ~": {None: 2},
+    "key nan": {float("nan"): 2},
+    "key pair": {(1, 2): 2},
+    "key date": {datetime.date(2026, 1, 1): 2},
+    "key of two lines": {"a\nb": 2},
+    "key of 1000": {"a" * 1000: 2},
+    "many keys": {f"key_{number}": 1 for number in range(1000)},
+    "ever deeper": EVER_DEEPER,
+    "itself": ITSELF,
+    "aliases of aliases": MANY,
+    "list of lists": [[0], [0]],
+    "pair": (1, 2),
+    "empty": {},
+    "nothing": None,
+    "true": True,
+    "text of two lines": "a\nb",
+    "half a character": "\ud800",
+    "long text": "a" * 100_000,
+    "class": int,
+    "refuses": Refuses(),
+}
+PLACES = [
+    "scale",
+    "study",
+    "scales",
+    "scales/smoke",
+    "scales/smoke/every_task",
+    "scales/smoke/weights",
+    "study/device",
+    "study/tasks",
+    "study/settings",
+    TASK + "steps",
+    TASK + "seeds",
+    TASK + "early",
+    TASK + "problem",
+    TASK + "problem/log10_smallest_eigenvalue",
+    TASK + "optimizer",
+    TASK + "optimizer/family",
+    TASK + "meta_training/learning_rate",
+    TASK + "tuning/rungs",
+    TASK + "tuning/ranges/adam/b1",
+    SMOKE + "meta_training_problem",
+]
+FINE = {  # what may stand there
+    "empty": [
+        "scales/smoke",
+        "scales/smoke/every_task",
+        "study/settings",
+        TASK + "problem",
+        TASK + "optimizer",
+        TASK + "tuning/ranges/adam/b1",
+        SMOKE + "meta_training_problem",
+    ],
+    "nothing": ["scales/smoke/weights", TASK + "early", SMOKE + "meta_training_problem"],
+    "pair": [TASK + "seeds"],
+    "1e400 as text": ["scales/smoke/weights"],
+    "nan as text": ["scales/smoke/weights"],
+    "2**63": [TASK + "meta_training/learning_rate"],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_anything_anywhere_ends_in_one_message(place):
+    for name, value in ANYTHING.items():
+        if place not in FINE.get(name, ()):
+            text = complaint(replaced(place, value))
+            assert text.startswith("config key '"), (name, text)
+            assert text.isprintable() and len(text) < 300, (name, text)
+
+
+def replaced(path: str, value) -> dict:
+    """As ``changed``, the value itself in place, not a copy, which may be impossible."""
+    config = changed(path, 0)
+    *parents, last = path.split("/")
+    node = config
+    for part in parents:
+        node = node[part]
+    node[last] = value
+    return config
+
+
+@pytest.mark.parametrize("config", [None, [], "study", 3, {}, Refuses(), {1: 2}, ITSELF])
+def test_a_configuration_that_is_none_ends_in_one_message(config):
+    assert complaint(config).startswith("config key '")
+
+
+def test_pairs_from_python_are_lists():
+    study = resolve(changed(TASK + "seeds", (4, 5)), SCHEMA)["paper"]
+    assert study["tasks"]["linear_regression"]["seeds"] == [4, 5]
+
+
+def test_a_scale_that_is_wrong_stops_nobody_who_does_not_use_it():
+    config = changed(SMOKE + "steps", -1)
+    studies = resolve(config, SCHEMA)
+    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 4
+    assert studies["laptop"] == resolve(CONFIG, SCHEMA)["laptop"]
+    with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
+        studies["smoke"]
+    with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
+        resolve({**config, "scale": "smoke"}, SCHEMA)
+
+
+def test_the_study_has_to_be_right_for_every_scale():
+    config = changed("study/settings/two_moons/steps", -1)
+    with pytest.raises(ConfigError, match=r"study.settings.two_moons.steps': -1 should"):
+        resolve(changed("scales/laptop/tasks", ["rosenbrock"], config), SCHEMA)
+
+
+def test_which_scales_take_weights_is_known_of_wrong_ones_too():
+    studies = resolve(changed("scales/released/tasks", 3), SCHEMA)
+    assert [name for name in studies if studies.takes_weights(name)] == ["released"]
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

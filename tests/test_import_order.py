@@ -13,7 +13,8 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it, or from its own room.
 ORDER = [
-    ["config_check", "process", "fields"],
+    ["found"],
+    ["config_check", "config_plain", "process", "fields"],
     ["parameters"],
     ["facts"],
     ["registry"],
