@@ -125,20 +125,26 @@ class Studies(Mapping[str, dict[str, Any]]):
     """The full settings of every scale, each resolved when it is first asked for.
 
     Each is a mapping with ``device``, ``weights``, ``baselines`` (names) and ``tasks``: the settings of every
-    task of the scale, by name. Asking for a scale that is not right raises ConfigError; the names of all are
-    known without.
+    task of the scale, by name. Asking for a scale that is not right raises ConfigError, each time; the names
+    of all are known without.
     """
 
     def __init__(self, config: Mapping[str, Any], schemas: Schemas) -> None:
         self._config, self._schemas = config, schemas
-        self._resolved: dict[str, dict[str, Any]] = {}
+        self._resolved: dict[str, dict[str, Any] | ConfigError] = {}
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         if name not in self._resolved:
             changes = _Layer(f"scales.{name}", self._config["scales"][name])
             layers = [_Layer("study", self._config["study"]), changes]
-            self._resolved[name] = _study(layers, self._schemas)
-        return self._resolved[name]
+            try:
+                self._resolved[name] = _study(layers, self._schemas)
+            except ConfigError as error:
+                self._resolved[name] = error
+        result = self._resolved[name]
+        if isinstance(result, ConfigError):
+            raise ConfigError(str(result))
+        return result
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._config["scales"])

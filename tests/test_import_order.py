@@ -21,6 +21,7 @@ ORDER = [
     ["extensions", "sources"],
     ["config_schema"],
     ["config"],
+    ["config_files"],
     ["keys"],
     ["records"],
     ["provenance", "progress", "evaluation", "report", "checkpoint"],
