@@ -22,7 +22,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lopt.config_check import contradictions, schema_error
+from lopt.config_check import contradictions, memory_contradictions, schema_error
 from lopt.config_plain import NotPlainError, plain
 from lopt.config_schema import Schemas, default_ranges, family_of
 from lopt.extensions import BASELINES, FAMILIES, TASKS
@@ -211,6 +211,11 @@ def _study(layers: list[_Layer], schemas: Schemas) -> dict[str, Any]:
     study["tasks"] = {
         task: _task(task, study["baselines"], layers, schemas, scale) for task in study["tasks"]
     }
+    if scale and not study["weights"]:
+        for task, values in study["tasks"].items():
+            family = FAMILIES.facts(values["optimizer"]["family"])
+            error = next(memory_contradictions(values, TASKS.facts(task), family), None)
+            _raise_if(error and (_origin(error[0], list(_parts(task, layers))), error[1]), scale)
     return study
 
 

@@ -16,8 +16,9 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from lopt.found import found, key_path, listed
+from lopt.unroll_memory import least_unroll_bytes
 
-__all__ = ["contradictions", "schema_error"]
+__all__ = ["contradictions", "memory_contradictions", "schema_error"]
 
 LARGEST_NUMBER = 3.4e38  # of float32, in which meta-training computes
 LARGEST_INTEGER = 2**63 - 1
@@ -248,3 +249,32 @@ def _range_contradictions(
                 f"{prefix}.{name}.high",
                 f"{high} should be less than 1 on the scale log_one_minus",
             )
+
+
+def memory_contradictions(
+    task: Mapping[str, Any], task_facts: Any, family_facts: Any
+) -> Iterator[tuple[str, str]]:
+    """Yield that the budget for meta-training is too small, where the family's file says what it needs.
+
+    Of other families the job says it, in its first second.
+    """
+    numbers, training = family_facts.constants.get("row_numbers"), task["meta_training"]
+    if numbers is None or "units" not in task["optimizer"]:
+        return
+    problem = task["problem"] | (task["meta_training_problem"] or {})
+    components = _least_components(task_facts.constants.get("least_components", 1), problem)
+    rows, units = components * training["problems"], task["optimizer"]["units"]
+    least = least_unroll_bytes(numbers, units, rows, task["steps"]) / 1e9
+    if least > training["memory_budget_gb"]:
+        yield (
+            "meta_training.memory_budget_gb",
+            f"{training['memory_budget_gb']} should be at least {least:.3g}: {training['problems']} problems "
+            f"of {components} components, {units} units and {task['steps']} steps need it",
+        )
+
+
+def _least_components(stated: int | str, problem: Mapping[str, Any]) -> int:
+    number = problem[stated] if isinstance(stated, str) else stated
+    if isinstance(number, list):  # widths of layers: a matrix between two neighbors, and biases
+        return sum(number) + sum(width * following for width, following in pairwise(number))
+    return number

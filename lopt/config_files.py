@@ -1,8 +1,8 @@
 """What a configuration file itself can get wrong: the same key twice.
 
-YAML and JSON readers keep the last of two equal keys and say nothing, so that settings written further up are
-lost. ``check_files`` reads the files once more and names the key and its lines. Needs PyYAML, which comes with
-Snakemake.
+YAML and JSON readers keep the last of two equal keys and say nothing, so that settings written further up
+are lost. ``check_files`` reads the files once more and names the key and its lines. Needs PyYAML, which comes
+with Snakemake.
 """
 
 import json

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fuzz_configuration import ANYTHING, ITSELF, Refuses, run
 
 from lopt import registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
 from lopt.config_schema import Schemas
 from lopt.learned import make_family
+from lopt.meta_training.gradient import unroll_bytes
+from lopt.tasks import make_task
+from lopt.unroll_memory import block_lengths
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -375,6 +379,31 @@ WRONG = [
         {"low": -1.0, "high": 1.0, "scale": "linear"},
         "adam.learning_rate.low': -1.0 should be greater than 0",
     ),
+    # Sizes that nothing can run, and a budget that no division into blocks can meet.
+    (TASK + "optimizer/units", 10**12, "units': 1000000000000 should be at most 65536"),
+    (TASK + "problem/dimension", 10**9, "dimension': 1000000000 should be at most 65536"),
+    (TASK + "evaluation/problems", 10**12, "problems': 1000000000000 should be at most 16777216"),
+    (TASK + "steps", 10**8, "steps': 100000000 should be at most 1000000"),
+    (
+        "study/settings/two_moons/problem/points",
+        10**12,
+        "points': 1000000000000 should be at most 1000000",
+    ),
+    (
+        "study/settings/two_moons/problem/hidden_widths",
+        [64, 10**6],
+        "hidden_widths.1': 1000000 should be at most 65536",
+    ),
+    (
+        SMOKE + "meta_training/memory_budget_gb",
+        1.0e-6,
+        "memory_budget_gb': 1e-06 should be at least 2.2e-05: 4 problems of 2 components, 8 units",
+    ),
+    (
+        "scales/paper/settings/two_moons/meta_training/problems",
+        16 * 64,
+        "two_moons.meta_training.memory_budget_gb' (scale paper): 60.0 should be at least 1",
+    ),
     # Values inside a value of --config arrive as text.
     (TASK + "steps", "5", '"5" should be a whole number; in quotation marks, or inside a value of'),
     (TASK + "seeds", ["0", "1"], "inside a value of --config, it is text: use --configfile"),
@@ -409,64 +438,6 @@ def test_what_is_wrong_ends_in_one_message(path, value, message):
 
 # What YAML and Python can give: never anything but one message.
 
-EVER_DEEPER: dict = {}
-node = EVER_DEEPER
-for _ in range(5000):
-    node["a"] = node = {}
-ITSELF: list = [0]
-ITSELF.append(ITSELF)
-MANY = ["a"]
-for _ in range(60):
-    MANY = [MANY, MANY]
-
-
-class Refuses:
-    """Everything that a message could do with it fails."""
-
-    def refuse(self, *_):
-        raise RuntimeError("refused")
-
-    __repr__ = __str__ = __eq__ = __hash__ = __len__ = __iter__ = __bool__ = refuse
-
-
-ANYTHING = {
-    "nan": float("nan"),
-    "inf": float("inf"),
-    "-inf": float("-inf"),
-    "1e400 as text": "1e400",
-    "nan as text": "nan",
-    "10**400": 10**400,
-    "10**5000": 10**5000,
-    "2**63": 2**63,
-    "1e300": 1e300,
-    "date": datetime.date(2026, 1, 1),
-    "moment": datetime.datetime(2026, 1, 1, 12, 0),
-    "set": {1, 2},
-    "bytes": b"abc",
-    "complex": 1j,
-    "key 1": {1: 2},
-    "key on": {True: 2},
-    "key ~": {None: 2},
-    "key nan": {float("nan"): 2},
-    "key pair": {(1, 2): 2},
-    "key date": {datetime.date(2026, 1, 1): 2},
-    "key of two lines": {"a\nb": 2},
-    "key of 1000": {"a" * 1000: 2},
-    "many keys": {f"key_{number}": 1 for number in range(1000)},
-    "ever deeper": EVER_DEEPER,
-    "itself": ITSELF,
-    "aliases of aliases": MANY,
-    "list of lists": [[0], [0]],
-    "pair": (1, 2),
-    "empty": {},
-    "nothing": None,
-    "true": True,
-    "text of two lines": "a\nb",
-    "half a character": "\ud800",
-    "long text": "a" * 100_000,
-    "class": int,
-    "refuses": Refuses(),
-}
 PLACES = [
     "scale",
     "study",
@@ -530,6 +501,30 @@ def replaced(path: str, value) -> dict:
 @pytest.mark.parametrize("config", [None, [], "study", 3, {}, Refuses(), {1: 2}, ITSELF])
 def test_a_configuration_that_is_none_ends_in_one_message(config):
     assert complaint(config).startswith("config key '")
+
+
+def test_mutations_of_the_configuration_end_in_one_message():
+    assert run(CONFIG, SCHEMA, seed=0, seconds=3) > 30
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_the_budget_that_planning_asks_for_is_the_least_that_training_takes(scale):
+    """With what the message of a budget too small names, rounded up, the job can divide its unroll."""
+    path = f"scales/{scale}/every_task/meta_training/memory_budget_gb"
+    config = changed(path, 1e-9)
+    for task in CONFIG["study"]["tasks"]:
+        own = changed(f"scales/{scale}/tasks", [task], config)
+        own = changed(f"scales/{scale}/settings/{task}/meta_training/memory_budget_gb", 1e-9, own)
+        words = complaint(own).split("should be at least ")[1]
+        least = float(words.split(":")[0])
+        values = resolve(CONFIG, SCHEMA)[scale]["tasks"][task]
+        family, problem = make_family(values["optimizer"]), make_task(task, values["problem"])
+        rows = values["meta_training"]["problems"] * problem.components
+        needed = min(
+            unroll_bytes(family, rows, values["steps"], block)
+            for block in block_lengths(values["steps"])
+        )
+        assert 0.9 * needed < 1e9 * least < 1.005 * needed
 
 
 def test_pairs_from_python_are_lists():

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "lopt"
 # A module imports only from those before it, or from its own room.
 ORDER = [
     ["found"],
-    ["config_check", "config_plain", "process", "fields"],
+    ["config_check", "config_plain", "process", "fields", "unroll_memory"],
     ["parameters"],
     ["facts"],
     ["registry"],
