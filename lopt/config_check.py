@@ -269,12 +269,15 @@ def memory_contradictions(
         yield (
             "meta_training.memory_budget_gb",
             f"{training['memory_budget_gb']} should be at least {least:.3g}: {training['problems']} problems "
-            f"of {components} components, {units} units and {task['steps']} steps need it",
+            f"of {components} components or more, {units} units and {task['steps']} steps need it",
         )
 
 
 def _least_components(stated: int | str, problem: Mapping[str, Any]) -> int:
     number = problem[stated] if isinstance(stated, str) else stated
-    if isinstance(number, list):  # widths of layers: a matrix between two neighbors, and biases
-        return sum(number) + sum(width * following for width, following in pairwise(number))
+    if isinstance(
+        number, list
+    ):  # widths of hidden layers, between one input and one output or more
+        layers = pairwise((1, *number, 1))
+        return sum(fan_out + fan_in * fan_out for fan_in, fan_out in layers)
     return number

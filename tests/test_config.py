@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from fuzz_configuration import ANYTHING, ITSELF, Refuses, run
+from fuzz.configuration import ANYTHING, ITSELF, Refuses, attempt
 
 from lopt import registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
+from lopt.config_files import check_files
 from lopt.config_schema import Schemas
 from lopt.learned import make_family
 from lopt.meta_training.gradient import unroll_bytes
@@ -397,12 +399,12 @@ WRONG = [
     (
         SMOKE + "meta_training/memory_budget_gb",
         1.0e-6,
-        "memory_budget_gb': 1e-06 should be at least 2.2e-05: 4 problems of 2 components, 8 units",
+        "memory_budget_gb': 1e-06 should be at least 7.36e-06: 4 problems of 2 components",
     ),
     (
         "scales/paper/settings/two_moons/meta_training/problems",
         16 * 64,
-        "two_moons.meta_training.memory_budget_gb' (scale paper): 60.0 should be at least 1",
+        "two_moons.meta_training.memory_budget_gb' (scale paper): 60.0 should be at least 591: 1024 ",
     ),
     # Values inside a value of --config arrive as text.
     (TASK + "steps", "5", '"5" should be a whole number; in quotation marks, or inside a value of'),
@@ -503,13 +505,37 @@ def test_a_configuration_that_is_none_ends_in_one_message(config):
     assert complaint(config).startswith("config key '")
 
 
-def test_mutations_of_the_configuration_end_in_one_message():
-    assert run(CONFIG, SCHEMA, seed=0, seconds=3) > 30
+@pytest.mark.parametrize("seed", range(20))
+def test_mutations_of_the_configuration_end_in_one_message(seed, tmp_path):
+    attempt(np.random.default_rng(seed), tmp_path)
+
+
+def test_a_key_twice_is_told_with_its_lines(tmp_path):
+    path = tmp_path / "mine.yaml"
+    for text, message in [
+        ("a: 1\nb: 2\na: 3\n", "config key 'a': mine.yaml has it twice, in line 1 and in line 3"),
+        ("b:\n  - {a: 1,\n     'a': 2}\n", "config key 'b.0.a': mine.yaml has it twice, in line 2"),
+        ('{"a":\t1, "b": {"c": 1, "c": 2}}', "config key '"),  # no YAML: it has a tab
+    ]:
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            check_files([path])
+        assert str(caught.value).startswith(message) and str(caught.value).isprintable()
+    for text in [
+        "",
+        "a: &b {c: 1}\nd:\n  <<: *b\n  <<: *b\n",
+        "a: &a [*a]\n",
+        "[" * 9999,
+        "\ta: :",
+    ]:
+        path.write_text(text)
+        check_files([path])
+    check_files([ROOT / "config.yaml", tmp_path / "missing.yaml"])
 
 
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
 def test_the_budget_that_planning_asks_for_is_the_least_that_training_takes(scale):
-    """With what the message of a budget too small names, rounded up, the job can divide its unroll."""
+    """Never more than the job needs, and hardly less: a network's inputs and outputs are its file's alone."""
     path = f"scales/{scale}/every_task/meta_training/memory_budget_gb"
     config = changed(path, 1e-9)
     for task in CONFIG["study"]["tasks"]:
@@ -524,7 +550,7 @@ def test_the_budget_that_planning_asks_for_is_the_least_that_training_takes(scal
             unroll_bytes(family, rows, values["steps"], block)
             for block in block_lengths(values["steps"])
         )
-        assert 0.9 * needed < 1e9 * least < 1.005 * needed
+        assert 0.7 * needed < 1e9 * least < 1.005 * needed
 
 
 def test_pairs_from_python_are_lists():
@@ -570,19 +596,42 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     ("overlay", "arguments", "message"),
     [
         (
-            {"scales": {"smoke": {"settings": {"rosenbrock": {"steps": -1}}}}},
-            (),
+            "scales: {smoke: {settings: {rosenbrock: {steps: -1}}}}",
+            ("--config", "scale=smoke"),
             "config key 'scales.smoke.settings.rosenbrock.steps': -1 should be at least 1",
         ),
-        ({}, ("--config", "scale=huge"), "config key 'scale': \"huge\" is not one of smoke"),
+        ("{}", ("--config", "scale=huge"), "config key 'scale': \"huge\" is not one of smoke"),
+        (
+            "{}",
+            ("--config", "scales={smoke: {settings: {rosenbrock: {steps: 5}}}}", "scale=smoke"),
+            'steps\': "5" should be a whole number; in quotation marks, or inside a value of --config',
+        ),
+        (
+            "scales:\n  smoke: {}\n  smoke: {weights: w}\n",
+            (),
+            "config key 'scales.smoke': overlay.yaml has it twice, in line 2 and in line 3",
+        ),
     ],
 )
 def test_the_workflow_ends_with_the_message_and_writes_nothing(
     tmp_path, overlay, arguments, message
 ):
-    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    (tmp_path / "overlay.yaml").write_text(overlay)
     run = snakemake(tmp_path, *arguments, "--configfile", str(ROOT / "config.yaml"), "overlay.yaml")
     assert run.returncode != 0
     assert message in run.stdout and "Traceback" not in run.stdout
     assert run.stdout.count("config key") == 1
     assert {path.name for path in tmp_path.iterdir()} <= {"overlay.yaml", ".snakemake"}
+
+
+@pytest.mark.workflow
+def test_the_workflow_plans_past_a_wrong_scale_that_it_does_not_need(tmp_path):
+    (tmp_path / "overlay.yaml").write_text("scales: {smoke: {settings: {rosenbrock: {steps: -1}}}}")
+    configuration = ("--dry-run", "--configfile", str(ROOT / "config.yaml"), "overlay.yaml")
+    theta = "results/{}/meta_training/rosenbrock/seed_0/theta.npz"
+    run = snakemake(tmp_path, theta.format("laptop"), *configuration)
+    assert run.returncode == 0
+    assert "The scale smoke can't be used. config key 'scales.smoke.settings" in run.stdout
+    run = snakemake(tmp_path, theta.format("smoke"), *configuration)
+    assert run.returncode != 0
+    assert "ConfigError: config key 'scales.smoke.settings.rosenbrock.steps': -1" in run.stdout

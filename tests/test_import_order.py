@@ -13,8 +13,8 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it, or from its own room.
 ORDER = [
-    ["found"],
-    ["config_check", "config_plain", "process", "fields", "unroll_memory"],
+    ["found", "unroll_memory"],
+    ["config_check", "config_plain", "process", "fields"],
     ["parameters"],
     ["facts"],
     ["registry"],

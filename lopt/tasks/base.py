@@ -37,7 +37,7 @@ class Task(Protocol):
     ``sizes``    the fields that make its problems small: a study with less of one is told from the paper's;
     ``ordered``  pairs of fields of which the first may be at most the second;
     ``least_components``  how many components a problem has at least: a number, or the field that says so
-                 (a list is the widths of a network's layers). Planning refuses what fits no memory.
+                 (a list is the widths of a network's hidden layers). Planning refuses what fits no memory.
     """
 
     label: ClassVar[str]
