@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import sourcecache_entry
+from snakemake.logging import logger
 
 # Scripts run in processes of their own, here or on a cluster's node, and use the repository's package. As a
 # module from a Git host the workflow comes without it, and the installed one serves.
@@ -38,6 +39,7 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 try:
     from lopt import extensions, sources
     from lopt.config import ConfigError, resolve, resolve_study
+    from lopt.config_files import check_files
     from lopt.records import checksums, layout, released
 except ImportError as error:
     raise WorkflowError(
@@ -48,8 +50,9 @@ except ImportError as error:
 with open(workflow.source_path("../schemas/config.schema.yaml")) as file:
     schema = yaml.safe_load(file)
 try:
+    # As a module of another workflow this one is given a configuration and reads no files.
+    check_files([] if workflow.modifier.skip_configfile else workflow.configfiles)
     STUDIES = resolve(config, schema)
-    REFERENCE = resolve_study({**config["study"], "tasks": "all"}, schema)
 except (ConfigError, extensions.FactsError) as error:
     raise WorkflowError(f"The configuration can't be used. {error}") from None
 
@@ -62,6 +65,15 @@ wildcard_constraints:
     optimizer="|".join(extensions.BASELINES.names()),
     figure="|".join(extensions.figures()),
     seed=r"\d+",
+
+
+# What is wrong with a scale that no target is of is no error, but whoever wrote it will want to know.
+if workflow.is_main_process:
+    for name in STUDIES:
+        try:
+            STUDIES[name]
+        except ConfigError as error:
+            logger.warning(f"The scale {name} can't be used. {error}")
 
 
 # What a job is told: settings of its scale, and the code that its result depends on.
@@ -81,7 +93,8 @@ def study(*keys):
 
 def reference(wildcards):
     """The study's own settings of a scale's tasks, which the paper's values belong to."""
-    return {task: REFERENCE["tasks"][task] for task in tasks_of(wildcards)}
+    own = {**config["study"], "tasks": tasks_of(wildcards)}
+    return resolve_study(own, schema)["tasks"]
 
 
 def tasks_of(wildcards):
@@ -225,9 +238,7 @@ def at_configured_scale(kind):
 
 def scales_with(weights):
     """A pattern of the scales that take released weights, or of those that train and tune."""
-    names = [
-        name for name, value in STUDIES.items() if bool(value["weights"]) == weights
-    ]
+    names = [name for name in STUDIES if STUDIES.takes_weights(name) == weights]
     return "|".join(names) or "(?!)"
 
 
