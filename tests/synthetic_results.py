@@ -288,9 +288,11 @@ def write(folder: Path) -> None:
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
     for task, seeds in SEEDS.items():
-        store.save(folder / "portraits" / f"{task}.npz", portrait(task))
-        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task))
-        store.save(folder / "common_optimizers" / f"{task}.npz", common_optimizers(task))
+        store.save(folder / "portraits" / f"{task}.npz", portrait(task), {"task": task})
+        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task), {"task": task})
+        store.save(
+            folder / "common_optimizers" / f"{task}.npz", common_optimizers(task), {"task": task}
+        )
         training = folder / "meta_training" / task
         store.save_json(training / "selection.json", {"selected": SELECTED[task]})
         for seed in seeds:
@@ -307,10 +309,12 @@ def write(folder: Path) -> None:
             store.save_table(training / f"seed_{seed}" / "curve.csv", pd.DataFrame(curve))
             analysis = folder / "analysis" / task / f"seed_{seed}"
             for stage in (trajectories, fixed_points, linearization, responses):
-                store.save(analysis / f"{stage.__name__}.npz", stage(task, seed))
+                facts = {"task": task, "seed": seed}
+                store.save(analysis / f"{stage.__name__}.npz", stage(task, seed), facts)
         if task in EARLY:
             place = folder / "analysis" / task / f"seed_{EARLY[task]}"
-            store.save(place / "linearization.npz", linearization(task, EARLY[task]))
+            facts = {"task": task, "seed": EARLY[task]}
+            store.save(place / "linearization.npz", linearization(task, EARLY[task]), facts)
         for optimizer in BASELINES:
             table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
             winner = table.loc[table["rank"].idxmin()]

@@ -15,7 +15,10 @@ PACKAGE = ROOT / "lopt"
 ORDER = [
     ["config_check", "process"],
     ["config"],
+    ["atomic", "entries"],
+    ["tables"],
     ["store"],
+    ["stored"],
     ["provenance", "progress", "selection", "evaluation", "portraits", "report"],
     ["keys"],
     ["tasks"],

@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lopt import store
-from lopt.analysis.results import ValidationRow
+from lopt import stored
 from lopt.figures import style, tables
 from lopt.figures.reading import Results
 
@@ -46,7 +45,7 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if the file is missing or damaged.
     """
-    table = store.load_table(results.folder / "validation.csv", ValidationRow._fields)
+    table = stored.load_validation(results.folder / "validation.csv")
     return Data(
         scale=results.scale,
         optimizers=tuple(table["optimizer"].astype(str)),

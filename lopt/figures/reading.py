@@ -9,17 +9,18 @@ A figure opens only what it shows, so that its rule can declare just that.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from lopt import store
+from lopt import store, stored
 from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.evaluation import Evaluation
 from lopt.portraits import CommonOptimizers, Portrait, portrait_kind
-from lopt.store import StoreError
 
 __all__ = ["Results"]
+
+Stage = TypeVar("Stage", bound=tuple)
 
 
 class Results:
@@ -55,33 +56,33 @@ class Results:
     def selected(self, task: str) -> int:
         """Return the training seed that the figures show."""
         path = self.folder / "meta_training" / task / "selection.json"
-        return int(self._entry(path, store.load_json(path), "selected"))
+        return stored.load_selection(path)
 
     def curve(self, task: str, seed: int) -> pd.DataFrame:
         """Return the meta-training curve of one seed."""
-        path = self.folder / "meta_training" / task / f"seed_{seed}" / "curve.csv"
-        columns = ("step", "meta_objective", "validation_meta_objective", "gradient_norm")
-        return store.load_table(path, columns)
+        return stored.load_curve(
+            self.folder / "meta_training" / task / f"seed_{seed}" / "curve.csv"
+        )
 
     def evaluation(self, task: str) -> Evaluation:
         """Return the losses of all optimizers on the held-out problems."""
-        return store.load(self.folder / "evaluation" / task / "losses.npz", Evaluation)[0]
+        path = self.folder / "evaluation" / task / "losses.npz"
+        return store.load(path, Evaluation, expect={"task": task})[0]
 
     def portrait(self, task: str) -> Portrait:
         """Return what the task looks like."""
-        return store.load(self.folder / "portraits" / f"{task}.npz", portrait_kind(task))[0]
+        path = self.folder / "portraits" / f"{task}.npz"
+        return store.load(path, portrait_kind(task), expect={"task": task})[0]
 
     def common_optimizers(self, task: str) -> CommonOptimizers:
         """Return the update functions of tuned hand-made optimizers."""
-        return store.load(self.folder / "common_optimizers" / f"{task}.npz", CommonOptimizers)[0]
+        path = self.folder / "common_optimizers" / f"{task}.npz"
+        return store.load(path, CommonOptimizers, expect={"task": task})[0]
 
     def best(self, task: str, optimizer: str) -> dict[str, Any]:
         """Return the tuned hyperparameters of a baseline, and its score."""
         path = self.folder / "baselines" / task / optimizer / "best.json"
-        best = store.load_json(path)
-        self._entry(path, self._entry(path, best, "hyperparameters"), "learning_rate")
-        self._entry(path, best, "meta_objective")
-        return best
+        return stored.load_best(path, optimizer)
 
     def tuned_learning_rate(self, task: str, optimizer: str) -> float:
         """Return a baseline's tuned learning rate, or NaN if it is not among those tuned."""
@@ -92,26 +93,20 @@ class Results:
     def trials(self, task: str, optimizer: str) -> pd.DataFrame:
         """Return every trial of the search for a baseline's hyperparameters."""
         path = self.folder / "baselines" / task / optimizer / "trials.csv"
-        return store.load_table(path, ("learning_rate", "score", "rung", "rank"))
+        return stored.load_trials(path, rows=self.best(task, optimizer)["trials"])
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
-        return store.load(self._analysis(task, seed, "trajectories"), Trajectories)[0]
+        return self._analysis(task, seed, "trajectories", Trajectories)
 
     def fixed_points(self, task: str, seed: int) -> FixedPointAnalysis:
-        return store.load(self._analysis(task, seed, "fixed_points"), FixedPointAnalysis)[0]
+        return self._analysis(task, seed, "fixed_points", FixedPointAnalysis)
 
     def linearization(self, task: str, seed: int) -> Linearization:
-        return store.load(self._analysis(task, seed, "linearization"), Linearization)[0]
+        return self._analysis(task, seed, "linearization", Linearization)
 
     def responses(self, task: str, seed: int) -> Responses:
-        return store.load(self._analysis(task, seed, "responses"), Responses)[0]
+        return self._analysis(task, seed, "responses", Responses)
 
-    def _analysis(self, task: str, seed: int, stage: str) -> Path:
-        return self.folder / "analysis" / task / f"seed_{seed}" / f"{stage}.npz"
-
-    @staticmethod
-    def _entry(path: Path, value: Any, key: str) -> Any:
-        if not isinstance(value, dict) or key not in value:
-            found = list(value) if isinstance(value, dict) else type(value).__name__
-            raise StoreError(f"{path}: lacks {key!r}; it has {found}")
-        return value[key]
+    def _analysis(self, task: str, seed: int, stage: str, kind: type[Stage]) -> Stage:
+        path = self.folder / "analysis" / task / f"seed_{seed}" / f"{stage}.npz"
+        return store.load(path, kind, expect={"task": task, "seed": seed})[0]

@@ -8,7 +8,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt import store
+from lopt import store, stored
 from lopt.analysis.fixed_points import analyse_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond
@@ -29,8 +29,7 @@ def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
 def main(wildcards, inputs, params, output) -> None:
     settings = params.analysis
     task = make_task(wildcards.task, params.problem)
-    theta, metadata = store.load(inputs.theta, GRUTheta)
-    family = GRU(**metadata["optimizer"])
+    family, theta, metadata = stored.load_trained(inputs.theta, GRU, GRUTheta)
     limit = settings["update_gradients"]
     facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
     began = time.monotonic()

@@ -1,5 +1,7 @@
 """Evaluate every learned and tuned optimizer of a task on the same held-out problems."""
 
+from pathlib import Path
+
 from lopt.process import prepare
 
 logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
@@ -7,10 +9,10 @@ logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
 import jax
 import numpy as np
 
-from lopt import store
+from lopt import store, stored
 from lopt.evaluation import LEARNED, Evaluation, summarize
 from lopt.keys import stream
-from lopt.optimizers import GRU, GRUTheta, make_baseline
+from lopt.optimizers import BASELINES, GRU, GRUTheta, make_baseline
 from lopt.progress import Progress
 from lopt.tasks import make_task, sample_batch
 from lopt.unroll import evaluate
@@ -19,11 +21,12 @@ from lopt.unroll import evaluate
 def optimizers(inputs):
     """Yield (name, seed, family, theta) of all that are compared."""
     for path in inputs.theta:
-        theta, metadata = store.load(path, GRUTheta)
-        yield LEARNED, metadata["seed"], GRU(**metadata["optimizer"]), theta
+        family, theta, metadata = stored.load_trained(path, GRU, GRUTheta)
+        yield LEARNED, metadata["seed"], family, theta
     for path in inputs.baselines:
-        best = store.load_json(path)
-        yield best["optimizer"], -1, *make_baseline(best["optimizer"], best["hyperparameters"])
+        name = Path(path).parent.name
+        best = stored.load_best(path, name, BASELINES[name].theta_type._fields)
+        yield name, -1, *make_baseline(name, best["hyperparameters"])
 
 
 def main(wildcards, inputs, params, output) -> None:

@@ -6,7 +6,7 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import meta_search, store
+from lopt import meta_search, store, stored
 
-trials = pd.concat([store.load_table(path) for path in snakemake.input.results])
+trials = pd.concat([stored.load_search_trials(path) for path in snakemake.input.results])
 store.save_table(snakemake.output[0], meta_search.rank(trials))

@@ -16,7 +16,7 @@ logger = prepare(
 
 import pandas as pd
 
-from lopt import config, meta_search, meta_training, provenance, store
+from lopt import config, meta_search, meta_training, provenance, store, stored
 from lopt.checkpoint import Checkpoint
 from lopt.optimizers import GRU
 from lopt.progress import Progress
@@ -41,7 +41,7 @@ def main(wildcards, inputs, params, output) -> None:
     # Rung 0 trains trial i at place i, a later rung what came i-th of those that go on.
     earlier = None
     if rung:
-        ranked = store.load_table(inputs.before[0])
+        ranked = stored.load_search_trials(inputs.before[0])
         earlier = meta_search.survivors(ranked, length["trials"]).iloc[place]
     trial = int(earlier["trial"]) if rung else place
 

@@ -77,8 +77,8 @@ def main(wildcards, params, output) -> None:
             "validation_meta_objective": float(state.best_validation),
             "meta_step": int(state.best_step),
             "skipped_steps": int(state.optimizer.total_notfinite),
-            "wall_seconds": wall_seconds(),
         }
+        store.save_json(path.with_name("run.json"), {"wall_seconds": wall_seconds()})
         store.save(output.theta, state.best_theta, metadata)
         checkpoint.remove()
 

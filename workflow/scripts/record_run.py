@@ -6,11 +6,10 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-import pandas as pd
 import yaml
 
-from lopt import report, store
-from lopt.optimizers import GRUTheta
+from lopt import report, store, stored
+from lopt.optimizers import GRU, GRUTheta
 
 
 def benchmarks(scale: str, stages: list[str]):
@@ -20,14 +19,18 @@ def benchmarks(scale: str, stages: list[str]):
     """
     for stage in stages:
         for path in sorted(Path(f"results/{scale}/benchmarks/{stage}").glob("*.tsv")):
-            yield stage, path.stem, pd.read_csv(path, sep="\t").iloc[0]
+            yield stage, path.stem, stored.load_benchmark(path)
 
 
 def main(wildcards, inputs, params, output) -> None:
     store.save_table(output.run_times, report.run_times(benchmarks(wildcards.scale, params.stages)))
     selections = zip(params.settings["tasks"], inputs.selections, strict=True)
-    selected = {task: store.load_json(path)["selected"] for task, path in selections}
-    metadata = [store.load(path, GRUTheta)[1] for path in inputs.theta]
+    selected = {task: stored.load_selection(path) for task, path in selections}
+    metadata = [
+        stored.load_trained(path, GRU, GRUTheta)[-1]
+        | stored.load_run(Path(path).with_name("run.json"))
+        for path in inputs.theta
+    ]
     store.save_table(output.trainings, report.trainings(metadata, selected))
     store.save_table(output.versions, report.versions())
     text = yaml.safe_dump(params.settings, sort_keys=False)

@@ -4,12 +4,12 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-from lopt import selection, store
-from lopt.optimizers import GRUTheta
+from lopt import selection, store, stored
+from lopt.optimizers import GRU, GRUTheta
 
 
 def main(paths: list[str], output: str) -> None:
-    metadata = [store.load(path, GRUTheta)[1] for path in paths]
+    metadata = [stored.load_trained(path, GRU, GRUTheta)[-1] for path in paths]
     validation = {entry["seed"]: entry["validation_meta_objective"] for entry in metadata}
     store.save_json(output, selection.select(validation))
 

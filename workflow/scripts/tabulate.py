@@ -8,7 +8,7 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt import report, store
+from lopt import report, store, stored
 from lopt.claims.document import INTRODUCTION, sections
 
 PAGES = {
@@ -24,10 +24,9 @@ PAGES = {
 def content(name: str, path: Path) -> list[tuple[str, pd.DataFrame]] | str:
     """Return what a page shows: a text, sections, or one table."""
     if path.suffix == ".yaml":
-        return path.read_text()
+        return store.load_bytes(path).decode()
     if name == "claims":
-        # As it was written: texts, and nothing where nothing is known.
-        return sections(pd.read_csv(path, dtype=str, keep_default_na=False))
+        return sections(stored.load_claims(path))
     return [("", store.load_table(path))]
 
 
