@@ -1,8 +1,8 @@
 """Tables: tidy CSV files, one fact a row, that notice when a part of them is lost.
 
 A table is plain CSV, readable by any program. Since nothing in a CSV file says where it ends or what it
-held, its SHA-256 lies beside it in ``.<name>.sha256``, as ``sha256sum`` writes it: a table that was cut off or
-changed is refused. A table without that file (made by hand, or copied without it) is read as it is.
+held, its SHA-256 lies beside it in ``.<name>.sha256``, as ``sha256sum`` writes it: a table that was cut off
+or changed is refused. One without that file (made by hand, or copied without it) is read as it is.
 
     load_table(path, {"step": Number(low=0, integer=True), "loss": Number(infinite=True)}, rows=50)
 
@@ -84,6 +84,8 @@ def load_table(
         raise StoreError(f"{path}: lacks the columns {missing}; it has {list(table)}")
     found = _inferred(path, content, separator)
     if isinstance(columns, Mapping):
+        if not content.endswith(b"\n"):
+            raise StoreError(f"{path}: its last line is cut off")
         for name, kind in columns.items():
             found[name] = _checked(path, name, table[name], kind, lines)
     if rows is not None and len(found) != rows:
@@ -121,8 +123,6 @@ def _parsed(path: Path, content: bytes, separator: str) -> tuple[dict[str, list[
                 f"{path}: not a readable table (line {line} has {len(record)} cells, expected "
                 f"{len(header)})"
             )
-    if not content.endswith(b"\n"):
-        raise StoreError(f"{path}: not a readable table (its last line is cut off)")
     columns = {name: [record[place] for _, record in body] for place, name in enumerate(header)}
     return columns, [line for line, _ in body]
 

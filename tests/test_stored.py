@@ -249,7 +249,7 @@ def test_a_table_without_its_checksum_is_checked_as_far_as_it_can_be(table):
     load(path)
     for length in range(len(whole) - len(whole.splitlines()[-1]), len(whole)):
         path.write_bytes(whole[:length])
-        refused(lambda: load(path), path, "not a readable table")
+        refused(lambda: load(path), path)
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:4]))
     columns = list(load(path))
     refused(lambda: store.load_table(path, columns, rows=10), path, "has 3 rows, expected 10")
