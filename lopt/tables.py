@@ -105,6 +105,8 @@ def _content(path: Path) -> bytes:
 
 def _parsed(path: Path, content: bytes, separator: str) -> tuple[dict[str, list[str]], list[int]]:
     """Return the columns as texts, and the line of the file that each row ends on."""
+    if b"\0" in content:
+        raise StoreError(f"{path}: not a readable table (it holds a zero byte)")
     try:
         reader = csv.reader(
             io.StringIO(content.decode(), newline=""), delimiter=separator, strict=True
