@@ -83,7 +83,8 @@ class Checkpoint:
             self.refusal = str(error)
             return None
         stored = metadata["identity"]
-        different = [key for key in self.identity if stored.get(key) != self.identity[key]]
+        keys = {**self.identity, **stored}
+        different = [key for key in keys if stored.get(key) != self.identity.get(key)]
         if different:
             self.refusal = f"{self.path}: made with another {', '.join(different)}"
             return None

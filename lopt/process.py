@@ -1,27 +1,26 @@
 """Prepare a process before JAX is imported: threads, precision, device, log, Ctrl-C.
 
 XLA sizes its thread pool from ``NPROC`` (it ignores ``OMP_NUM_THREADS``) and reads its settings once, at
-import; the workflow's scripts therefore call ``prepare`` before they import anything that imports JAX.
+import; the workflow's scripts therefore call ``prepare`` before they import anything that imports JAX. What
+the user's shell exports for other purposes is kept out of the job: see ``lopt.environment``.
 """
 
-import fcntl
-import hashlib
 import importlib.util
 import logging
 import os
 import pkgutil
-import platform
+import re
 import signal
 import sys
-import tempfile
 from pathlib import Path
-from typing import IO
+
+from lopt import environment
+from lopt.compiled import keep_in
+from lopt.gpu_slots import NoGPUError, take_gpu
 
 __all__ = ["prepare"]
 
-DEVICES = Path("/dev")
 COMPILED = Path(".snakemake/compiled")
-_held_slot: IO[str] | None = None  # keeps the GPU's lock for the life of the process
 
 
 def prepare(
@@ -39,7 +38,8 @@ def prepare(
         threads: CPU threads that XLA may use.
         x64: float64 by default (the analysis) instead of float32 (training).
         gpus: 0 for the CPU; otherwise a free GPU of this machine is taken, unless
-            ``CUDA_VISIBLE_DEVICES`` already says which (as a cluster's scheduler does).
+            ``CUDA_VISIBLE_DEVICES`` already says which (as a cluster's scheduler does), or that there is
+            none.
         gpu_memory_percent: the most of the GPU's memory that this job may take; memory is taken as it
             is needed, so that jobs can share a GPU.
         log: file that gets the log and the traceback of an uncaught error.
@@ -53,30 +53,46 @@ def prepare(
     """
     if "jax" in sys.modules:
         raise RuntimeError("lopt.process.prepare must be called before jax is imported")
+    removed = environment.clean(os.environ, gpu=bool(gpus))
     os.environ["NPROC"] = str(threads)
     os.environ["JAX_ENABLE_X64"] = "1" if x64 else "0"
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if compiled is not None:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(compiled, _kind_of_cpu())))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        keep_in(compiled)
     logger = _open_log(log)
+    for entry in removed:
+        logger.info("ignored, since it would change or break this job: %s", entry)
     _let_interrupts_end_the_process()
     if gpus:
-        if not os.environ.get("CUDA_VISIBLE_DEVICES"):
-            os.environ["CUDA_VISIBLE_DEVICES"] = _take_gpu_slot()
-        logger.info("CUDA_VISIBLE_DEVICES=%s", os.environ["CUDA_VISIBLE_DEVICES"])
-        if not _has_cuda_plugin():
-            raise RuntimeError(_no_gpu("the installed JAX has no CUDA: pip install -e '.[cuda]'"))
-        # Without this JAX would run on the CPU, hours instead of minutes, when the GPU fails to start.
-        os.environ.setdefault("JAX_PLATFORMS", "cuda")
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        if gpu_memory_percent is not None:
-            os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", str(gpu_memory_percent / 100))
+        _use_gpu(logger, gpu_memory_percent)
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
     return logger
+
+
+def _use_gpu(logger: logging.Logger, memory_percent: int | None) -> None:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and re.match(r"\s*($|-|nodevfiles|none|void)", visible.lower()):
+        raise RuntimeError(
+            _no_gpu(f"CUDA_VISIBLE_DEVICES is {visible!r}: whoever set it gives this job none")
+        )
+    if visible is None:
+        try:
+            os.environ["CUDA_VISIBLE_DEVICES"] = take_gpu()
+        except NoGPUError as error:
+            raise RuntimeError(_no_gpu(str(error))) from None
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    logger.info("CUDA_VISIBLE_DEVICES=%s", os.environ["CUDA_VISIBLE_DEVICES"])
+    if not _has_cuda_plugin():
+        raise RuntimeError(_no_gpu("the installed JAX has no CUDA: pip install -e '.[cuda]'"))
+    # Without this JAX would run on the CPU, hours instead of minutes, when the GPU fails to start.
+    os.environ["JAX_PLATFORMS"] = "cuda"
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if memory_percent is not None:
+        os.environ.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # refused beside the newer name
+        os.environ["XLA_CLIENT_MEM_FRACTION"] = str(memory_percent / 100)
 
 
 def _let_interrupts_end_the_process() -> None:
@@ -91,17 +107,32 @@ def _let_interrupts_end_the_process() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _kind_of_cpu() -> str:
-    """A name for this machine's kind of CPU.
+class _LogFile(logging.Handler):
+    """A log file; what can't be written to it (a full disk) is one line on the terminal, once."""
 
-    A cluster's nodes share folders. Code compiled for one kind may crash on another, of which XLA only warns.
-    """
-    description = platform.processor() + platform.machine()
-    if (cpuinfo := Path("/proc/cpuinfo")).exists():
-        kinds = ("model name", "flags", "Features", "CPU part")  # the last two: on ARM
-        lines = cpuinfo.read_text().splitlines()
-        description += "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
-    return hashlib.sha256(description.encode()).hexdigest()[:16]
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path, self._complained = path, False
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o666)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # At once and past Python's buffers, which would try again, and fail again, at the end.
+        try:
+            os.write(self._descriptor, (self.format(record) + "\n").encode(errors="replace"))
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                _complain(self.path, error)
+        except Exception:
+            self.handleError(record)  # of a call that is wrong itself
+
+
+def _complain(path: str | Path, error: OSError) -> None:
+    if sys.stderr is not None:
+        lost = f"{path}: the log can't be written ({error.strerror or error}); its lines are lost"
+        print(lost, file=sys.stderr)
 
 
 def _open_log(path: str | Path | None) -> logging.Logger:
@@ -109,18 +140,22 @@ def _open_log(path: str | Path | None) -> logging.Logger:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers.clear()
-    if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="a")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        logger.addHandler(handler)
-        default_hook = sys.excepthook
+    if path is None:
+        return logger
+    try:
+        handler = _LogFile(path)
+    except OSError as error:
+        _complain(path, error)
+        return logger
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(handler)
+    default_hook = sys.excepthook
 
-        def log_and_raise(kind, error, traceback) -> None:
-            logger.error("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
-            default_hook(kind, error, traceback)
+    def log_and_raise(kind, error, traceback) -> None:
+        logger.error("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
+        default_hook(kind, error, traceback)
 
-        sys.excepthook = log_and_raise
+    sys.excepthook = log_and_raise
     return logger
 
 
@@ -136,25 +171,3 @@ def _has_cuda_plugin() -> bool:
     plugins = importlib.util.find_spec("jax_plugins")
     folders = plugins.submodule_search_locations if plugins else []
     return any("cuda" in module.name for module in pkgutil.iter_modules(folders))
-
-
-def _take_gpu_slot() -> str:
-    """Lock the least-used GPU of this machine for the life of this process and return its index."""
-    global _held_slot
-    gpus = sorted(DEVICES.glob("nvidia[0-9]*"))
-    if not gpus:
-        raise RuntimeError(_no_gpu("this machine has none (no /dev/nvidia0)"))
-    folder = Path(tempfile.gettempdir()) / f"lopt-gpu-slots-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    # Round after round of slots: the first round gives every GPU one job, the next ones share.
-    for share in range(64):
-        for gpu in gpus:
-            slot = open(folder / f"{gpu.name}.{share}", "w")
-            try:
-                fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                slot.close()
-                continue
-            _held_slot = slot
-            return gpu.name.removeprefix("nvidia")
-    raise RuntimeError(f"all {len(gpus)} GPUs are shared by 64 jobs each")

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it.
 ORDER = [
+    ["environment", "gpu_slots", "compiled"],
     ["config_check", "process"],
     ["config"],
     ["atomic", "entries"],
