@@ -20,6 +20,7 @@ from lopt.analysis import root_search
 from lopt.analysis.checks import check_states
 from lopt.analysis.results import Code, FixedPoints
 from lopt.analysis.root_search import POLISHED, Transition, float64
+from lopt.optimizers.component import check_transition
 
 __all__ = ["find_fixed_points"]
 
@@ -61,6 +62,7 @@ def find_fixed_points(
     ([[2.0], [2.0]], [0, 0], [2])
     """
     starts = check_states("starts", starts)
+    check_transition(transition, starts.shape[1])
     _check_gradient(g)
     run = root_search.run_map(transition, float64(starts), g, steps=presearch_steps)
     run = np.asarray(run)

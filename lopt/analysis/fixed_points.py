@@ -21,7 +21,7 @@ from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.fixed_point_search import find_fixed_points
 from lopt.analysis.results import Code, FixedPointAnalysis, FixedPoints
 from lopt.analysis.root_search import Transition, float64
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, check_transition
 
 __all__ = [
     "ConvergencePoint",
@@ -72,6 +72,7 @@ def convergence_point(
             search ended at an outlier.
     """
     late = check_states("late_states", late_states)
+    check_transition(transition, late.shape[1])
     ends = np.asarray(root_search.run_map(transition, float64(late), 0.0, steps=steps))
     ends = np.where(np.all(np.isfinite(ends), axis=1, keepdims=True), ends, late)
     found = find_fixed_points(
@@ -139,6 +140,7 @@ def constant_gradient_fixed_points(
             non-finite.
     """
     start = check_states("start", np.asarray(start)[None])
+    check_transition(transition, start.shape[1])
     gradients = check_grid("gradients", gradients)
     outward = np.argsort(np.abs(gradients), kind="stable")
     results: dict[int, root_search.SearchResult] = {}

@@ -26,7 +26,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from lopt.analysis import projection
 from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.results import FixedPointAnalysis, Linearization, Responses, Trajectories
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, check_shapes
 
 __all__ = [
     "Saturation",
@@ -53,6 +53,7 @@ def update_function(
     >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 2.0])).tolist()
     [[1.0, -1.0], [-3.5, -5.5]]
     """
+    check_shapes(component)
     states = jnp.asarray(states)
     flat = _updates(
         component.transition,
@@ -80,6 +81,7 @@ def local_response(
     component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float = 0.0
 ) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
     """Return the update dx and the effective learning rate -d(dx)/dg, both at ``g``."""
+    check_shapes(component)
     states = jnp.asarray(states)
     gradients = jnp.full(states.shape[:-1], g, states.dtype)
     return _local_response(component.transition, component.readout, states, gradients)
