@@ -117,9 +117,21 @@ CONTRIBUTED = {
     ),
     **dict.fromkeys("dadapt_adamw dog dowg galore muon prodigy".split(), COUPLED),
     **dict.fromkeys(("momo", "momo_adam"), LOSS),
-    "dpsgd": "it does not run on|it draws random numbers",
+    "dpsgd": SCALAR,
     "sophia": SCALAR,
 }
+
+
+def old_noise() -> optax.GradientTransformation:
+    """Noise from a key of two integers."""
+
+    def update(g, state, params=None):
+        key, now = jax.random.split(state["rng_key"])
+        return jax.tree.map(lambda g: g + jax.random.normal(now, g.shape), g), {"rng_key": key}
+
+    return optax.GradientTransformation(lambda params: {"rng_key": jax.random.PRNGKey(0)}, update)
+
+
 sgd, adam = optax.sgd(RATE), optax.adam(RATE)
 schedule = optax.warmup_cosine_decay_schedule(0.0, RATE, 5, 40, 0.01)
 WRAPPED = {
@@ -144,7 +156,7 @@ WRAPPED = {
     "multiple steps": (lambda: optax.MultiSteps(sgd, 4).gradient_transformation(), CYCLES),
     "nesterov": (lambda: optax.sgd(RATE, momentum=0.9, nesterov=True), None),
     "noise": (lambda: optax.add_noise(0.1, 0.5, jax.random.key(0)), RANDOM),
-    "old-style noise": (lambda: optax.add_noise(0.1, 0.5, jax.random.PRNGKey(0)), RANDOM),
+    "old-style noise": (old_noise, RANDOM),
     "partition": (
         lambda: optax.partition({"a": adam}, lambda p: jax.tree.map(lambda _: "a", p)),
         None,
@@ -161,6 +173,8 @@ def shipped(module, name):
     function = getattr(module, name)
     if name == "dpsgd":
         return function(RATE, 1.0, 0.1, 0)
+    if name == "noisy_sgd":
+        return function(RATE, key=jax.random.key(0))
     arguments = inspect.signature(function).parameters
     return function(learning_rate=RATE) if "learning_rate" in arguments else function()
 
@@ -174,15 +188,14 @@ TABLE = {
 
 def test_the_table_has_every_optimizer_that_optax_ships():
     def optimizers(module):
-        return {
-            name for name in dir(module) if "learning_rate" in parameters(getattr(module, name))
-        }
+        names = (name for name in dir(module) if not name.startswith(("_", "scale_by_")))
+        return {name for name in names if "learning_rate" in parameters(getattr(module, name))}
 
     def parameters(value):
         return inspect.signature(value).parameters if inspect.isfunction(value) else ()
 
-    assert optimizers(optax) - set(ALIASES) <= {"scale_by_learning_rate", "scale_by_polyak"}
-    assert optimizers(optax.contrib) - set(CONTRIBUTED) <= {"schedule_free"}
+    assert optimizers(optax) <= set(ALIASES)
+    assert optimizers(optax.contrib) - set(CONTRIBUTED) == {"schedule_free"}
 
 
 @dataclass(frozen=True)
@@ -198,6 +211,7 @@ class Bowls:
         return jnp.sum(jnp.logspace(-1.0, 0.5, 5) * (x - 0.3) ** 2)
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", TABLE)
 def test_a_run_is_optax_own_or_it_is_refused_with_the_reason(name):
     make, reason = TABLE[name]
@@ -215,12 +229,12 @@ def test_a_run_is_optax_own_or_it_is_refused_with_the_reason(name):
     check_shapes(component)
 
 
-@pytest.mark.parametrize("name", ["adam", "signum", "yogi", "amsgrad", "optimistic_adam", "radam"])
+@pytest.mark.parametrize("name", ["adam", "signum", "yogi", "amsgrad", "optimistic_adam_v2"])
 def test_the_map_at_a_step_is_the_run_at_that_step(name):
     """F, held at step k and given the run's own state there, makes the run's own update."""
     transformation = TABLE[name][0]()
     start = jnp.linspace(1.0, -1.0, 5)
-    for k in (0, 1, 20):
+    for k in (1, 20):
         component = from_optax(transformation, held_count=k)
         run = record(Bowls(), component, start, 30)
         h = component.transition(run.h[k], run.gradients[k])

@@ -197,36 +197,43 @@ def late(dtype: Any) -> int:
 def _refuse_coupling(
     transformation: optax.GradientTransformation, random: np.random.Generator, dtype: Any
 ) -> None:
-    """Compare a run on two arrays at once with runs on each of their entries alone."""
-    steps, shapes = 4, ((SIDE, SIDE), (3,))
-    start = [np.asarray(random.normal(size=shape), dtype) for shape in shapes]
-    gradients = [np.asarray(random.normal(size=(steps, *shape)), dtype) for shape in shapes]
+    """Compare a run on a matrix with runs on each of its entries alone: updates, and shared numbers."""
+    steps, count = 16, SIDE * SIDE
+    start = np.asarray(random.normal(size=(SIDE, SIDE)), dtype)
+    # Much the same from step to step: what adapts a common rate sees progress, and adapts it.
+    pushes = random.normal(size=(SIDE, SIDE)) + 0.3 * random.normal(size=(steps, SIDE, SIDE))
+    gradients = np.asarray(pushes, dtype)
 
     @jax.jit
-    def compare(start: Any, gradients: Any) -> tuple[Any, Any]:
-        def one(x: Any, g: Any) -> Any:
-            return _run(transformation, x, g)[1]
+    def run(start: Any, gradients: Any) -> Any:
+        def one(x: Any, g: Any) -> tuple[Any, Any]:
+            states, updates = _run(transformation, x, g)
+            return jax.tree.map(lambda stack: stack[-1], states), updates
 
-        flat = jnp.concatenate([array.reshape(-1) for array in jax.tree.leaves(start)])
-        pushes = [array.reshape(steps, -1) for array in jax.tree.leaves(gradients)]
-        alone = jax.vmap(one, in_axes=(0, 1), out_axes=1)(flat, jnp.concatenate(pushes, axis=1))
-        together = jax.tree.leaves(one(start, gradients))
-        return jnp.concatenate([array.reshape(steps, -1) for array in together], axis=1), alone
+        each = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))
+        return one(start, gradients), each(start.reshape(-1), gradients.reshape(steps, -1))
 
-    what = "on a list of arrays"
-    try:
-        together, alone = compare(start, gradients)
-    except Exception:  # made for parameters of one structure; then one array has to do
-        what = "on an array"
-        together, alone = _try(lambda: compare(start[0], gradients[0]), "an array of parameters")
-    together, alone = np.asarray(together, np.float64), np.asarray(alone, np.float64)
+    (state, together), (states, alone) = _try(
+        lambda: run(start, gradients), "a matrix of parameters"
+    )
+    together = np.asarray(together, np.float64).reshape(steps, -1)
+    alone = np.asarray(alone, np.float64)
     if not _same(together, alone, dtype):
         difference = np.linalg.norm(together - alone) / (np.linalg.norm(alone) or 1.0)
         raise Unreadable(
-            "it couples components: their updates together are not those of each alone (relative "
-            f"difference {difference:.2g}, {what}), as with a norm over all of them; one component has no "
-            "map of its own"
+            "it couples components: the updates of a matrix are not those of its entries, each alone "
+            f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
+            "no map of its own"
         )
+    shared, _ = jax.tree_util.tree_flatten_with_path(state)
+    for (path, leaf), each in zip(shared, jax.tree.leaves(states), strict=False):
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and each.shape == (count, *leaf.shape):
+            if not _same(np.broadcast_to(leaf, each.shape), each, dtype):
+                raise Unreadable(
+                    "it couples components: "
+                    f"{jax.tree_util.keystr(path, simple=True, separator='.')} of its state is common to "
+                    "all of them, and depends on their gradients"
+                )
 
 
 def _same(first: Any, second: Any, dtype: Any) -> bool:
