@@ -10,7 +10,7 @@ BIN := $(ENV)/bin
 .PHONY: env figures test test-slurm lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
-# fetches is the one that was locked.
+# fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
 env: $(ENV)/.installed
 
 $(ENV)/.installed: requirements.lock pyproject.toml
@@ -18,7 +18,7 @@ $(ENV)/.installed: requirements.lock pyproject.toml
 		{ echo "lopt needs Python 3.11 or newer; $(PYTHON) is older. Try: make env PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(ENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 figures: env
@@ -51,7 +51,7 @@ report: figures
 
 # All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
 train-paper-gpu: env
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[cuda]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[cuda]"
 	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation
 	$(BIN)/python -m lopt.weights release results/paper weights
 
