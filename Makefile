@@ -4,10 +4,11 @@ PYTHON ?= python3
 CORES ?= all
 SCALE ?= $(shell sed -n 's/^scale: *//p' config.yaml)
 WORKERS ?= 2
+SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test test-slurm lint bench report train-paper-gpu clean
+.PHONY: env figures test fuzz test-slurm lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -27,6 +28,10 @@ figures: env
 # In as many processes at a time as there are WORKERS; tests/conftest.py says which tests share one.
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# Damaged files and kills, in search of raw errors and wrong numbers; tests/fuzz says how to add to them.
+fuzz: env
+	$(BIN)/python tests/fuzz --seconds $(SECONDS)
 
 # SLURM for real, on a cluster of one node that the tests start, and interrupts of every kind. The plugin lies
 # beside the environment, not in it: it would slow down every call of Snakemake.

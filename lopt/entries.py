@@ -8,7 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Each", "Kind", "ListOf", "Number", "Optional", "Text", "complaint"]
+__all__ = ["Each", "Kind", "ListOf", "Number", "Optional", "Text", "brief", "complaint"]
+
+
+EXACT = 2.0**53  # beyond, float64 knows no odd number
 
 
 class Number(NamedTuple):
@@ -37,8 +40,10 @@ class Number(NamedTuple):
             return self.missing
         if math.isinf(value):
             return self.infinite and not self.integer and (value > 0 or self.low == -math.inf)
+        if self.integer and (value != int(value) or abs(value) > EXACT):
+            return False
         enough = value > self.low if self.above else value >= self.low
-        return enough and value <= self.high and not (self.integer and value != int(value))
+        return enough and value <= self.high
 
 
 class Text(NamedTuple):
@@ -100,7 +105,7 @@ def complaint(value: Any, kind: Kind, name: str = "") -> str | None:
         if key not in value:
             if isinstance(of, Optional):
                 continue
-            return f"{f'{name} ' if name else ''}lacks {key!r}; it has {list(value)}"
+            return f"{f'{name} ' if name else ''}lacks {key!r}; it has {brief(str(list(value)))}"
         of = of.kind if isinstance(of, Optional) else of
         if found := complaint(value[key], of, f"{name}.{key}" if name else str(key)):
             return found
@@ -123,5 +128,14 @@ def _shown(value: Any) -> str:
         return "an integer of more than 64 bits"
     if isinstance(value, (Mapping, list, tuple)):
         return "a mapping" if isinstance(value, Mapping) else "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return brief(repr(value), 60)
+
+
+def brief(text: str, letters: int = 200) -> str:
+    """Return ``text`` as a message can repeat it: on one line, and cut where it is long.
+
+    >>> brief("a  b\\n" * 9, 11)
+    'a b a b ...'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= letters else text[: letters - 3] + "..."

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, TypeVar, get_type_hints
 import numpy as np
 
 from lopt.atomic import StoreError, write_atomically
-from lopt.entries import Kind, complaint
+from lopt.entries import Kind, brief, complaint
 from lopt.tables import load_table, save_table
 
 __all__ = [
@@ -123,7 +123,7 @@ def _load_open(
                 require(path, metadata, entries)
             for name, wanted in expect.items():
                 if name not in metadata or metadata[name] != wanted:
-                    told = json.dumps(metadata[name]) if name in metadata else "missing"
+                    told = brief(json.dumps(metadata[name])) if name in metadata else "missing"
                     raise StoreError(f"{path}: its {name} is {told}, expected {json.dumps(wanted)}")
             return kind(**{name: _array(archive, name) for name in kind._fields}), metadata
     except StoreError:
@@ -131,7 +131,7 @@ def _load_open(
     except Exception as error:
         # Bytes that are no archive make the readers of ZIP, NumPy and Python literals raise whatever
         # they like: BadZipFile, TokenError, RecursionError, MemoryError, UnicodeDecodeError, ...
-        reason = str(error) or type(error).__name__
+        reason = brief(str(error)) or type(error).__name__
         raise StoreError(f"{path}: damaged, or not an array file of lopt ({reason})") from None
 
 
@@ -188,7 +188,9 @@ def _check_arrays(
 ) -> None:
     if set(arrays) != set(kind._fields):
         wrong = sorted(set(arrays) ^ set(kind._fields))
-        raise StoreError(f"{path}: missing or unknown arrays {wrong} for {kind.__name__}")
+        raise StoreError(
+            f"{path}: missing or unknown arrays {brief(str(wrong))} for {kind.__name__}"
+        )
     sizes: dict[str, tuple[int, ...]] = {}
     hints = get_type_hints(kind, include_extras=True)
     for name in kind._fields:
@@ -264,7 +266,7 @@ def load_json(path: str | Path, kind: Kind | None = None) -> Any:
     except StoreError:
         raise
     except (ValueError, RecursionError) as error:  # integers of thousands of digits are ValueErrors
-        raise StoreError(f"{path}: not JSON ({error})") from None
+        raise StoreError(f"{path}: not JSON ({brief(str(error))})") from None
     if kind is not None:
         require(path, value, kind)
     return value

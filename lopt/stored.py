@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from lopt import store
-from lopt.entries import Each, ListOf, Number, Optional, Text
+from lopt.entries import Each, ListOf, Number, Optional, Text, brief
 from lopt.store import StoreError
 
 __all__ = [
@@ -69,9 +69,9 @@ METADATA = {
     "task": Text(),
     "seed": COUNT,
     "optimizer": {},
-    "validation_meta_objective": Optional(SCORE),
-    "meta_step": Optional(COUNT),
-    "skipped_steps": Optional(COUNT),
+    "validation_meta_objective": SCORE,
+    "meta_step": COUNT,
+    "skipped_steps": COUNT,
     "wall_seconds": Optional(Number(low=0)),
     "versions": Optional(Each(Text())),
 }
@@ -182,7 +182,7 @@ def checked_family(
         built = family(**metadata["optimizer"])
         built.check(theta)
     except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"{path}: {error}") from None
+        raise StoreError(f"{path}: {brief(str(error))}") from None
     return built
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from lopt.atomic import StoreError, write_atomically
-from lopt.entries import Number, Text
+from lopt.entries import Number, Text, brief
 
 __all__ = ["checksum_path", "load_table", "save_table", "write_checksum"]
 
@@ -81,7 +81,7 @@ def load_table(
     table, lines = _parsed(path, content, separator)
     missing = [column for column in columns if column not in table]
     if missing:
-        raise StoreError(f"{path}: lacks the columns {missing}; it has {list(table)}")
+        raise StoreError(f"{path}: lacks the columns {missing}; it has {brief(str(list(table)))}")
     found = _inferred(path, content, separator)
     if isinstance(columns, Mapping):
         if not content.endswith(b"\n"):
@@ -113,7 +113,7 @@ def _parsed(path: Path, content: bytes, separator: str) -> tuple[dict[str, list[
         )
         records = [(reader.line_num, record) for record in reader if record]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: not a readable table ({error})") from None
+        raise StoreError(f"{path}: not a readable table ({brief(str(error))})") from None
     if not records:
         raise StoreError(f"{path}: not a readable table (it is empty)")
     (_, header), *body = records
@@ -133,7 +133,7 @@ def _inferred(path: Path, content: bytes, separator: str) -> pd.DataFrame:
     try:
         return pd.read_csv(io.BytesIO(content), sep=separator)
     except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
-        raise StoreError(f"{path}: not a readable table ({error})") from None
+        raise StoreError(f"{path}: not a readable table ({brief(str(error))})") from None
 
 
 def _checked(path: Path, name: str, cells: list[str], kind: Column, lines: list[int]) -> np.ndarray:

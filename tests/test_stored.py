@@ -125,6 +125,7 @@ def trained(tmp_path):
         *(np.asarray(random.normal(size=shape), np.float32) for shape in [2, 6, (2, 6), 6, 2, ()])
     )
     facts = {"task": "rosenbrock", "seed": 3, "optimizer": dataclasses.asdict(GRU(2))}
+    facts |= {"validation_meta_objective": 0.5, "meta_step": 10, "skipped_steps": 0}
     store.save(path, theta, facts)
     return path, theta, facts
 
@@ -155,6 +156,13 @@ def test_a_trained_optimizer_is_the_one_at_its_path(trained, monkeypatch):
         ("seed", "3", "seed is '3', expected an integer"),
         ("seed", True, "seed is true, expected an integer"),
         ("optimizer", ..., "lacks 'optimizer'"),
+        ("validation_meta_objective", ..., "lacks 'validation_meta_objective'"),
+        (
+            "validation_meta_objective",
+            "low",
+            "validation_meta_objective is 'low', expected a number",
+        ),
+        ("meta_step", 1.5, "meta_step is 1.5, expected an integer"),
         ("optimizer", 7, "optimizer is 7, expected entries by name"),
         ("optimizer.units", 4, "theta.initial_state has shape (2,), but a GRU of 4 units"),
         ("optimizer.units", "2", "optimizer.units is '2', expected an integer"),

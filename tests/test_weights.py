@@ -37,6 +37,7 @@ def results_of_a_scale(folder: Path) -> Path:
         "seed": 3,
         "optimizer": dataclasses.asdict(family),
         "meta_training": {"problems": 4, "meta_steps": 20},
+        "validation_meta_objective": 0.5,
         "meta_step": 10,
         "skipped_steps": 0,
         "device": "cpu",
