@@ -9,6 +9,7 @@ report: "../workflow/report/workflow.rst"
 rule record_run:
     input:
         theta=results("theta", early=True),
+        run=results("run", early=True),
         selection=results("selection"),
         summary=results("summary"),
         responses=results("responses"),
