@@ -209,7 +209,7 @@ def test_an_array_that_is_damaged_is_noticed_with_the_metadata(trained):
         ("optimizer.units", "2", 'units: "2" should be a whole number'),
         ("optimizer.units", 10**30, "units"),
         ("optimizer.family", 7, "optimizer.family is 7, expected a text"),
-        ("optimizer.family", "lstm", "GRUTheta"),
+        ("optimizer.family", "ugrnn", "GRUTheta"),
         ("optimizer.input_scale", float("nan"), "input_scale: NaN should be a finite number"),
         ("optimizer.output_scale", ..., "optimizer lacks 'output_scale'"),
         ("optimizer.gate", 1, "gate"),
