@@ -4,13 +4,14 @@ PYTHON ?= python3
 CORES ?= all
 SCALE ?= $(shell sed -n 's/^scale: *//p' config.yaml)
 WORKERS ?= 2
+SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test test-slurm lint bench report train-paper-gpu clean
+.PHONY: env figures test fuzz test-slurm lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
-# fetches is the one that was locked.
+# fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
 env: $(ENV)/.installed
 
 $(ENV)/.installed: requirements.lock pyproject.toml
@@ -18,7 +19,7 @@ $(ENV)/.installed: requirements.lock pyproject.toml
 		{ echo "lopt needs Python 3.11 or newer; $(PYTHON) is older. Try: make env PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(ENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 figures: env
@@ -27,6 +28,10 @@ figures: env
 # In as many processes at a time as there are WORKERS; tests/conftest.py says which tests share one.
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# Damaged files and kills, in search of raw errors and wrong numbers; tests/fuzz says how to add to them.
+fuzz: env
+	$(BIN)/python tests/fuzz --seconds $(SECONDS)
 
 # SLURM for real, on a cluster of one node that the tests start, and interrupts of every kind. The plugin lies
 # beside the environment, not in it: it would slow down every call of Snakemake.
@@ -51,7 +56,7 @@ report: figures
 
 # All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
 train-paper-gpu: env
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[cuda]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[cuda]"
 	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation
 	$(BIN)/python -m lopt.weights release results/paper weights
 

@@ -17,7 +17,6 @@ ends, and keeps a second copy of the same job (a requeued cluster job, say) from
 import contextlib
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,7 +26,8 @@ import jax
 import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
-from lopt.records import store
+from lopt.records import atomic, store
+from lopt.records.atomic import StoreError
 
 __all__ = ["Checkpoint", "CheckpointLockedError"]
 
@@ -61,34 +61,40 @@ class Checkpoint:
 
         Raises:
             CheckpointLockedError: if another process holds it.
+            StoreError: if the folder can't be written, or its file system has no locks.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock_path = path.with_name(path.name + ".lock")
         with _hold(lock_path):
-            for partial in path.parent.glob(f".{path.name}.*"):
-                partial.unlink()  # a write that was killed; under the lock nobody else writes
+            atomic.remove_abandoned(path)  # a write that was killed
             try:
                 yield cls(path, identity, seconds)
             finally:
-                lock_path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a full or lost disk has its own message
+                    lock_path.unlink(missing_ok=True)
 
     def load(self, template: PyTree) -> tuple[PyTree, Any] | None:
         """Return the stored state, shaped as ``template``, and the notes; None if there is none to use."""
         if not self.path.exists():
             return None
         try:
-            leaves, metadata = store.load(self.path, _Leaves)
+            leaves, metadata = store.load(self.path, _Leaves, entries={"identity": {}})
         except store.StoreError as error:
             self.refusal = str(error)
             return None
-        stored = metadata.get("identity", {})
-        different = [key for key in self.identity if stored.get(key) != self.identity[key]]
+        stored = metadata["identity"]
+        keys = {**self.identity, **stored}
+        different = [key for key in keys if stored.get(key) != self.identity.get(key)]
         if different:
             self.refusal = f"{self.path}: made with another {', '.join(different)}"
             return None
         shapes, tree = jax.tree.flatten(template)
-        if list(leaves.sizes) != [leaf.nbytes for leaf in shapes]:
+        sizes = [leaf.nbytes for leaf in shapes]
+        if (
+            leaves.sizes.tolist() != sizes
+            or leaves.data.size != sum(sizes)
+            or ("notes" not in metadata)
+        ):
             self.refusal = f"{self.path}: holds a state of another form"
             return None
         parts = np.split(leaves.data, np.cumsum(leaves.sizes)[:-1])
@@ -118,22 +124,33 @@ class Checkpoint:
 def _hold(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on the file ``path``, which the holder may delete."""
     while True:
-        with open(path, "w") as lock:
+        with _open_lock(path) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CheckpointLockedError(
                     f"{path} is locked: another process is computing this; wait for it or end it"
                 ) from None
+            except OSError as error:
+                raise StoreError(
+                    f"{path}: can't be locked ({error.strerror or error}): this file system has no "
+                    "locks, which keep a second copy of a job from running beside the first. Run the "
+                    "workflow in a folder that has them: on a local disk, or on a network disk that is "
+                    "mounted with locks (NFS without nolock, Lustre with flock)"
+                ) from None
             # The last holder may have deleted the file between our opening and our locking it: then
             # this is the lock of a file that has no name, and a third process would lock a new one.
-            if _is_named(lock, path):
+            if atomic.is_named(lock.fileno(), path):
                 yield
                 return
 
 
-def _is_named(file: IO[str], path: Path) -> bool:
+def _open_lock(path: Path) -> IO[str]:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "w")
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror or error}); results and checkpoints go into this "
+            "folder: make it writable, or move what stands in its place"
+        ) from None

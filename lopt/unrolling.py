@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily
+from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily, check_shapes, running
 from lopt.tasks import Task
 
 __all__ = ["Recording", "evaluate", "meta_objective", "record", "unroll"]
@@ -49,19 +49,26 @@ def unroll(
 
 
 def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) -> Recording:
-    """Return losses, parameters, gradients, states and updates of one run on one problem."""
-    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    """Return losses, parameters, gradients, states and updates of one run on one problem.
 
-    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-        x, h = carry
+    An optimizer that depends on the iteration or the parameter gets the real ones.
+
+    Raises:
+        ValueError: if a function of the optimizer has wrong shapes.
+    """
+    check_shapes(component)
+    value_and_grad, run = jax.value_and_grad(task.loss, argnums=1), running(component)
+
+    def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], tuple]:
+        x, state = carry
         loss, gradient = value_and_grad(problem, x)
-        h_next = component.transition(h, gradient)
-        update = component.readout(h_next)
-        return (x + update, h_next), (loss, x, gradient, h, update)
+        after, update = run.step(state, gradient, x)
+        return (x + update, after), (loss, x, gradient, run.read(state), update)
 
     x_0 = task.init(problem)
-    h_0 = jnp.broadcast_to(component.initial_state, (*x_0.shape, *component.initial_state.shape))
-    (x, h), (losses, xs, gradients, hs, updates) = jax.lax.scan(step, (x_0, h_0), length=steps)
+    carry = x_0, run.start(x_0)
+    (x, state), (losses, xs, gradients, hs, updates) = jax.lax.scan(step, carry, length=steps)
+    h = run.read(state)
     loss, gradient = value_and_grad(problem, x)
     return Recording(
         losses=jnp.append(losses, loss),

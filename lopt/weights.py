@@ -17,16 +17,20 @@ it in place of meta-training and tuning. ``release`` fills the folder from the r
 
 import argparse
 import hashlib
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lopt.learned.stored import load_optimizer
-from lopt.records import store
+from lopt.records import store, stored, tables
 from lopt.records.checksums import SUMS, stated
+from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
+from lopt.records.layout import identify
 from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "release", "take"]
@@ -42,13 +46,28 @@ HELD_OUT = (
 )
 
 
+COUNT, NUMBER = Number(low=0, integer=True), Number(infinite=True, missing=True)
+# What ``describe`` says of an optimizer, on top of what every theta has.
+DESCRIBED = {
+    "optimizer": {"units": COUNT},
+    "meta_training": {"problems": COUNT, "meta_steps": COUNT},
+    "meta_step": COUNT,
+    "skipped_steps": COUNT,
+    "device": Text(),
+    **{f"evaluation_{name}": NUMBER for name in HELD_OUT},
+}
+
+
 def take(folder: str | Path, name: str, output: str | Path) -> None:
     """Copy the released file ``name`` to ``output``, byte by byte.
 
     Raises:
         StoreError: if the file is missing, has no checksum, or is not what the checksum says.
     """
-    store.save_bytes(output, _checked(Path(folder), name))
+    content = _checked(Path(folder), name)
+    store.save_bytes(output, content)
+    if name.endswith(".csv"):
+        tables.write_checksum(output, content)
 
 
 def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -58,11 +77,11 @@ def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[s
     trained on and with, where, and how it scores on held-out problems.
 
     Raises:
-        StoreError: as ``take``, and if the file does not hold a theta.
+        StoreError: as ``take``, and if the file does not hold a theta of this task and seed.
     """
     name = f"{task}/seed_{seed}.npz"
     _checked(Path(folder), name)
-    _, theta, metadata = load_optimizer(Path(folder) / name)
+    _, theta, metadata = load_optimizer(Path(folder) / name, task=task, seed=seed)
     return theta, metadata
 
 
@@ -79,12 +98,16 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     thetas, copies = [], {}
     for path in sorted(results.glob("meta_training/*/seed_*/theta.npz")):
         task, seed = path.parts[-3:-1]
-        _, theta, metadata = load_optimizer(path)
+        _, theta, metadata = load_optimizer(path, **identify(path))
+        metadata |= stored.load_run(path.with_name("run.json"))
         metadata |= _held_out(results / "evaluation" / task / "summary.csv", metadata["seed"])
         thetas.append((f"{task}/{seed}.npz", theta, metadata))
+        stored.load_curve(path.with_name("curve.csv"))
         copies[f"{task}/{seed}.csv"] = store.load_bytes(path.with_name("curve.csv"))
     for path in sorted(results.glob("baselines/*/*/best.json")):
         place = "/".join(("baselines", *path.parts[-3:-1]))
+        best = stored.load_best(path, path.parent.name)
+        stored.load_trials(path.with_name("trials.csv"), path.parent.name, best["trials"])
         for file in (path, path.with_name("trials.csv")):
             copies[f"{place}/{file.name}"] = store.load_bytes(file)
     if not thetas and not copies:
@@ -106,8 +129,9 @@ def describe(folder: str | Path) -> pd.DataFrame:
     rows = []
     for name in _released_files(Path(folder)):
         if name.endswith(".npz"):
-            task, seed = Path(name).parent.name, int(Path(name).stem.removeprefix("seed_"))
+            task, seed = Path(name).parent.name, _seed(Path(folder) / name)
             _, facts = load_released(folder, task, seed)
+            store.require(Path(folder) / name, facts, DESCRIBED)
             training = facts["meta_training"]
             score, error = (facts[f"evaluation_meta_objective{end}"] for end in ("", "_se"))
             rows.append(
@@ -122,14 +146,23 @@ def describe(folder: str | Path) -> pd.DataFrame:
                     "meta_objective": f"{score:.4f} ± {error:.4f}",
                     "final_loss": f"{facts['evaluation_final_loss']:.3g}",
                     "device": facts["device"],
-                    "hours": f"{facts['wall_seconds'] / 3600:.2f}",
+                    "hours": f"{facts['wall_seconds'] / 3600:.2f}"
+                    if "wall_seconds" in facts
+                    else "",
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _seed(path: Path) -> int:
+    match = re.fullmatch(r"seed_(\d+)", path.stem)
+    if match is None:
+        raise StoreError(f"{path}: released optimizers are called seed_<n>.npz")
+    return int(match[1])
+
+
 def _held_out(path: Path, seed: int) -> dict[str, float]:
-    table = store.load_table(path, ("optimizer", "seed", *HELD_OUT))
+    table = stored.load_summary(path)
     row = table[(table["optimizer"] == LEARNED) & (table["seed"] == seed)]
     if len(row) != 1:
         raise StoreError(f"{path}: has {len(row)} rows for the learned optimizer of seed {seed}")
@@ -165,7 +198,18 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def main() -> None:
+def _printable(text: str) -> str:
+    """Return the text in letters that the output's encoding has (LANG=C: ASCII)."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace("±", "+-").encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error is one line, and the status 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     releasing = commands.add_parser("release", help=release.__doc__.splitlines()[0])
@@ -173,11 +217,18 @@ def main() -> None:
     describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
     for command in (releasing, describing):
         command.add_argument("folder", help="of the released files, for example weights")
-    arguments = parser.parse_args()
-    if arguments.command == "release":
-        print(*release(arguments.results, arguments.folder), sep="\n")
-    else:
-        print(describe(arguments.folder).to_string(index=False))
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "release":
+            text = "\n".join(release(options.results, options.folder))
+        else:
+            table = describe(options.folder)
+            if table.empty:
+                raise StoreError(f"{options.folder}: holds no released optimizer")
+            text = table.to_string(index=False)
+    except (StoreError, OSError) as error:
+        parser.exit(1, f"error: {error}\n")
+    print(_printable(text))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ rule meta_train:
     output:
         theta=result("theta"),
         curve=result("curve"),
+        run=result("run"),
     log:
         "results/{scale}/logs/meta_train/{task}_seed_{seed}.log",
     benchmark:

@@ -9,6 +9,7 @@ report: "../workflow/report/workflow.rst"
 rule record_run:
     input:
         theta=results("theta", early=True),
+        run=results("run", early=True),
         selection=results("selection"),
         summary=results("summary"),
         # Not read: so that these jobs have ended, and their run times are known.

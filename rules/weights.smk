@@ -9,6 +9,7 @@ rule take_optimizer:
     output:
         theta=result("theta"),
         curve=result("curve"),
+        run=result("run"),
     log:
         "results/{scale}/logs/take_optimizer/{task}_seed_{seed}.log",
     benchmark:

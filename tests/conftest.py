@@ -10,6 +10,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import jax
 import pytest
+import skips
 from workflow_project import copy_project, snakemake
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,6 +20,10 @@ SHARING = {
     for path in Path(__file__).parent.glob("test_*.py")
     if re.search(r"^def test_\w+\([^)]*\bfinished\b", path.read_text(), re.MULTILINE)
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(skips)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

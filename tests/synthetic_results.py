@@ -25,6 +25,12 @@ from lopt.records.portraits import CommonOptimizers, ConditionNumbers, LabelledP
 
 STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")
+OTHERS = {
+    "momentum": {"momentum": 0.85},
+    "rmsprop": {"decay": 0.9, "epsilon": 1e-8},
+    "adam": {"b1": 0.9, "b2": 0.99, "epsilon": 1e-8},
+}
+"""Hyperparameters beside the learning rate."""
 
 
 class Magnitudes(NamedTuple):
@@ -336,6 +342,7 @@ def trials(task: str, optimizer: str) -> pd.DataFrame:
     rank = np.empty(count, int)
     rank[order] = np.arange(1, count + 1)
     columns = {"trial": np.arange(count), "learning_rate": rate, "score": score}
+    columns |= OTHERS[optimizer]
     return pd.DataFrame(columns | {"rung": rung, "rank": rank, "diverged": ~np.isfinite(score)})
 
 
@@ -348,9 +355,11 @@ def write(folder: Path) -> None:
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
     for task, seeds in SEEDS.items():
-        store.save(folder / "portraits" / f"{task}.npz", portrait(task))
-        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task))
-        store.save(folder / "common_optimizers" / f"{task}.npz", common_optimizers(task))
+        store.save(folder / "portraits" / f"{task}.npz", portrait(task), {"task": task})
+        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task), {"task": task})
+        store.save(
+            folder / "common_optimizers" / f"{task}.npz", common_optimizers(task), {"task": task}
+        )
         training = folder / "meta_training" / task
         store.save_json(training / "selection.json", {"selected": SELECTED[task]})
         for seed in seeds:
@@ -367,11 +376,13 @@ def write(folder: Path) -> None:
             store.save_table(training / f"seed_{seed}" / "curve.csv", pd.DataFrame(curve))
             analysis = folder / "analysis" / task / f"seed_{seed}"
             for stage in (trajectories, fixed_points, linearization, responses):
-                store.save(analysis / f"{stage.__name__}.npz", stage(task, seed))
+                facts = {"task": task, "seed": seed}
+                store.save(analysis / f"{stage.__name__}.npz", stage(task, seed), facts)
         if task in EARLY:
             place = folder / "analysis" / task / f"seed_{EARLY[task]}"
+            facts = {"task": task, "seed": EARLY[task]}
             for stage in (trajectories, fixed_points, linearization, responses):
-                store.save(place / f"{stage.__name__}.npz", stage(task, EARLY[task]))
+                store.save(place / f"{stage.__name__}.npz", stage(task, EARLY[task]), facts)
         for optimizer in BASELINES:
             table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
             winner = table.loc[table["rank"].idxmin()]
@@ -382,7 +393,7 @@ def write(folder: Path) -> None:
                     "optimizer": optimizer,
                     "hyperparameters": {
                         "learning_rate": float(winner.learning_rate),
-                        "momentum": 0.85,
+                        **OTHERS[optimizer],
                     },
                     "meta_objective": float(winner.score),
                     "trials": len(table),

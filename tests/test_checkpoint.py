@@ -1,5 +1,6 @@
 """Checkpoints: the same state comes back or none does, and only one process computes."""
 
+import errno
 import fcntl
 import math
 import os
@@ -177,6 +178,38 @@ def test_the_lock_of_a_killed_process_is_free_and_its_half_written_file_goes(pat
     assert len(list(path.parent.iterdir())) == 2  # the lock file and the half
     assert load(path) == (None, None)
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_named_with_advice(path, monkeypatch, error):
+    def refuse(*arguments):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(store.StoreError, match="has no locks") as caught:
+        load(path)
+    assert str(path) in str(caught.value) and os.strerror(error) in str(caught.value)
+    assert "on a local disk" in str(caught.value)
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file/seed_0/checkpoint.npz"
+    with pytest.raises(store.StoreError, match="can't be written") as caught:
+        load(path)
+    assert str(path.parent) in str(caught.value) and "make it writable" in str(caught.value)
+
+
+def test_a_checkpoint_without_its_entries_is_refused(saved):
+    leaves, metadata = store.load(saved, checkpoint._Leaves)
+    for change in ({"identity": None}, {"identity": [1]}):
+        store.save(saved, leaves, metadata | change)
+        assert load(saved)[0] is None and "identity is" in load(saved)[1]
+    del metadata["notes"]
+    store.save(saved, leaves, metadata)
+    assert load(saved)[0] is None
+    store.save(saved, leaves._replace(data=leaves.data[:-1]), metadata | {"notes": []})
+    assert "another form" in load(saved)[1]
 
 
 def test_a_lock_file_deleted_between_opening_and_locking_is_not_held(path, monkeypatch):

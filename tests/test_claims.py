@@ -820,12 +820,13 @@ def test_nulls_are_taken_where_they_are_stored(tmp_path):
     stages += (synthetic.linearization, synthetic.responses)
     for name, has in (("momentum", stages), ("untrained", stages[:2])):
         folder = tmp_path / "nulls" / task / name
+        facts = {"task": task, "seed": seed, "null": name}
         for stage in has:
-            save(folder / f"{stage.__name__}.npz", stage(task, seed))
+            save(folder / f"{stage.__name__}.npz", stage(task, seed), facts)
         reasons = {stage.__name__: "there are no modes" for stage in set(stages) - set(has)}
         save_json(folder / "missing.json", reasons)
     own = Evaluation(np.array(["learned"]), np.array([0]), np.full((1, 3, 201), 7.0))
-    save(tmp_path / "nulls" / task / "untrained" / "losses.npz", own)
+    save(tmp_path / "nulls" / task / "untrained" / "losses.npz", own, facts)
     files = Results(tmp_path, synthetic.SEEDS, synthetic.BASELINES)
     told = gather(files, task)
     assert list(told.nulls) == ["untrained", "momentum"]
@@ -837,7 +838,11 @@ def test_nulls_are_taken_where_they_are_stored(tmp_path):
     answers = null_answers(CRITERIA["has_schedule"], told)
     assert answers == {"untrained": "unknown", "momentum": "no"}
     assert gather(files, "two_moons").nulls == {}
-    (tmp_path / "nulls" / task / "momentum" / "responses.npz").unlink()
+    path = tmp_path / "nulls" / task / "momentum" / "responses.npz"
+    save(path, synthetic.responses(task, seed), facts)
+    with pytest.raises(StoreError, match='its null is "untrained", expected "momentum"'):
+        gather(files, task)
+    path.unlink()
     with pytest.raises(StoreError, match=r"responses.npz: there is no such file"):
         gather(files, task)
 

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,16 @@ def test_container_installs_the_lock_on_the_same_python() -> None:
     python = yaml.safe_load((ROOT / "envs/lopt.yaml").read_text())["dependencies"][0]
     assert f"FROM python:{python.removeprefix('python=')}-" in text
     assert "pip install --no-cache-dir --require-hashes -r requirements.lock" in text
+    # Nothing is fetched to build the package, whose builder the lock has with its hashes.
+    makefile = (ROOT / "Makefile").read_text()
+    for file in (text, makefile):
+        installs = re.findall(r"pip install[^\n;]* -e [^\n;]*", file)
+        assert installs and all("--no-build-isolation" in line for line in installs)
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    lock = (ROOT / "requirements.lock").read_text()
+    for requirement in build:
+        name = re.match(r"[\w-]+", requirement)[0]
+        assert re.search(rf"^{name}==\S+ \\\n    --hash=sha256:", lock, re.MULTILINE)
     ignored = (ROOT / "envs/Dockerfile.dockerignore").read_text().split()
     needed = ["Snakefile", "config.yaml", "rules", "schemas", "workflow", "lopt", "envs/lopt.yaml"]
     assert {f"!{name}" for name in needed} <= set(ignored)

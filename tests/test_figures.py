@@ -403,7 +403,11 @@ class TestPerformance:
         copy = shutil.copytree(folder, tmp_path / "results")
         for path in sorted(copy.rglob("rosenbrock*"), reverse=True):
             path.rename(path.with_name(path.name.replace("rosenbrock", "my_task")))
-        store.save(copy / "portraits" / "my_task.npz", StartLosses(np.linspace(0.0, 1.0, 100)))
+        facts = {"task": "my_task"}
+        portrait = StartLosses(np.linspace(0.0, 1.0, 100))
+        store.save(copy / "portraits" / "my_task.npz", portrait, facts)
+        path = copy / "evaluation" / "my_task" / "losses.npz"
+        store.save(path, store.load(path, Evaluation)[0], facts)
         module = import_module("lopt.figures.fig1_performance")
         data = module.read(Results(copy, {"my_task": (0, 1, 2)}))
         figure = module.draw(data)
@@ -414,9 +418,9 @@ class TestPerformance:
     def test_divergence_is_drawn_as_far_as_it_is_finite(self, folder, tmp_path):
         copy = shutil.copytree(folder, tmp_path / "results")
         path = copy / "evaluation" / "rosenbrock" / "losses.npz"
-        evaluation, _ = store.load(path, Evaluation)
+        evaluation, metadata = store.load(path, Evaluation)
         evaluation.losses[3, 0, 50:] = np.inf
-        store.save(path, evaluation)
+        store.save(path, evaluation, metadata)
         module = import_module("lopt.figures.fig1_performance")
         figure = module.draw(module.read(Results(copy, synthetic.SEEDS)))
         style.save(figure, tmp_path / "1.png")
@@ -689,10 +693,10 @@ def opened(monkeypatch):
     for name in ("load", "load_json", "load_table"):
         original = getattr(store, name)
 
-        def recording(path, *arguments, original=original):
+        def recording(path, *arguments, original=original, **options):
             if PACKAGE not in Path(path).parents:  # published values come with the package
                 paths.append(Path(path))
-            return original(path, *arguments)
+            return original(path, *arguments, **options)
 
         monkeypatch.setattr(store, name, recording)
     return paths

@@ -57,7 +57,8 @@ def assert_goes_on(folder: Path, undisturbed: Path) -> None:
     assert "going on from the checkpoint" in (folder / LOG).read_text()
     assert same_theta(folder / THETA, undisturbed)
     left = {path.name for path in (folder / THETA).parent.iterdir()}
-    assert left == {"theta.npz", "curve.csv"}
+    assert left == {"theta.npz", "curve.csv", ".curve.csv.sha256", "run.json"}
+    assert (folder / THETA).read_bytes() == undisturbed.read_bytes()
 
 
 @pytest.mark.workflow
@@ -111,9 +112,10 @@ def test_results_of_an_orphan_can_be_kept(tmp_path: Path, undisturbed: Path) -> 
         training.resume()
         training.wait(timeout=300)
     results = sorted(path.name for path in (tmp_path / THETA).parent.iterdir())
-    assert results == ["curve.csv", "theta.npz"]
+    assert results == [".curve.csv.sha256", "curve.csv", "run.json", "theta.npz"]
     run([*train(tmp_path)[:-2], "--unlock"], tmp_path)
-    kept = ("--cleanup-metadata", THETA, THETA.replace("theta.npz", "curve.csv"))
+    names = ("theta.npz", "curve.csv", "run.json")
+    kept = ("--cleanup-metadata", *(THETA.replace("theta.npz", name) for name in names))
     run([*train(tmp_path)[:-2], *kept], tmp_path)  # complains that there is no metadata yet
     status, output = run(train(tmp_path), tmp_path)
     assert status == 0 and "Nothing to be done" in output

@@ -32,6 +32,7 @@ from lopt.meta_training.loop import (
     meta_train,
     train_chunk,
 )
+from lopt.records import stored
 from lopt.tasks import sample_batch
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective
@@ -311,7 +312,7 @@ snakemake = SimpleNamespace(
     log=["log.txt"],
     wildcards=Named(task="rosenbrock", seed="0"),
     params=params,
-    output=SimpleNamespace(theta="out/theta.npz", curve="out/curve.csv"),
+    output=SimpleNamespace(theta="out/theta.npz", curve="out/curve.csv", run="out/run.json"),
 )
 runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
 """
@@ -360,10 +361,12 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
         process = start_script(folder)
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors.decode()
-        assert {path.name for path in (folder / "out").iterdir()} == {"theta.npz", "curve.csv"}
-        with np.load(folder / "out/theta.npz") as arrays:
-            theta = {name: arrays[name].tobytes() for name in arrays if name != "metadata"}
-        results.append((theta, (folder / "out/curve.csv").read_bytes()))
+        left = {path.name for path in (folder / "out").iterdir()}
+        assert left == {"theta.npz", "curve.csv", ".curve.csv.sha256", "run.json"}
+        # How long it took is not in them.
+        files = ("theta.npz", "curve.csv")
+        results.append([(folder / "out" / name).read_bytes() for name in files])
+        assert stored.load_run(folder / "out/run.json")["wall_seconds"] > 0.0
     assert results[0] == results[1]
     assert (killed / "log.txt").read_text().count("going on from the checkpoint") == 2
     curve = pd.read_csv(killed / "out/curve.csv")

@@ -1,9 +1,16 @@
 """Files: what is stored comes back, what is damaged or foreign is refused, no write is half done."""
 
+import errno
+import fcntl
 import io
 import json
 import os
 import pickle
+import re
+import signal
+import subprocess
+import sys
+import tracemalloc
 import zipfile
 from typing import NamedTuple
 
@@ -121,6 +128,12 @@ def described(**entries) -> np.ndarray:
     return np.array(json.dumps({"schema": "Other", "schema_version": 1} | entries))
 
 
+def npz_entry(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 class Trap:
     """Unpickling it would create a file."""
 
@@ -162,6 +175,95 @@ def test_a_foreign_file_is_refused(tmp_path, monkeypatch, content):
         store.load(path, Other)
     assert str(path) in str(caught.value)
     assert not (tmp_path / "trap").exists()
+
+
+def archive(**contents: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in contents.items():
+            file.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def npy(header: str, data: bytes = b"") -> bytes:
+    text = header.encode("latin-1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+def compressed(**arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+TRAPS = {
+    "a bomb": compressed(point=np.zeros(10**7), metadata=described()),
+    "a larger array than the file": archive(
+        metadata=npz_entry(described()),
+        point=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"),
+    ),
+    "sizes that wrap around": archive(
+        metadata=npz_entry(described()),
+        point=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}"),
+    ),
+    "a negative size": archive(
+        metadata=npz_entry(described()),
+        point=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"),
+    ),
+    "brackets without end": archive(metadata=npz_entry(described()), point=npy("{" + "(" * 9000)),
+    "a string without end": archive(
+        metadata=npz_entry(described()), point=npy("{'descr': " + "'" * 3)
+    ),
+    "deep metadata": npz(point=np.zeros(2), metadata=np.array("[" * 100_000)),
+    "metadata of a number with many digits": npz(
+        point=np.zeros(2), metadata=np.array('{"a": 1' + "0" * 5000 + "}")
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_trap_is_refused_before_it_is_unpacked(tmp_path, trap):
+    path = tmp_path / "file.npz"
+    path.write_bytes(TRAPS[trap])
+    tracemalloc.start()
+    with pytest.raises(store.StoreError, match=re.escape(str(path))):
+        store.load(path, Other)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+def test_unknown_names_are_refused_before_anything_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "file.npz"
+    path.write_bytes(npz(metadata=described(), point=np.zeros(2), large=np.zeros(2**20)))
+    read, arrays = np.lib.format.read_array, []
+    monkeypatch.setattr(
+        np.lib.format, "read_array", lambda *a, **k: arrays.append(read(*a, **k)) or arrays[-1]
+    )
+    with pytest.raises(store.StoreError, match=r"unknown arrays \['large'\]"):
+        store.load(path, Other)
+    assert [array.shape for array in arrays] == [()]  # the metadata
+
+
+def test_metadata_is_compared_with_what_is_asked_for(path):
+    store.save(path, Other(np.zeros(2)), {"task": "rosenbrock", "seed": 3})
+    asked = {"task": "rosenbrock", "seed": 3}
+    assert store.load(path, Other, expect=asked)[1]["seed"] == 3
+    for change, message in (
+        ({"seed": 4}, "its seed is 3, expected 4"),
+        ({"task": "two_moons"}, 'its task is "rosenbrock", expected "two_moons"'),
+        ({"scale": "laptop"}, 'its scale is missing, expected "laptop"'),
+    ):
+        with pytest.raises(store.StoreError, match=message) as caught:
+            store.load(path, Other, expect=asked | change)
+        assert str(path) in str(caught.value)
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for load in (lambda path: store.load(path, Other), store.load_json, store.load_table):
+        with pytest.raises(store.StoreError, match="folder: can't be read"):
+            load(tmp_path / "folder")
 
 
 def test_a_single_array_is_refused(tmp_path):
@@ -226,7 +328,60 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(path):
 
     store.write_atomically(path, write)
     assert path.read_bytes() == b"new"
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0o007, 0o000])
+def test_a_file_has_the_permissions_that_the_umask_leaves(path, umask):
+    before = os.umask(umask)
+    try:
+        store.save_json(path, {})
+        store.save_table(path.with_name("table.csv"), pd.DataFrame({"seed": [0]}))
+    finally:
+        os.umask(before)
+    for file in path.parent.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o666 & ~umask, file
+
+
+def test_a_file_system_that_refuses_permissions_locks_and_fsync_still_takes_files(
+    path, monkeypatch
+):
+    def refuse(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    for name in ("chmod", "fchmod", "fsync"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    store.save_json(path, {"a": 1})
+    assert store.load_json(path) == {"a": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from lopt.records import store
+def write(file):
+    file.write(b"half"); file.flush(); print("writing", flush=True); time.sleep(600)
+store.write_atomically(sys.argv[1], write)
+"""
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(path):
+    """But neither what another one is writing now, nor other files' temporary files."""
+    path.parent.mkdir()
+    others = [path.with_name(f".{name}.0123abcd") for name in ("other.npz", "sample.npz.old")]
+    for other in others:
+        other.touch()
+    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"writing\n"
+        store.save_json(path, 1)
+        assert len(list(path.parent.iterdir())) == 4
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+    assert len(list(path.parent.iterdir())) == 4
+    store.save_json(path, 2)
+    assert sorted(path.parent.iterdir()) == sorted([path, *others])
+    assert store.load_json(path) == 2
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

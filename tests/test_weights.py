@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from workflow_project import ROOT, copy_project, snakemake
 from lopt import config, weights
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import make_baseline
-from lopt.records import store
+from lopt.records import store, stored
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
@@ -37,21 +39,27 @@ def results_of_a_scale(folder: Path) -> Path:
         "seed": 3,
         "optimizer": dataclasses.asdict(family),
         "meta_training": {"problems": 4, "meta_steps": 20},
+        "validation_meta_objective": 0.5,
         "meta_step": 10,
         "skipped_steps": 0,
         "device": "cpu",
-        "wall_seconds": 1800.0,
     }
     store.save(place / "theta.npz", theta, metadata)
-    store.save_table(place / "curve.csv", pd.DataFrame({"step": [10], "meta_objective": [0.5]}))
+    store.save_json(place / "run.json", {"wall_seconds": 1800.0})
+    point = dict.fromkeys(stored.CURVE, 1.0) | {"step": 10, "skipped_steps": 0}
+    store.save_table(place / "curve.csv", pd.DataFrame([point]))
     rows = [("learned", 2, 9.0), ("learned", 3, 0.25), ("momentum", -1, 9.0)]
     summary = pd.DataFrame(rows, columns=["optimizer", "seed", "meta_objective"])
+    summary["task"] = "rosenbrock"
     for name in weights.HELD_OUT:
         summary[name] = summary.get(name, 7)
     store.save_table(folder / "evaluation/rosenbrock/summary.csv", summary)
     tuned = folder / "baselines/rosenbrock/momentum"
-    store.save_json(tuned / "best.json", {"optimizer": "momentum"})
-    store.save_table(tuned / "trials.csv", pd.DataFrame({"score": [0.5]}))
+    best = {"optimizer": "momentum", "hyperparameters": {"learning_rate": 0.5, "momentum": 0.9}}
+    scores = {"meta_objective": 0.5, "trials": 1, "diverged_share": 0.0}
+    store.save_json(tuned / "best.json", best | scores)
+    trial = {"learning_rate": 0.5, "momentum": 0.9, "score": 0.5, "rung": 0, "rank": 1}
+    store.save_table(tuned / "trials.csv", pd.DataFrame([trial]))
     return folder
 
 
@@ -69,6 +77,7 @@ def test_what_is_released_is_what_was_trained(released, tmp_path):
     for leaf, wanted in zip(theta, expected, strict=True):
         np.testing.assert_array_equal(leaf, wanted)
     assert metadata == before | {
+        "wall_seconds": 1800.0,
         **{f"evaluation_{name}": 7 for name in weights.HELD_OUT},
         "evaluation_meta_objective": 0.25,
     }
@@ -134,6 +143,42 @@ def test_incomplete_results_are_not_released(tmp_path):
     assert not (tmp_path / "weights").exists()
 
 
+def command(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "lopt.weights", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command_prints_under_any_encoding(released):
+    for encoding, sign in (("utf-8", "±"), ("ascii", "+-")):
+        done = command("describe", released, PYTHONIOENCODING=encoding)
+        assert done.returncode == 0, done.stderr
+        assert f"0.2500 {sign} 7.0000" in done.stdout
+
+
+def test_a_wrong_path_is_one_line(released, tmp_path):
+    (tmp_path / "file").touch()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    shutil.copy(released / "rosenbrock/seed_3.npz", released / "rosenbrock/best_seed.npz")
+    for arguments in (
+        ("describe", tmp_path / "nowhere"),
+        ("describe", tmp_path / "file"),
+        ("describe", empty),
+        ("describe", released),
+        ("release", tmp_path / "nowhere", tmp_path / "weights"),
+        ("release", tmp_path / "results", tmp_path / "file"),
+    ):
+        done = command(*arguments)
+        assert done.returncode == 1 and not done.stdout, arguments
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error: ") and str(tmp_path) in line
+
+
 # --- what ships --------------------------------------------------------------------------------------
 
 OPTIMIZERS = [
@@ -168,7 +213,7 @@ def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps
     assert (metadata["task"], metadata["seed"]) == (task, seed)
     GRU(**metadata["optimizer"]).check(theta)
     assert metadata["evaluation_meta_objective"] < 1.0
-    curve = pd.read_csv(SHIPPED / task / f"seed_{seed}.csv")
+    curve = stored.load_curve(SHIPPED / task / f"seed_{seed}.csv")
     assert curve["step"].iloc[-1] == steps
     validated = curve.set_index("step")["validation_meta_objective"]
     assert validated.idxmin() == metadata["meta_step"]
@@ -182,8 +227,8 @@ def test_every_baseline_is_the_best_of_its_trials(place, tmp_path):
     for name in ("best.json", "trials.csv"):
         weights.take(SHIPPED, f"{place}/{name}", tmp_path / name)
     best, trials = (
-        store.load_json(tmp_path / "best.json"),
-        store.load_table(tmp_path / "trials.csv"),
+        stored.load_best(tmp_path / "best.json", optimizer),
+        stored.load_trials(tmp_path / "trials.csv"),
     )
     assert len(trials) == best["trials"] == STUDY["tasks"][task]["tuning"]["samples"]
     make_baseline(optimizer, best["hyperparameters"])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, check_shapes
 
 __all__ = ["check_component", "check_grid", "check_states"]
 
@@ -19,13 +19,11 @@ def check_component(component: ComponentOptimizer) -> int:
     """Return the number of state variables of a float64 optimizer.
 
     Raises:
-        ValueError: if the initial state is not a vector of finite float64 numbers.
+        ValueError: if the initial state is not a vector of finite float64 numbers, or a function has
+            wrong shapes.
     """
+    check_shapes(component)
     initial_state = component.initial_state
-    if jnp.ndim(initial_state) != 1 or not jnp.size(initial_state):
-        raise ValueError(
-            f"initial_state has shape {jnp.shape(initial_state)}, expected a vector [state]"
-        )
     if jnp.asarray(initial_state).dtype != jnp.float64:
         raise ValueError(
             f"initial_state is {jnp.asarray(initial_state).dtype}, but the analysis needs float64: "

@@ -28,7 +28,7 @@ from lopt.analysis import projection
 from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.gains import RateReadings, gain, rates_at_zero, secants
 from lopt.analysis.readings import read
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, check_shapes
 from lopt.records.analysis import (
     FixedPointAnalysis,
     Linearization,
@@ -64,6 +64,7 @@ def update_function(
     >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 2.0])).tolist()
     [[1.0, -1.0], [-3.5, -5.5]]
     """
+    check_shapes(component)
     states = jnp.asarray(states)
     flat = _updates(
         component.transition,
@@ -91,6 +92,13 @@ def local_response(
     component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float = 0.0
 ) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
     """Return the update dx and the effective learning rate -d(dx)/dg, both at ``g``."""
+    check_shapes(component)
+    return _respond_at(component, states, g)
+
+
+def _respond_at(
+    component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float
+) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
     states = jnp.asarray(states)
     gradients = jnp.full(states.shape[:-1], g, states.dtype)
     return _local_response(component.transition, component.readout, states, gradients)
@@ -147,7 +155,7 @@ def saturation(
     updates = np.asarray(update_function(component, state, gradients))
 
     def at(g: float) -> tuple[float, float]:
-        update, rate = local_response(component, state, g)
+        update, rate = _respond_at(component, state, g)  # many times: checked already
         return float(update), float(rate)
 
     intercept, initial_rate = at(0.0)

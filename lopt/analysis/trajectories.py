@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from lopt.analysis.checks import check_grid
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 
@@ -90,6 +90,7 @@ def summarize_trajectories(
         ValueError: if a grid is empty or unsorted, a count is not positive, or no run stayed
             finite.
     """
+    check_shapes(component)
     edges = check_grid("gradient_edges", gradient_edges, least=2)
     magnitudes = default_magnitude_edges() if magnitude_edges is None else magnitude_edges
     magnitudes = check_grid("magnitude_edges", magnitudes, least=2)
@@ -113,6 +114,7 @@ def summarize_trajectories(
         task=task,
         transition=component.transition,
         readout=component.readout,
+        run=component.run,
         magnitudes=(float(magnitudes[0]), float(magnitudes[-1]), len(magnitudes) - 1),
         batch_size=batch_size,
     )
@@ -155,6 +157,7 @@ def autonomous_trajectory(
     component: ComponentOptimizer, steps: int
 ) -> Float[Array, "steps_plus_1 state"]:
     """Return h[0] ... h[steps] of the optimizer run without gradient, h[k+1] = F(h[k], 0)."""
+    check_shapes(component)
     return _autonomous(component.transition, jnp.asarray(component.initial_state), steps=steps)
 
 
@@ -169,7 +172,9 @@ def _autonomous(
     return jnp.concatenate([states, last[None]])
 
 
-@partial(jax.jit, static_argnames=("task", "transition", "readout", "magnitudes", "batch_size"))
+@partial(
+    jax.jit, static_argnames=("task", "transition", "readout", "run", "magnitudes", "batch_size")
+)
 def _run_all(
     problems: PyTree,
     initial_state: Float[Array, " state"],
@@ -180,6 +185,7 @@ def _run_all(
     task: Task,
     transition: Callable,
     readout: Callable,
+    run: Run | None,
     magnitudes: tuple[float, float, int],
     batch_size: int | None,
 ) -> _Run:
@@ -189,6 +195,7 @@ def _run_all(
     """
     low, high, bins = magnitudes
     value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    run = running(ComponentOptimizer(initial_state, transition, readout, run))
 
     def observe(h: Array, kept: Array) -> _Observation:
         mean = jnp.mean(h, axis=0)
@@ -196,25 +203,26 @@ def _run_all(
 
     def one(problem: Any, rows: Array, late_rows: Array) -> _Run:
         def step(carry: tuple, kept: Array) -> tuple:
-            x, h, gradient_counts, magnitude_counts = carry
+            x, state, gradient_counts, magnitude_counts = carry
             loss, g = value_and_grad(problem, x)
-            observation = observe(h, kept)
-            h_next = transition(h, g)
+            observation = observe(run.read(state), kept)
+            after, update = run.step(state, g, x)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
             magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) * (bins / (high - low)))
             magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)
             carry = (
-                x + readout(h_next),
-                h_next,
+                x + update,
+                after,
                 gradient_counts.at[gradient_bin].add(1),
                 magnitude_counts.at[magnitude_bin].add(1),
             )
             return carry, (loss, observation)
 
         x_0 = task.init(problem)
-        h_0 = jnp.broadcast_to(initial_state, (len(x_0), len(initial_state)))
         counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(bins, jnp.int32)
-        (x, h, *counts), (losses, observations) = jax.lax.scan(step, (x_0, h_0, *counts), rows[:-1])
+        carry = x_0, run.start(x_0), *counts
+        (x, state, *counts), (losses, observations) = jax.lax.scan(step, carry, rows[:-1])
+        h = run.read(state)
         return _Run(
             losses=jnp.append(losses, task.loss(problem, x)),
             observations=jax.tree.map(

@@ -1,21 +1,23 @@
 r"""Any ``optax.GradientTransformation`` as a map on the state of one component.
 
-    h = (floating-point state of one scalar parameter, raveled; the last update)
+    h = (moving numbers of the state of one scalar parameter, raveled; the last update)
     F(h, g) = the transformation's new state and update,        readout(h') = h'[-1]
 
-so that ``lopt.analysis`` reads it like a learned optimizer. What is not floating point needs a
-decision:
+so that ``lopt.analysis`` reads it like a learned optimizer. What is not state is frozen at an *operating
+point*, which ``.audit.operating_point`` states:
 
-* integer leaves (step counters) are *held* at ``held_count``: the optimizer is seen as it is at
-  that step, an autonomous system. With ``held_count=None`` they are carried along as state
-  entries: then schedules show up along the autonomous trajectory, but a counter that goes on for
+* counters of steps, and with them every schedule and bias correction, at ``held_count``: "late" (10^9, where
+  all of them have come to their end), or any step. With ``held_count=None`` integers are carried along as
+  state entries: then schedules show up along the autonomous trajectory, but a counter that goes on for
   ever has no fixed point. Their derivative is that of "old value plus increment".
-* the parameter itself, which weight decay asks for, is held at ``parameter``.
+* the parameter, which weight decay asks for, at ``parameter``.
 
-Only what acts component by component can be read like this: a global norm, a line search or a
-second parameter are one number here. Masks and injected hyperparameters pass through.
+A *run* freezes nothing: ``lopt.record`` of the result has the real iteration and parameter, and is optax's
+own run. Injected hyperparameters are constants, no state. What can't be read like this is refused when it is
+made, with the reason: what couples components (a global norm, a matrix), asks for the loss (a line search),
+draws random numbers, or cycles. See ``lopt.optimizers.optax_audit``.
 
-Example: Adam with its bias correction as at step 1,000.
+Example: momentum.
 
 >>> import jax, optax
 >>> from lopt.analysis.responses import effective_learning_rate
@@ -24,24 +26,37 @@ Example: Adam with its bias correction as at step 1,000.
 ...     rate = effective_learning_rate(component, component.initial_state)
 >>> round(float(rate), 12)
 0.1
+>>> component.audit.state_names, component.audit.operating_point.count
+(('0.trace', 'update'), 'late')
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.component import ComponentOptimizer, Run
+from lopt.optimizers.optax_audit import STEPS, Leaf, Unreadable, audit, late
 
-__all__ = ["from_optax"]
+__all__ = ["OperatingPoint", "from_optax"]
+
+
+class OperatingPoint(NamedTuple):
+    """Where what is not state was frozen for the analysis."""
+
+    count: int | str | None
+    """The step that counters stand at: a number, "late", or None if they are carried along."""
+    parameter: float
 
 
 def from_optax(
     transformation: optax.GradientTransformation,
     *,
-    held_count: int | None = 0,
+    held_count: int | Literal["late"] | None = "late",
     parameter: float = 0.0,
     dtype: Any = None,
 ) -> ComponentOptimizer:
@@ -49,62 +64,161 @@ def from_optax(
 
     Args:
         transformation: any optax optimizer that acts on every entry of a parameter alone.
-        held_count: the value that integer leaves of the state are held at; None to carry them
-            along.
-        parameter: the value of the parameter that the transformation is shown.
-        dtype: floating-point type of the state (default: JAX's default).
+        held_count: the step at which the analysis sees it, for what depends on the step; None to carry
+            integers along as state.
+        parameter: the value of the parameter at which the analysis sees it.
+        dtype: floating-point type of the analysis's state (default: JAX's default).
 
     Raises:
-        ValueError: if the state holds a leaf that is not a scalar number (a random key, a vector).
+        ValueError: if it can't be read like that; the message says why.
     """
-    dtype = jnp.result_type(float) if dtype is None else dtype
+    dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+    if not (held_count is None or held_count == "late" or _is_count(held_count)):
+        raise ValueError(
+            f"held_count is {held_count!r}, expected 'late', None, or an integer of at least 0"
+        )
+    if not np.isfinite(parameter):
+        raise ValueError(f"parameter is {parameter}, expected a finite number")
+    found = audit(transformation, parameter, dtype)
+    if held_count == "late":
+        _refuse_cycles(found.leaves)
     shown = jnp.asarray(parameter, dtype)
-    leaves, structure = jax.tree.flatten(transformation.init(shown))
-    kinds = [_kind(leaf) for leaf in leaves]
-    carried = [kind == "float" or held_count is None for kind in kinds]
+    start = jax.tree.map(jnp.asarray, transformation.init(shown))
+    leaves, structure = jax.tree.flatten(start)
+    carried = [
+        leaf.kind == "state" or (held_count is None and leaf.kind in CARRIED)
+        for leaf in found.leaves
+    ]
+    places = [place for place, keep in enumerate(carried) if keep]
+    sizes = [int(np.prod(leaves[place].shape)) for place in places]
+    ends = np.cumsum([0, *sizes]).tolist()
+    if held_count is None or held_count == "late":
+        held = _held_late(leaves, found.leaves)
+    else:
+        held = _held_at(int(held_count), leaves, found.leaves, transformation, shown)
 
     def to_state(h: Float[Array, " state"]) -> Any:
-        entries = iter(range(sum(carried)))
-        rebuilt = []
-        for leaf, kind, is_carried in zip(leaves, kinds, carried, strict=True):
-            if not is_carried:
-                rebuilt.append(jnp.full_like(leaf, held_count))
-            elif kind == "float":
-                rebuilt.append(h[next(entries)].astype(leaf.dtype))
-            else:
-                rebuilt.append(jnp.round(h[next(entries)]).astype(leaf.dtype))
+        rebuilt = list(held)
+        for place, begin, end in zip(places, ends, ends[1:], strict=False):
+            leaf = leaves[place]
+            entries = h[begin:end].reshape(leaf.shape)
+            if not jnp.issubdtype(leaf.dtype, jnp.floating):
+                entries = jnp.round(entries)
+            rebuilt[place] = entries.astype(leaf.dtype)
         return jax.tree.unflatten(structure, rebuilt)
-
-    def from_state(before: Any, h: Float[Array, " state"], after: Any, update: Array) -> Array:
-        entries, parts = iter(range(sum(carried))), []
-        pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
-        for (old, new), kind, is_carried in zip(pairs, kinds, carried, strict=True):
-            if is_carried:
-                entry = h[next(entries)]
-                # An integer passes no derivative on; its increment is a constant of the map.
-                parts.append(new if kind == "float" else entry + (new - old).astype(dtype))
-        return jnp.stack([jnp.asarray(part, dtype) for part in (*parts, update)])
 
     def one(h: Float[Array, " state"], g: Float[Array, ""]) -> Float[Array, " state"]:
         before = to_state(h)
         update, after = transformation.update(g.astype(dtype), before, shown)
-        return from_state(before, h, after, update)
+        old, new = jax.tree.leaves(before), jax.tree.leaves(after)
+        parts = []
+        for place, begin, end in zip(places, ends, ends[1:], strict=False):
+            part = jnp.asarray(new[place]).astype(dtype).reshape(-1)
+            if not jnp.issubdtype(leaves[place].dtype, jnp.floating):
+                # An integer passes no derivative on; its increment is a constant of the map.
+                part = h[begin:end] + part - jnp.asarray(old[place]).astype(dtype).reshape(-1)
+            parts.append(part)
+        return jnp.concatenate([*parts, jnp.asarray(update, dtype).reshape(1)])
 
-    floats = [jnp.asarray(leaf, dtype) for leaf, keep in zip(leaves, carried, strict=True) if keep]
+    names = [
+        f"{found.leaves[place].name}{f'[{entry}]' if size > 1 else ''}"
+        for place, size in zip(places, sizes, strict=True)
+        for entry in range(size)
+    ]
+    first = [jnp.asarray(leaves[place]).astype(dtype).reshape(-1) for place in places]
     return ComponentOptimizer(
-        initial_state=jnp.stack([*floats, jnp.zeros((), dtype)]),
+        initial_state=jnp.concatenate([*first, jnp.zeros(1, dtype)]),
         transition=jnp.vectorize(one, signature="(n),()->(n)"),
         readout=lambda h: h[..., -1],
+        run=_run(transformation, places, dtype),
+        audit=found._replace(
+            state_names=(*names, "update"),
+            operating_point=OperatingPoint(held_count, float(parameter)),
+        ),
     )
 
 
-def _kind(leaf: Any) -> str:
-    array = jnp.asarray(leaf) if not isinstance(leaf, jax.Array) else leaf
-    if array.shape == () and jnp.issubdtype(array.dtype, jnp.floating):
-        return "float"
-    if array.shape == () and jnp.issubdtype(array.dtype, jnp.integer):
-        return "integer"
-    raise ValueError(
-        f"the optimizer's state holds a leaf of shape {array.shape} and type {array.dtype}; expected "
-        "scalar floats and integers: it does not act on one component alone"
-    )
+CARRIED = ("counter", "settled", "irregular")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+
+
+def _run(transformation: optax.GradientTransformation, places: Sequence[int], dtype: Any) -> Run:
+    """The transformation itself, on every entry of an array alone: no entry is frozen."""
+
+    def start(x: Float[Array, "..."]) -> tuple[Any, Array]:
+        states = jax.vmap(lambda one: jax.tree.map(jnp.asarray, transformation.init(one)))
+        return states(x.reshape(-1)), jnp.zeros_like(x)
+
+    def step(
+        state: tuple[Any, Array], g: Float[Array, "..."], x: Float[Array, "..."]
+    ) -> tuple[tuple[Any, Array], Float[Array, "..."]]:
+        flat = g.reshape(-1).astype(x.dtype)
+        updates, after = jax.vmap(transformation.update)(flat, state[0], x.reshape(-1))
+        update = updates.reshape(x.shape).astype(x.dtype)
+        return (after, update), update
+
+    def read(state: tuple[Any, Array]) -> Float[Array, "... state"]:
+        entries, update = jax.tree.leaves(state[0]), state[1]
+        columns = [entries[place].astype(dtype).reshape(update.size, -1) for place in places]
+        columns.append(update.astype(dtype).reshape(-1, 1))
+        rows = jnp.concatenate(columns, axis=1)
+        return rows.reshape(*update.shape, rows.shape[1])
+
+    return Run(start, step, read)
+
+
+def _refuse_cycles(leaves: Sequence[Leaf]) -> None:
+    for leaf in leaves:
+        if leaf.kind == "irregular":
+            raise Unreadable(
+                f"{leaf.name} of its state neither counts the steps nor comes to rest (in a run it is "
+                f"{', '.join(map(str, leaf.values.reshape(len(leaf.values), -1)[:6, 0]))}, ...): it is "
+                "another optimizer at every step, and has no map at a late one. held_count=None carries it "
+                "along as a state entry"
+            )
+
+
+def _held_late(leaves: Sequence[Array], kinds: Sequence[Leaf]) -> list[Array]:
+    return [
+        jnp.full_like(array, late(array.dtype))
+        if leaf.kind == "counter"
+        else jnp.asarray(leaf.values[-1], array.dtype)
+        if leaf.kind == "settled"
+        else array
+        for array, leaf in zip(leaves, kinds, strict=True)
+    ]
+
+
+def _held_at(
+    count: int,
+    leaves: Sequence[Array],
+    kinds: Sequence[Leaf],
+    transformation: optax.GradientTransformation,
+    parameter: Array,
+) -> list[Array]:
+    """What is not state, as it is in a run before step ``count``."""
+    irregular = {}
+    if count > STEPS and any(leaf.kind == "irregular" for leaf in kinds):
+
+        def step(_: Any, state: Any) -> Any:
+            return transformation.update(jnp.ones_like(parameter), state, parameter)[1]
+
+        start = jax.tree.map(jnp.asarray, transformation.init(parameter))
+        irregular = dict(enumerate(jax.tree.leaves(jax.lax.fori_loop(0, count, step, start))))
+
+    def held(place: int, array: Array, leaf: Leaf) -> Array:
+        if leaf.kind not in CARRIED:
+            return array
+        if leaf.kind == "counter":
+            return jnp.asarray(leaf.values[0] + count, array.dtype)
+        if leaf.kind == "irregular" and count > STEPS:
+            return irregular[place]
+        return jnp.asarray(leaf.values[min(count, STEPS)], array.dtype)
+
+    return [
+        held(place, array, leaf)
+        for place, (array, leaf) in enumerate(zip(leaves, kinds, strict=True))
+    ]

@@ -15,10 +15,11 @@ from typing import Any
 
 from lopt.records.store import StoreError
 
-__all__ = ["PLACES", "Files", "pattern", "recognize"]
+__all__ = ["PLACES", "Files", "identify", "pattern", "recognize"]
 
 PLACES: Mapping[str, str] = {
     "theta": "meta_training/{task}/seed_{seed}/theta.npz",
+    "run": "meta_training/{task}/seed_{seed}/run.json",
     "curve": "meta_training/{task}/seed_{seed}/curve.csv",
     "selection": "meta_training/{task}/selection.json",
     "best": "baselines/{task}/{optimizer}/best.json",
@@ -85,6 +86,22 @@ def recognize(path: str | Path) -> tuple[str, dict[str, Any]] | None:
             keys = found.groupdict()
             return kind, {k: int(v) if k in _NUMBERS else v for k, v in keys.items()}
     return None
+
+
+def identify(path: str | Path) -> dict[str, Any]:
+    """Return what a result's path says that it is: what fills its wildcards.
+
+    >>> identify("results/laptop/baselines/rosenbrock/adam/best.json")
+    {'task': 'rosenbrock', 'optimizer': 'adam'}
+
+    Raises:
+        StoreError: if it is not the path of a result.
+    """
+    if place := recognize(path):
+        return place[1]
+    alike = [place for place in PLACES.values() if Path(place).name == Path(path).name]
+    expected = " or ".join(alike) or "the path of a result"
+    raise StoreError(f"{path}: expected a path that ends in {expected}")
 
 
 class Files:

@@ -3,9 +3,9 @@
     results = Results("results/laptop", {"rosenbrock": [0, 1]})
     results.responses("rosenbrock", results.selected("rosenbrock"))
 
-Files are found through ``lopt.records.layout`` and opened through ``lopt.records.store``: a missing or
-damaged one ends with a ``StoreError`` that names it. Who reads opens only what it needs, so that a rule can
-declare just that.
+Files are found through ``lopt.records.layout`` and opened through ``lopt.records.store`` and ``stored``: a
+missing or damaged one, or one that says it is of another task or seed, ends with a ``StoreError`` that
+names it. Who reads opens only what it needs, so that a rule can declare just that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from lopt.records import store
-from lopt.records.analysis import (
-    FixedPointAnalysis,
-    Linearization,
-    Responses,
-    Trajectories,
-    ValidationRow,
-)
+from lopt.records import store, stored
+from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.entries import Each, Text
 from lopt.records.evaluation import Evaluation
 from lopt.records.layout import Files
 from lopt.records.portraits import CommonOptimizers, Portrait
-from lopt.records.store import StoreError
 
 __all__ = ["STAGES", "Results"]
 
@@ -82,34 +76,32 @@ class Results:
 
     def selected(self, task: str) -> int:
         """Return the training seed that the figures show."""
-        path = self._files.path("selection", task=task)
-        return int(self._entry(path, store.load_json(path), "selected"))
+        return stored.load_selection(self._files.path("selection", task=task), self.seeds[task])
 
     def curve(self, task: str, seed: int) -> pd.DataFrame:
         """Return the meta-training curve of one seed."""
-        columns = ("step", "meta_objective", "validation_meta_objective", "gradient_norm")
-        return store.load_table(self._files.path("curve", task=task, seed=seed), columns)
+        return stored.load_curve(self._files.path("curve", task=task, seed=seed))
 
     def evaluation(self, task: str) -> Evaluation:
         """Return the losses of all optimizers on the held-out problems."""
-        return store.load(self._files.path("losses", task=task), Evaluation)[0]
+        return store.load(self._files.path("losses", task=task), Evaluation, expect={"task": task})[
+            0
+        ]
 
     def portrait(self, task: str) -> Portrait:
         """Return what the task looks like."""
-        return store.load(self._files.path("portrait", task=task), Portrait)[0]
+        return store.load(self._files.path("portrait", task=task), Portrait, expect={"task": task})[
+            0
+        ]
 
     def common_optimizers(self, task: str) -> CommonOptimizers:
         """Return the update functions of tuned hand-made optimizers."""
         path = self._files.path("common_optimizers", task=task)
-        return store.load(path, CommonOptimizers)[0]
+        return store.load(path, CommonOptimizers, expect={"task": task})[0]
 
     def best(self, task: str, optimizer: str) -> dict[str, Any]:
         """Return the tuned hyperparameters of a baseline, and its score."""
-        path = self._files.path("best", task=task, optimizer=optimizer)
-        best = store.load_json(path)
-        self._entry(path, best, "hyperparameters")
-        self._entry(path, best, "meta_objective")
-        return best
+        return stored.load_best(self._files.path("best", task=task, optimizer=optimizer), optimizer)
 
     def tuned_learning_rate(self, task: str, optimizer: str) -> float:
         """Return a baseline's tuned learning rate, or NaN if it is not among those tuned or has none."""
@@ -120,11 +112,11 @@ class Results:
     def trials(self, task: str, optimizer: str) -> pd.DataFrame:
         """Return every trial of the search for a baseline's hyperparameters."""
         path = self._files.path("trials", task=task, optimizer=optimizer)
-        return store.load_table(path, ("score", "rung", "rank"))
+        return stored.load_trials(path, optimizer, rows=self.best(task, optimizer)["trials"])
 
     def validation(self) -> pd.DataFrame:
         """Return the known answers beside those that the analysis found."""
-        return store.load_table(self._files.path("validation"), ValidationRow._fields)
+        return stored.load_validation(self._files.path("validation"))
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
         return self._analysis("trajectories", Trajectories, task, seed)
@@ -146,21 +138,18 @@ class Results:
     def null(self, task: str, name: str) -> tuple[dict[str, tuple], Evaluation | None]:
         """Return the stages that a null has, and its losses where it has its own."""
         folder = self._files.path("nulls", task=task) / name
-        missing = store.load_json(folder / "missing.json")
+        missing = store.load_json(folder / "missing.json", Each(Text()))
+        # The untrained optimizer is the first seed's, and the others are stored beside it.
+        expect = {"task": task, "seed": self.seeds[task][0], "null": name}
         stages = {
-            stage: store.load(folder / f"{stage}.npz", kind)[0]
+            stage: store.load(folder / f"{stage}.npz", kind, expect=expect)[0]
             for stage, kind in STAGES.items()
             if stage not in missing
         }
-        losses = folder / "losses.npz"
-        return stages, store.load(losses, Evaluation)[0] if losses.exists() else None
+        path = folder / "losses.npz"
+        losses = store.load(path, Evaluation, expect=expect)[0] if path.exists() else None
+        return stages, losses
 
     def _analysis(self, stage: str, kind: type, task: str, seed: int) -> Any:
-        return store.load(self._files.path(stage, task=task, seed=seed), kind)[0]
-
-    @staticmethod
-    def _entry(path: Path, value: Any, key: str) -> Any:
-        if not isinstance(value, dict) or key not in value:
-            found = list(value) if isinstance(value, dict) else type(value).__name__
-            raise StoreError(f"{path}: lacks {key!r}; it has {found}")
-        return value[key]
+        path = self._files.path(stage, task=task, seed=seed)
+        return store.load(path, kind, expect={"task": task, "seed": seed})[0]

@@ -1,23 +1,25 @@
-"""Files: the only module of the package that reads or writes them.
+"""Files: the only module that the rest of the package reads and writes them through.
 
 Arrays are stored as ``.npz`` without pickle, one NamedTuple a file, with a JSON entry of metadata. The
 NamedTuple's jaxtyping annotations are the file's schema: on save and on load every array is
 checked for its dtype kind and shape, dimensions of the same name must agree across fields, and the file
-must have been written from the same type. Every write is atomic: a reader sees the old
-file or the new one, never half of one.
+must have been written from the same type. All of that is known from the file's headers: nothing is unpacked
+before it is found right. Tables are those of ``lopt.records.tables``. Every write is atomic
+(``lopt.records.atomic``).
 """
 
+import contextlib
 import json
-import os
-import tempfile
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import numpy as np
-import pandas as pd
+
+from lopt.records.atomic import StoreError, write_atomically
+from lopt.records.entries import Kind, brief, complaint
+from lopt.records.tables import load_table, save_table
 
 __all__ = [
     "StoreError",
@@ -26,6 +28,7 @@ __all__ = [
     "load_json",
     "load_metadata",
     "load_table",
+    "require",
     "save",
     "save_bytes",
     "save_json",
@@ -35,45 +38,15 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 METADATA = "metadata"
-# What reading a damaged archive raises, found by flipping every bit of one (RuntimeError: an entry that
-# claims to be encrypted or of an unknown compression).
-DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+LARGEST_METADATA = 2**28  # bytes; NumPy stores four a letter
 Record = TypeVar("Record", bound=tuple)
 
 
-class StoreError(ValueError):
-    """A file is missing, damaged, or not what was expected; the message names it."""
+class _Header(NamedTuple):
+    """What an entry of an archive says of its array."""
 
-
-def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Call ``write`` with a temporary file beside ``path``, then move it into place.
-
-    Raises:
-        StoreError: if the disk is full or read-only, or the like; what stood at ``path`` still does.
-    """
-    path = Path(path)
-    try:
-        _write_beside_and_move(path, write)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror or error}). Once that is remedied, run the same "
-            "command again: finished results are kept, and a training goes on from its checkpoint"
-        ) from error
-
-
-def _write_beside_and_move(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    dtype: np.dtype
+    shape: tuple[int, ...]
 
 
 def save(path: str | Path, record: tuple, metadata: Mapping[str, Any] | None = None) -> None:
@@ -93,63 +66,166 @@ def save(path: str | Path, record: tuple, metadata: Mapping[str, Any] | None = N
     write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
-def load(path: str | Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
+def load(
+    path: str | Path,
+    kind: type[Record],
+    *,
+    expect: Mapping[str, Any] | None = None,
+    entries: Kind | None = None,
+) -> tuple[Record, dict[str, Any]]:
     """Return the NamedTuple of type ``kind`` stored at ``path``, and its metadata.
 
-    ``kind`` may be a union of such types: then the file says which of them it holds.
+    Args:
+        path: of the file.
+        kind: the type that it was written from. It may be a union of such types: then the file says which
+            of them it holds.
+        expect: entries that the metadata must have, with these values (the task and seed that are
+            asked for, say).
+        entries: the kinds of its metadata's entries.
 
     Raises:
         StoreError: if the file is missing, truncated, of another schema or version, holds pickled
-            objects, or holds arrays of another shape; the message says which.
+            objects, or holds arrays of another shape; if its metadata is not what was expected. The
+            message says which.
     """
-    arrays, metadata = _read(path)
-    found = metadata.get("schema"), metadata.get("schema_version")
     kinds = {each.__name__: each for each in get_args(kind) or (kind,)}
-    if found[0] not in kinds or found[1] != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path}: holds {found[0]} (version {found[1]}), expected {' or '.join(kinds)} "
-            f"(version {SCHEMA_VERSION})"
-        )
-    kind = kinds[found[0]]
-    _check_arrays(path, kind, arrays)
-    return kind(**arrays), metadata
+    with _reading(path) as file:
+        found = file.metadata.get("schema"), file.metadata.get("schema_version")
+        if not isinstance(found[0], str) or found[0] not in kinds or found[1] != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: holds {brief(str(found[0]))} (version {brief(str(found[1]))}), expected "
+                f"{' or '.join(kinds)} (version {SCHEMA_VERSION})"
+            )
+        kind = kinds[found[0]]
+        _check_arrays(path, kind, file.headers)
+        _check_metadata(path, file.metadata, expect or {}, entries)
+        arrays = {name: _array(file.archive, name) for name in kind._fields}
+        return kind(**arrays), file.metadata
 
 
-def load_metadata(path: str | Path) -> dict[str, Any]:
+def load_metadata(
+    path: str | Path, *, expect: Mapping[str, Any] | None = None, entries: Kind | None = None
+) -> dict[str, Any]:
     """Return the metadata of the arrays stored at ``path``, of whichever type they are.
 
+    ``expect`` and ``entries`` are those of ``load``. Every array is read, too, so that damage is noticed.
+
     Raises:
-        StoreError: if the file is missing, truncated, or not written by lopt.
+        StoreError: if the file is missing, truncated, or not written by lopt; if its metadata is not what
+            was expected.
     """
-    return _read(path)[1]
+    with _reading(path) as file:
+        _check_metadata(path, file.metadata, expect or {}, entries)
+        for name in file.headers:
+            _array(file.archive, name)
+        return file.metadata
 
 
-def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+class _Open(NamedTuple):
+    """A file that is open, as far as its headers tell."""
+
+    archive: zipfile.ZipFile
+    headers: Mapping[str, _Header]
+    metadata: dict[str, Any]
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path) -> Iterator[_Open]:
+    """Open the array file at ``path``; whatever its bytes make a reader raise becomes a ``StoreError``."""
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise StoreError(f"{path}: a single array (.npy), not an array file of lopt")
-            arrays = {name: archive[name] for name in archive.files}
+        file = open(path, "rb")
     except FileNotFoundError:
         raise StoreError(f"{path}: there is no such file") from None
-    except StoreError:
-        raise
-    except DAMAGE as error:
-        raise StoreError(f"{path}: damaged, or not an array file of lopt ({error})") from None
-    try:
-        metadata = json.loads(str(arrays.pop(METADATA)))
-    except (KeyError, json.JSONDecodeError):
-        metadata = None
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror or error})") from None
+    with file:
+        try:
+            if file.read(6) == np.lib.format.MAGIC_PREFIX:
+                raise StoreError(f"{path}: a single array (.npy), not an array file of lopt")
+            with zipfile.ZipFile(file) as archive:
+                headers = {info.filename: _header(archive, info) for info in archive.infolist()}
+                if len(headers) < len(archive.infolist()):
+                    raise ValueError("two entries of one name")
+                metadata = _metadata(path, archive, headers.pop(f"{METADATA}.npy", None))
+                named = {name.removesuffix(".npy"): head for name, head in headers.items()}
+                yield _Open(archive, named, metadata)
+        except StoreError:
+            raise
+        except Exception as error:
+            # Bytes that are no archive make the readers of ZIP, NumPy and Python literals raise whatever
+            # they like: BadZipFile, TokenError, RecursionError, MemoryError, UnicodeDecodeError, ...
+            reason = brief(str(error)) or type(error).__name__
+            raise StoreError(f"{path}: damaged, or not an array file of lopt ({reason})") from None
+
+
+def _check_metadata(
+    path: str | Path, metadata: Mapping[str, Any], expect: Mapping[str, Any], entries: Kind | None
+) -> None:
+    if entries is not None:
+        require(path, metadata, entries)
+    for name, wanted in expect.items():
+        found = metadata.get(name)
+        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):  # True == 1
+            told = brief(json.dumps(metadata[name])) if name in metadata else "missing"
+            raise StoreError(f"{path}: its {name} is {told}, expected {json.dumps(wanted)}")
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
+    """Read what an entry holds, and check that this is as much as it says.
+
+    An entry that is not compressed can't be larger than the file: no few bytes unpack to gigabytes.
+    """
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"{info.filename} is compressed")
+    with archive.open(info) as entry:
+        version = np.lib.format.read_magic(entry)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"{info.filename} is of a format that lopt does not write")
+        read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+        shape, _, dtype = read(entry, max_header_size=10_000)
+        size = info.file_size - entry.tell()
+    if dtype.hasobject:
+        raise ValueError(f"{info.filename} holds Python objects")
+    count = 1
+    for length in shape:  # in integers of any size: a product of int64 may wrap around
+        if type(length) is not int or length < 0:
+            raise ValueError(f"{info.filename} has the shape {shape}")
+        count *= length
+    if count * dtype.itemsize != size:
+        raise ValueError(f"{info.filename} has {size} bytes, expected {count * dtype.itemsize}")
+    return _Header(dtype, shape)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as entry:
+        array = np.lib.format.read_array(entry, allow_pickle=False)
+        entry.read()  # to the end, where the checksum is compared
+    return array
+
+
+def _metadata(path: str | Path, archive: zipfile.ZipFile, header: _Header | None) -> dict[str, Any]:
+    metadata = None
+    if header is not None and not header.shape and header.dtype.kind == "U":
+        if header.dtype.itemsize > LARGEST_METADATA:
+            raise ValueError(f"{header.dtype.itemsize} bytes of metadata")
+        text = str(_array(archive, METADATA))
+        try:
+            metadata = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
     if not isinstance(metadata, dict):
         raise StoreError(f"{path}: no metadata entry; not written by lopt")
-    return arrays, metadata
+    return metadata
 
 
-def _check_arrays(path: str | Path, kind: type[tuple], arrays: Mapping[str, np.ndarray]) -> None:
+def _check_arrays(
+    path: str | Path, kind: type[tuple], arrays: Mapping[str, np.ndarray | _Header]
+) -> None:
     if set(arrays) != set(kind._fields):
         wrong = sorted(set(arrays) ^ set(kind._fields))
-        raise StoreError(f"{path}: missing or unknown arrays {wrong} for {kind.__name__}")
+        raise StoreError(
+            f"{path}: missing or unknown arrays {brief(str(wrong))} for {kind.__name__}"
+        )
     sizes: dict[str, tuple[int, ...]] = {}
     hints = get_type_hints(kind, include_extras=True)
     for name in kind._fields:
@@ -199,35 +275,14 @@ def load_bytes(path: str | Path) -> bytes:
     """Return the content of the file at ``path``.
 
     Raises:
-        StoreError: if the file is missing.
+        StoreError: if the file is missing or can't be read.
     """
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise StoreError(f"{path}: there is no such file") from None
-
-
-def save_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Store a tidy table as CSV, floats with nine digits: all of a float32."""
-    write_atomically(path, lambda file: table.to_csv(file, index=False, float_format="%.9g"))
-
-
-def load_table(path: str | Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return the table at ``path``, which must have at least ``columns``.
-
-    Raises:
-        StoreError: if the file is missing or unreadable, or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: there is no such file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: not a readable table ({error})") from None
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise StoreError(f"{path}: lacks the columns {missing}; it has {list(table)}")
-    return table
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
 def save_json(path: str | Path, value: Any) -> None:
@@ -235,13 +290,35 @@ def save_json(path: str | Path, value: Any) -> None:
     save_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def load_json(path: str | Path) -> Any:
-    """Return the JSON value at ``path``.
+def load_json(path: str | Path, kind: Kind | None = None) -> Any:
+    """Return the JSON value at ``path``, which must be of ``kind``.
 
     Raises:
-        StoreError: if the file is missing or not JSON.
+        StoreError: if the file is missing, not JSON, names an entry twice, or is not of its kind.
     """
     try:
-        return json.loads(load_bytes(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: not JSON ({error})") from None
+        value = json.loads(load_bytes(path), object_pairs_hook=_without_repeats)
+    except StoreError:
+        raise
+    except (ValueError, RecursionError) as error:  # integers of thousands of digits are ValueErrors
+        raise StoreError(f"{path}: not JSON ({brief(str(error))})") from None
+    if kind is not None:
+        require(path, value, kind)
+    return value
+
+
+def require(path: str | Path, value: Any, kind: Kind) -> None:
+    """Check that what stands in a file is of ``kind``.
+
+    Raises:
+        StoreError: naming the file, the entry, what was found and what was expected.
+    """
+    if found := complaint(value, kind):
+        raise StoreError(f"{path}: {found}")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        raise ValueError("an entry stands there twice")
+    return entries

@@ -29,7 +29,9 @@ def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
 def main(wildcards, inputs, params, output) -> None:
     settings = params.analysis
     task = make_task(wildcards.task, params.problem)
-    family, theta, metadata = load_optimizer(inputs.theta)
+    family, theta, metadata = load_optimizer(
+        inputs.theta, task=wildcards.task, seed=int(wildcards.seed)
+    )
     limit = settings["update_gradients"]
     facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
     began = time.monotonic()

@@ -8,13 +8,14 @@ import numpy as np
 
 from lopt import provenance
 from lopt.analysis.common_optimizers import common_optimizers
-from lopt.records import store
+from lopt.records import store, stored
+from lopt.records.layout import identify
 
 GRID = 201
 
 
 def main(wildcards, inputs, params, output) -> None:
-    best = [store.load_json(path) for path in inputs.best]
+    best = [stored.load_best(path, identify(path)["optimizer"]) for path in inputs.best]
     tuned = {entry["optimizer"]: entry["hyperparameters"] for entry in best}
     largest = params.analysis["update_gradients"]
     record = common_optimizers(tuned, np.linspace(-largest, largest, GRID))

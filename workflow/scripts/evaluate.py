@@ -12,8 +12,9 @@ from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers import make_baseline
 from lopt.progress import Progress
-from lopt.records import store
+from lopt.records import store, stored
 from lopt.records.evaluation import LEARNED, Evaluation
+from lopt.records.layout import identify
 from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
 
@@ -21,10 +22,10 @@ from lopt.unrolling import evaluate
 def optimizers(inputs):
     """Yield (name, seed, family, theta) of all that are compared."""
     for path in inputs.theta:
-        family, theta, metadata = load_optimizer(path)
+        family, theta, metadata = load_optimizer(path, **identify(path))
         yield LEARNED, metadata["seed"], family, theta
     for path in inputs.best:
-        best = store.load_json(path)
+        best = stored.load_best(path, identify(path)["optimizer"])
         yield best["optimizer"], -1, *make_baseline(best["optimizer"], best["hyperparameters"])
 
 

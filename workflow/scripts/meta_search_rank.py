@@ -7,7 +7,7 @@ prepare(log=snakemake.log[0])
 import pandas as pd
 
 from lopt.meta_training import search as meta_search
-from lopt.records import store
+from lopt.records import store, stored
 
-trials = pd.concat([store.load_table(path) for path in snakemake.input.results])
+trials = pd.concat([stored.load_search_trials(path) for path in snakemake.input.results])
 store.save_table(snakemake.output[0], meta_search.rank(trials))

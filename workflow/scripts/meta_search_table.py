@@ -6,8 +6,8 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
-from lopt.records import store
+from lopt.records import store, stored
 
 store.save_table(
-    snakemake.output[0], pd.concat([store.load_table(path) for path in snakemake.input])
+    snakemake.output[0], pd.concat([stored.load_search_trials(path) for path in snakemake.input])
 )

@@ -40,14 +40,13 @@ def main(wildcards, params, output) -> None:
             raise outcome.error
         state = outcome.state
         check_learned(training, seed, state)
-        check_learned(training, seed, state)
         store.save_table(output.curve, pd.DataFrame(outcome.curve, columns=CurvePoint._fields))
         metadata |= {
             "validation_meta_objective": float(state.best_validation),
             "meta_step": int(state.best_step),
             "skipped_steps": int(state.optimizer.total_notfinite),
-            "wall_seconds": outcome.wall_seconds,
         }
+        store.save_json(output.run, {"wall_seconds": outcome.wall_seconds})
         store.save(output.theta, state.best_theta, metadata)
 
 

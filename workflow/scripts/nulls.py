@@ -13,8 +13,9 @@ from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers import make_baseline
-from lopt.records import checksums, store
+from lopt.records import checksums, store, stored
 from lopt.records.evaluation import LEARNED, Evaluation
+from lopt.records.layout import identify
 from lopt.tasks import as_dtype, make_task, sample_batch
 from lopt.unrolling import evaluate
 
@@ -29,7 +30,7 @@ def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
 
 def untrained(path):
     """Return the family, its initial theta and the seed of the optimizer stored at ``path``."""
-    family, _, metadata = load_optimizer(path)
+    family, _, metadata = load_optimizer(path, **identify(path))
     return family, family.init(stream(metadata["seed"], "theta")), metadata["seed"]
 
 
@@ -53,7 +54,7 @@ def main(wildcards, inputs, params, output) -> None:
     family, theta, seed = untrained(inputs.theta)
     nulls = {"untrained": (family, theta)}
     for path in inputs.best:
-        best = store.load_json(path)
+        best = stored.load_best(path, identify(path)["optimizer"])
         name, tuned = best["optimizer"], best["hyperparameters"]
         nulls[name] = make_baseline(name, tuned, np.float64)
     losses = evaluate_first(
@@ -61,7 +62,7 @@ def main(wildcards, inputs, params, output) -> None:
     )
     facts = {"task": wildcards.task, "seed": seed}
     evaluation = Evaluation(np.array([LEARNED]), np.array([seed]), losses[None])
-    store.save(folder / "untrained" / "losses.npz", evaluation, facts)
+    store.save(folder / "untrained" / "losses.npz", evaluation, {**facts, "null": "untrained"})
     limit = settings["update_gradients"]
     for name, (family, theta) in nulls.items():
         found = analyze_null(

@@ -6,12 +6,11 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-import pandas as pd
 import yaml
 
 from lopt import report
-from lopt.records import store
-from lopt.records.layout import recognize
+from lopt.records import store, stored
+from lopt.records.layout import identify
 
 
 def benchmarks(folder: Path, stages: list[str]):
@@ -21,16 +20,17 @@ def benchmarks(folder: Path, stages: list[str]):
     """
     for stage in stages:
         for path in sorted((folder / stage).glob("*.tsv")):
-            yield stage, path.stem, pd.read_csv(path, sep="\t").iloc[0]
+            yield stage, path.stem, stored.load_benchmark(path)
 
 
 def main(inputs, params, output) -> None:
     found = benchmarks(Path(params.benchmarks), params.stages)
     store.save_table(output.run_times, report.run_times(found))
-    selected = {
-        recognize(path)[1]["task"]: store.load_json(path)["selected"] for path in inputs.selection
-    }
-    metadata = [store.load_metadata(path) for path in inputs.theta]
+    selected = {identify(path)["task"]: stored.load_selection(path) for path in inputs.selection}
+    metadata = [
+        stored.load_training(theta, **identify(theta)) | stored.load_run(run)
+        for theta, run in zip(inputs.theta, inputs.run, strict=True)
+    ]
     store.save_table(output.trainings, report.trainings(metadata, selected))
     store.save_table(output.versions, report.versions())
     text = yaml.safe_dump(params.settings, sort_keys=False)

@@ -5,11 +5,12 @@ from lopt.process import prepare
 prepare(log=snakemake.log[0])
 
 from lopt.meta_training import selection
-from lopt.records import store
+from lopt.records import store, stored
+from lopt.records.layout import identify
 
 
 def main(paths: list[str], output: str) -> None:
-    metadata = [store.load_metadata(path) for path in paths]
+    metadata = [stored.load_training(path, **identify(path)) for path in paths]
     validation = {entry["seed"]: entry["validation_meta_objective"] for entry in metadata}
     store.save_json(output, selection.select(validation))
 

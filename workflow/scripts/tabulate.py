@@ -10,7 +10,7 @@ import pandas as pd
 
 from lopt import report
 from lopt.claims.document import INTRODUCTION, sections
-from lopt.records import store
+from lopt.records import store, stored
 
 PAGES = {
     "claims": ("Published claims and ours", INTRODUCTION),
@@ -25,10 +25,9 @@ PAGES = {
 def content(name: str, path: Path) -> list[tuple[str, pd.DataFrame]] | str:
     """Return what a page shows: a text, sections, or one table."""
     if path.suffix == ".yaml":
-        return path.read_text()
+        return store.load_bytes(path).decode()
     if name == "claims":
-        # As it was written: texts, and nothing where nothing is known.
-        return sections(pd.read_csv(path, dtype=str, keep_default_na=False))
+        return sections(stored.load_claims(path))
     return [("", store.load_table(path))]
 
 

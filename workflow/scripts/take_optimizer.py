@@ -8,6 +8,7 @@ prepare(log=snakemake.log[0])
 
 from lopt import weights
 from lopt.learned import make_family
+from lopt.records import store
 
 
 def main(wildcards, inputs, params, output) -> None:
@@ -19,6 +20,9 @@ def main(wildcards, inputs, params, output) -> None:
             f"configuration's is {params.optimizer}"
         )
     weights.take(folder, Path(inputs.curve).relative_to(folder).as_posix(), output.curve)
+    # A released file says itself how long its training took.
+    measured = {key: metadata[key] for key in ("wall_seconds",) if key in metadata}
+    store.save_json(output.run, measured)
     weights.take(folder, Path(inputs.theta).relative_to(folder).as_posix(), output.theta)
 
 

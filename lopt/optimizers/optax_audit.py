@@ -1,0 +1,243 @@
+"""What must be known of an optax transformation before it can be read as a map on one component.
+
+It is run for a few steps, on one scalar parameter and on arrays of many, and looked at:
+
+* does it run with gradient, state and parameter alone? (Some ask for the loss.)
+* does it act on every entry alone? A run on arrays is compared with runs on each entry by itself.
+* which entries of its state are what: numbers that move (the state proper), numbers that stay (injected
+  hyperparameters), counters of steps, flags, random keys.
+* does it read the parameter?
+
+``Unreadable`` is raised with the true reason where the answer is that it can't be read.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+__all__ = ["LATE", "Audit", "Leaf", "Unreadable", "audit"]
+
+LATE = 10**9
+"""A step so late that everything that follows the iteration has come to its end."""
+STEPS = 12  # of the runs that are looked at
+SIDE = 128  # of the matrix: from this size on optax's factored optimizers factor
+COUPLED = {"float64": 1e-7, "float32": 1e-3}  # relative; above rounding, far below any coupling
+
+
+class Unreadable(ValueError):
+    """A transformation can't be read as a map on one component; the message says why."""
+
+
+class Leaf(NamedTuple):
+    """One leaf of the state of a scalar parameter, and what it does in a run."""
+
+    name: str
+    kind: str
+    """state, constant, counter, settled (a flag that ends as one value), irregular."""
+    values: np.ndarray
+    """Before each of the steps that were looked at, and after the last."""
+
+
+class Audit(NamedTuple):
+    """What was found; ``operating_point`` says where what is not state was frozen."""
+
+    leaves: tuple[Leaf, ...]
+    reads_parameter: bool
+    state_names: tuple[str, ...] = ()
+    operating_point: Any = None
+
+
+def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: Any) -> Audit:
+    """Return what a transformation does, seen from one scalar ``parameter`` of type ``dtype``.
+
+    Raises:
+        Unreadable: if it doesn't run on one scalar with gradient and parameter alone, couples
+            components, or draws random numbers.
+    """
+    if not (hasattr(transformation, "init") and hasattr(transformation, "update")):
+        raise Unreadable(
+            f"expected an optax.GradientTransformation, got {type(transformation).__name__}"
+        )
+    random = np.random.default_rng(0)
+    # Of all sizes, so that thresholds are passed; none of them 0.
+    gradients = random.normal(size=STEPS) * 10.0 ** random.uniform(-2, 1, STEPS)
+    gradients = jnp.asarray(gradients, dtype)
+    starts = jnp.asarray([parameter, parameter + 0.7], dtype)
+    run = jax.jit(jax.vmap(lambda x, g: _run(transformation, x, g), in_axes=(0, None)))
+    both, updates = _try(lambda: run(starts, gradients), "one scalar parameter")
+    states = jax.tree.map(lambda array: array[0], both)
+    leaves = _leaves(transformation, starts[0], gradients, states)
+    for leaf in leaves:
+        if leaf.kind == "random":
+            raise Unreadable(
+                f"it draws random numbers (the key {leaf.name} of its state changes at every step): its "
+                "update is not a function of state and gradient"
+            )
+    _refuse_coupling(transformation, random, dtype)
+    return Audit(leaves, reads_parameter=not _same(updates[0], updates[1], dtype))
+
+
+def _run(
+    transformation: optax.GradientTransformation, start: Any, gradients: Any
+) -> tuple[Any, Any]:
+    """Return the states (before each step and after the last) and the updates of one run."""
+
+    def step(carry: tuple, g: Any) -> tuple:
+        x, state = carry
+        update, after = transformation.update(g, state, x)
+        return (jax.tree.map(jnp.add, x, update), after), (state, update)
+
+    state = jax.tree.map(jnp.asarray, transformation.init(start))
+    (_, last), (states, updates) = jax.lax.scan(step, (start, state), gradients)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), states, last), updates
+
+
+def _try(run: Any, what: str) -> Any:
+    try:
+        return run()
+    except Exception as error:
+        # It is somebody else's code: whatever goes wrong in it is the reason.
+        text = (str(error).splitlines() or [""])[0]
+        if isinstance(error, TypeError) and "required keyword-only argument" in text:
+            names = text.split(":")[-1].strip()
+            raise Unreadable(
+                f"its update asks for {names}, which only a run on a problem has: it can't be read from "
+                "gradients, states and parameters alone"
+            ) from None
+        raise Unreadable(f"it does not run on {what} ({type(error).__name__}: {text})") from None
+
+
+def _leaves(
+    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
+) -> tuple[Leaf, ...]:
+    entries, _ = jax.tree_util.tree_flatten_with_path(states)
+    moved = _moved_by_nothing(transformation, start, gradients, states)
+    return tuple(
+        _leaf(path, array, constant) for (path, array), constant in zip(entries, moved, strict=True)
+    )
+
+
+def _leaf(path: tuple, array: jax.Array, passes_through: bool) -> Leaf:
+    name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
+    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        values = np.asarray(jax.random.key_data(array))
+        fixed = bool(np.all(values == values[:1]))
+        return Leaf(name, "constant" if fixed else "random", values)
+    values = np.asarray(array)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        injected = any(getattr(key, "name", None) == "hyperparams" for key in path)
+        return Leaf(name, "constant" if passes_through or injected else "state", values)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise Unreadable(f"{name} of its state is complex")
+    numbers = values.reshape(len(values), -1).astype(np.int64)
+    changes = np.diff(numbers, axis=0)
+    if not changes.any():
+        kind = "constant"
+    elif values.dtype == np.uint32 and values.shape[1:] == (2,):
+        kind = "random"
+    elif values.dtype != bool and np.all(changes == 1):
+        kind = "counter" if passes_through else "irregular"
+    elif not changes[len(changes) // 2 :].any():
+        kind = "settled"
+    else:
+        kind = "irregular"
+    return Leaf(name, kind, values)
+
+
+def _moved_by_nothing(
+    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
+) -> list[bool]:
+    """For each leaf: does it keep any value that is put there (of a counter: count on from it)?
+
+    A number that happens to stay in one run need not; a hyperparameter does. A counter that begins again
+    after some steps does not count on from ``LATE``.
+    """
+    flat, tree = jax.tree.flatten(states)
+    middle = STEPS // 2
+
+    @jax.jit
+    def after(leaves: list[Any]) -> list[Any]:
+        return jax.tree.leaves(
+            transformation.update(gradients[middle], tree.unflatten(leaves), start)[1]
+        )
+
+    here = [stack[middle] for stack in flat]
+
+    def keeps(place: int) -> bool:
+        leaf = flat[place]
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) or leaf.dtype == bool:
+            return False
+        values = np.asarray(leaf)
+        if jnp.issubdtype(leaf.dtype, jnp.integer):
+            puts, step = [np.full_like(values[0], late(leaf.dtype))], 1
+        elif np.any(values != values[:1]):
+            return False
+        else:  # above, below (a running maximum keeps what is above) and of the other sign
+            puts = [
+                (values[0] * a + b).astype(leaf.dtype)
+                for a, b in ((1.25, 0.01), (0.5, 0), (-1, -1))
+            ]
+            step = 0
+        results = (after([*here[:place], put, *here[place + 1 :]])[place] for put in puts)
+        return all(
+            np.array_equal(found, put + step) for found, put in zip(results, puts, strict=True)
+        )
+
+    return [keeps(place) for place in range(len(flat))]
+
+
+def late(dtype: Any) -> int:
+    """``LATE`` in an integer type that may be too small for it, with room to count on."""
+    return min(LATE, int(jnp.iinfo(dtype).max) // 2)
+
+
+def _refuse_coupling(
+    transformation: optax.GradientTransformation, random: np.random.Generator, dtype: Any
+) -> None:
+    """Compare a run on a matrix with runs on each of its entries alone: updates, and shared numbers."""
+    steps, count = 16, SIDE * SIDE
+    start = np.asarray(random.normal(size=(SIDE, SIDE)), dtype)
+    # Much the same from step to step: what adapts a common rate sees progress, and adapts it.
+    pushes = random.normal(size=(SIDE, SIDE)) + 0.3 * random.normal(size=(steps, SIDE, SIDE))
+    gradients = np.asarray(pushes, dtype)
+
+    @jax.jit
+    def run(start: Any, gradients: Any) -> Any:
+        def one(x: Any, g: Any) -> tuple[Any, Any]:
+            states, updates = _run(transformation, x, g)
+            return jax.tree.map(lambda stack: stack[-1], states), updates
+
+        each = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))
+        return one(start, gradients), each(start.reshape(-1), gradients.reshape(steps, -1))
+
+    (state, together), (states, alone) = _try(
+        lambda: run(start, gradients), "a matrix of parameters"
+    )
+    together = np.asarray(together, np.float64).reshape(steps, -1)
+    alone = np.asarray(alone, np.float64)
+    if not _same(together, alone, dtype):
+        difference = np.linalg.norm(together - alone) / (np.linalg.norm(alone) or 1.0)
+        raise Unreadable(
+            "it couples components: the updates of a matrix are not those of its entries, each alone "
+            f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
+            "no map of its own"
+        )
+    shared, _ = jax.tree_util.tree_flatten_with_path(state)
+    for (path, leaf), each in zip(shared, jax.tree.leaves(states), strict=False):
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and each.shape == (count, *leaf.shape):
+            if not _same(np.broadcast_to(leaf, each.shape), each, dtype):
+                raise Unreadable(
+                    "it couples components: "
+                    f"{jax.tree_util.keystr(path, simple=True, separator='.')} of its state is common to "
+                    "all of them, and depends on their gradients"
+                )
+
+
+def _same(first: Any, second: Any, dtype: Any) -> bool:
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    scale = np.nanmax(np.abs(second), initial=0.0)
+    tolerance = COUPLED.get(jnp.dtype(dtype).name, 0.05) * (scale if np.isfinite(scale) else 1.0)
+    return bool(np.allclose(first, second, rtol=0.0, atol=tolerance, equal_nan=True))
