@@ -29,6 +29,7 @@ from lopt.meta_training.loop import (
 from lopt.meta_training.run import resumable
 from lopt.meta_training.search import configured_recipe, draw_recipe
 from lopt.meta_training.trial import Trial, run_trial, trial_at
+from lopt.records import store
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tuning import SearchRange
 
@@ -284,7 +285,8 @@ run = partial(
 
 def left_at(path: Path, training: Training = TRAINING) -> tuple[object, list]:
     """State and curve in a file, of whichever trial it is."""
-    found = Checkpoint(path, {}, 0.0).load(initial_state(training, SEED))
+    identity = store.load_metadata(path)["identity"]
+    found = Checkpoint(path, identity, 0.0).load(initial_state(training, SEED))
     assert found is not None
     return found
 
