@@ -39,7 +39,7 @@ test-slurm: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(ENV)/slurm \
 		$$($(BIN)/python -c 'import tomllib; \
 			print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["slurm"])')
-	PYTHONPATH=$(CURDIR)/$(ENV)/slurm $(BIN)/python -m pytest -m "slurm or interrupts" \
+	PYTHONPATH="$(CURDIR)/$(ENV)/slurm" $(BIN)/python -m pytest -m "slurm or interrupts" \
 		tests/test_slurm.py tests/test_interrupts.py
 
 lint: env

@@ -4,12 +4,20 @@
 #   snakemake --cores all fig4             one figure
 #   snakemake --list-target-rules          what else there is
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.25")
 
 
-configfile: "config.yaml"
+# The working directory's, or else (with --directory) the project's own.
+CONFIG = "config.yaml"
+if not Path(CONFIG).exists():
+    CONFIG = workflow.source_path(CONFIG)
+
+
+configfile: CONFIG
 
 
 include: "rules/common.smk"

@@ -15,6 +15,8 @@ The classes of tasks, baselines and learned families are public names, too: ``lo
 import importlib
 from typing import Any
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "lopt.keys": ["stream"],
     "lopt.extensions": ["BASELINES", "FAMILIES", "TASKS"],

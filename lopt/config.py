@@ -8,7 +8,8 @@ states what that scale changes. A task's settings are merged from
 (the later ones win) over the defaults that the files of the task, the learned family and the baselines
 state. ``resolve`` checks each part against ``schemas/config.schema.yaml`` completed by those files
 (``lopt.config_schema``), then the whole, then the few rules that a schema can't express, and reports
-*one* error that names the key, the value and what is allowed.
+*one* error that names the key, the value and what is allowed. The study and the selected scale have to be
+right at once, another scale when it is asked for: what is wrong there stops nobody who does not use it.
 
 The dataclasses are the typed form in which the package's functions take their settings. No JAX here:
 the workflow imports this module when it is parsed.
@@ -21,14 +22,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lopt.config_check import contradictions, schema_error
-from lopt.config_schema import default_ranges, family_of, part_schema, study_schema, task_schema
+from lopt.config_check import contradictions, memory_contradictions, schema_error
+from lopt.config_plain import NotPlainError, plain
+from lopt.config_schema import Schemas, default_ranges, family_of
 from lopt.extensions import BASELINES, FAMILIES, TASKS
+from lopt.found import found, listed
 from lopt.parameters import REQUIRED
 
 __all__ = [
     "ConfigError",
     "MetaTrainingSettings",
+    "Studies",
     "digest",
     "merge",
     "resolve",
@@ -117,54 +121,101 @@ class _Layer(NamedTuple):
     values: Mapping[str, Any]
 
 
-def resolve(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the full settings of every scale.
+class Studies(Mapping[str, dict[str, Any]]):
+    """The full settings of every scale, each resolved when it is first asked for.
 
     Each is a mapping with ``device``, ``weights``, ``baselines`` (names) and ``tasks``: the settings of every
-    task of the scale, by name.
+    task of the scale, by name. Asking for a scale that is not right raises ConfigError, each time; the names
+    of all are known without.
+    """
+
+    def __init__(self, config: Mapping[str, Any], schemas: Schemas) -> None:
+        self._config, self._schemas = config, schemas
+        self._resolved: dict[str, dict[str, Any] | ConfigError] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self._resolved:
+            changes = _Layer(f"scales.{name}", self._config["scales"][name])
+            layers = [_Layer("study", self._config["study"]), changes]
+            try:
+                self._resolved[name] = _study(layers, self._schemas)
+            except ConfigError as error:
+                self._resolved[name] = error
+        result = self._resolved[name]
+        if isinstance(result, ConfigError):
+            raise ConfigError(str(result))
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._config["scales"])
+
+    def __len__(self) -> int:
+        return len(self._config["scales"])
+
+    def takes_weights(self, name: str) -> bool:
+        """Whether the scale names a folder of released weights, be the rest of it right or not."""
+        changes = self._config["scales"][name]
+        return bool(changes.get("weights", self._config["study"].get("weights")))
+
+
+def resolve(config: Mapping[str, Any], schema: Mapping[str, Any] | Schemas) -> Studies:
+    """Return the full settings of every scale, by name.
 
     Args:
         config: the configuration as read from YAML: ``scale``, ``study``, ``scales``.
-        schema: the frame of its JSON schema; tasks, families and baselines add what their files state.
+        schema: the frame of its JSON schema; tasks, families and baselines add what their files state. Or
+            ``Schemas`` of it, for many configurations at a time.
 
     Raises:
-        ConfigError: for the first thing that is wrong, with its key, its value and what is allowed.
+        ConfigError: for the first thing that is wrong with the study or the selected scale, with its key,
+            its value and what is allowed.
     """
-    _raise_if(schema_error(config, schema))
+    config, schemas = _plain(config), schema if isinstance(schema, Schemas) else Schemas(schema)
+    _raise_if(schema_error(config, schemas.frame))
     if config["scale"] not in config["scales"]:
-        known = ", ".join(config["scales"])
-        _raise_if(("scale", f"{json.dumps(config['scale'])} is not one of {known}"))
-    base = _Layer("study", config["study"])
-    resolve_study(config["study"], schema)
-    return {
-        name: _study([base, _Layer(f"scales.{name}", changes or {})], schema)
-        for name, changes in config["scales"].items()
-    }
+        known = listed(config["scales"])
+        _raise_if(("scale", f"{found(config['scale'])} is not one of {known}"))
+    _study([_Layer("study", config["study"])], schemas)
+    studies = Studies(config, schemas)
+    studies[config["scale"]]
+    return studies
 
 
 def resolve_study(study: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the full settings of a study without a scale's changes, in the form of ``resolve``.
+    """Return the full settings of a study without a scale's changes, in the form of ``Studies``.
 
     Raises:
         ConfigError: as ``resolve``.
     """
-    return _study([_Layer("study", study)], schema)
+    return _study([_Layer("study", _plain(study, "study"))], Schemas(schema))
 
 
-def _study(layers: list[_Layer], schema: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(config: Any, *place: str) -> Any:
+    try:
+        return plain(config)
+    except NotPlainError as error:
+        key = [*place, *([] if place and error.key == "(top level)" else [error.key])]
+        _raise_if((".".join(key), error.problem))
+
+
+def _study(layers: list[_Layer], schemas: Schemas) -> dict[str, Any]:
     """Return the settings that ``layers`` add up to, the last one first."""
     scale = layers[-1].place.removeprefix("scales.") if len(layers) > 1 else None
     for place, values in layers:
-        error = schema_error(values, study_schema(schema, complete=place == "study"))
-        _raise_if(error and (f"{place}.{error[0]}".removesuffix(".(top level)"), error[1]))
+        _raise_if(_within(place, schema_error(values, schemas.study(place == "study"))))
     study = {}
     for _, values in layers:
         study |= {key: value for key, value in values.items() if key not in _PER_TASK}
     study["tasks"] = TASKS.names() if study["tasks"] == "all" else study["tasks"]
     study["baselines"] = BASELINES.names() if study["baselines"] == "all" else study["baselines"]
     study["tasks"] = {
-        task: _task(task, study["baselines"], layers, schema, scale) for task in study["tasks"]
+        task: _task(task, study["baselines"], layers, schemas, scale) for task in study["tasks"]
     }
+    if scale and not study["weights"]:
+        for task, values in study["tasks"].items():
+            family = FAMILIES.facts(values["optimizer"]["family"])
+            error = next(memory_contradictions(values, TASKS.facts(task), family), None)
+            _raise_if(error and (_origin(error[0], list(_parts(task, layers))), error[1]), scale)
     return study
 
 
@@ -172,22 +223,38 @@ _PER_TASK = ("every_task", "settings")
 
 
 def _task(
-    task: str,
-    baselines: list[str],
-    layers: list[_Layer],
-    schema: Mapping[str, Any],
-    scale: str | None,
+    task: str, baselines: list[str], layers: list[_Layer], schemas: Schemas, scale: str | None
 ) -> dict[str, Any]:
     """Return the settings of one task, the parts of all layers merged and checked."""
     parts = list(_parts(task, layers))
     for place, part in parts:
         own = place.endswith(f"settings.{task}")
-        error = schema_error(part, part_schema(schema, task if own else None))
-        _raise_if(error and (f"{place}.{error[0]}".removesuffix(".(top level)"), error[1]))
+        _raise_if(_within(place, schema_error(part, schemas.part(task if own else None))))
     merged: dict[str, Any] = {}
     for _, part in parts:
         merged = _merge_part(merged, part)
-    family = family_of(merged)
+    error = _missing(merged)
+    if error is None:
+        family = family_of(merged)
+        _complete(merged, task, family, baselines)
+        error = schema_error(merged, schemas.task(task, family))
+    error = error or next(contradictions(merged, TASKS.facts(task)), None)
+    _raise_if(error and (_origin(error[0], parts), error[1]), scale)
+    return merged
+
+
+def _missing(merged: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the first of the keys that ``_complete`` builds on and no part states."""
+    for block, key in (("optimizer", "family"), ("tuning", "ranges")):
+        if block not in merged:
+            return "(top level)", f"missing key {block}"
+        if key not in merged[block]:
+            return block, f"missing key {key}"
+    return None
+
+
+def _complete(merged: dict[str, Any], task: str, family: str, baselines: list[str]) -> None:
+    """Put in what the files of the task, the family and the baselines state as their defaults."""
     merged["problem"] = _with_defaults(TASKS, task, merged.get("problem", {}))
     merged["optimizer"] = {
         "family": family,
@@ -195,29 +262,26 @@ def _task(
     }
     ranges = merge(default_ranges(baselines), merged["tuning"]["ranges"])
     merged["tuning"]["ranges"] = {name: ranges[name] for name in baselines}
-    error = schema_error(merged, task_schema(schema, task, family))
-    error = error or next(contradictions(merged, TASKS.facts(task)), None)
-    _raise_if(error and (_origin(error[0], task, parts), error[1]), scale)
-    return merged
 
 
 def _parts(task: str, layers: list[_Layer]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield (key in the configuration, settings) of every part of a task's settings, least specific first."""
     for place, values in layers:
-        yield f"{place}.every_task", values.get("every_task") or {}
-        yield f"{place}.settings.{task}", (values.get("settings") or {}).get(task) or {}
+        yield f"{place}.every_task", values.get("every_task", {})
+        yield f"{place}.settings.{task}", values.get("settings", {}).get(task, {})
 
 
 def _merge_part(settings: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     """Merge a part in; where it names another family, what that family does not know is left out."""
-    family = (part.get("optimizer") or {}).get("family")
+    family = part.get("optimizer", {}).get("family")
     before = dict(settings)
     if family and before.get("optimizer", {}).get("family", family) != family:
         known = FAMILIES.facts(family).fields
         before["optimizer"] = {k: v for k, v in before["optimizer"].items() if k in known}
-        search = before["meta_search"]
-        others = set(FAMILIES.facts(settings["optimizer"]["family"]).fields) - set(known)
-        before["meta_search"] = {**search, "ranges": _without(search["ranges"], *others)}
+        search = before.get("meta_search", {})
+        if "ranges" in search:
+            others = set(FAMILIES.facts(settings["optimizer"]["family"]).fields) - set(known)
+            before["meta_search"] = {**search, "ranges": _without(search["ranges"], *others)}
     return merge(before, part)
 
 
@@ -238,8 +302,15 @@ def _with_defaults(registry: Any, name: str, values: Mapping[str, Any]) -> dict[
     return {key: complete[key] for key in [*ordered, *(k for k in complete if k not in fields)]}
 
 
-def _origin(path: str, task: str, parts: list[tuple[str, Mapping[str, Any]]]) -> str:
+def _within(place: str, error: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return the error of a part of the configuration with its key in the whole."""
+    return error and (f"{place}.{error[0]}".removesuffix(".(top level)"), error[1])
+
+
+def _origin(path: str, parts: list[tuple[str, Mapping[str, Any]]]) -> str:
     """Return the key in the configuration that the value at ``path`` of a task's settings came from."""
+    if path == "(top level)":  # what no part states is missing in the first
+        return parts[0][0]
     keys = path.split(".")
     while keys:
         for place, part in reversed(parts):

@@ -4,8 +4,9 @@
 express: settings that contradict one another. Both name the key, the value, and what is allowed.
 """
 
-import json
+import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -14,18 +15,29 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
-__all__ = ["contradictions", "schema_error"]
+from lopt.found import found, key_path, listed
+from lopt.unroll_memory import least_unroll_bytes
+
+__all__ = ["contradictions", "memory_contradictions", "schema_error"]
+
+LARGEST_NUMBER = 3.4e38  # of float32, in which meta-training computes
+LARGEST_INTEGER = 2**63 - 1
 
 
 def _is_number(_: Any, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return _is_real(value) and abs(value) <= LARGEST_NUMBER  # false of nan
 
 
 def _is_integer(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INTEGER
 
 
-# JSON schema takes 2.0 for an integer; a number of steps has to be one. And YAML can write .nan and .inf.
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# JSON schema takes 2.0 for an integer; a number of steps has to be one. YAML can write .nan and .inf, and
+# numbers beyond what the machine's hold.
 _Validator = extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -55,53 +67,73 @@ def schema_error(value: Any, schema: Mapping[str, Any]) -> tuple[str, str] | Non
     error = best_match(_Validator(schema).iter_errors(value))
     if error is None:
         return None
-    return ".".join(str(part) for part in error.absolute_path) or "(top level)", _explain(error)
+    return key_path(error.absolute_path) or "(top level)", _explain(error)
 
 
 def _explain(error: ValidationError) -> str:
     """Say what was found and what is allowed, in the words of the user, not of JSON schema."""
-    found, allowed = json.dumps(error.instance), error.validator_value
-    if len(found) > 80:
-        found = found[:77] + "..."
+    value, allowed = error.instance, error.validator_value
     match error.validator:
+        case "type" if value is None and "object" in allowed:
+            return "is empty: write {} for no changes, or take the key away"
         case "type" | "pattern" if "title" in error.schema:
-            return f"{found} should be {error.schema['title']}"
-        case "additionalProperties":
-            known = sorted(error.schema["properties"])
-            unknown = sorted(set(error.instance) - set(known))
-            return (
-                f"unknown key {', '.join(unknown)}; allowed are {', '.join(known) or 'none here'}"
-            )
-        case "required":
-            return f"missing key {', '.join(sorted(set(allowed) - set(error.instance)))}"
-        case "enum":
-            return f"{found} is not one of {', '.join(map(str, allowed))}"
+            return f"{found(value)} should be {error.schema['title']}{_hint_at_text(value)}"
         case "type":
-            types = [allowed] if isinstance(allowed, str) else allowed
-            text = f"{found} should be {' or '.join(_TYPES[name] for name in types)}"
-            return text + _hint_at_exponents(error.instance, types)
+            return _explain_type(value, [allowed] if isinstance(allowed, str) else allowed)
+        case "additionalProperties":
+            return _explain_unknown(value, error.schema["properties"])
+        case "required":
+            return f"missing key {listed(sorted(set(allowed) - set(value)))}"
+        case "enum":
+            return f"{found(value)} is not one of {listed(allowed)}"
         case "pattern":
-            return f"{found} should be of lower-case letters, digits and _, a letter first"
+            return f"{found(value)} should be of lower-case letters, digits and _, a letter first"
         case "uniqueItems":
-            return f"{found} names an entry twice; each may stand once"
-        case "minItems" | "minProperties":
-            return f"{found} is empty; at least {allowed} is needed"
+            return f"{found(value)} names an entry twice; each may stand once"
+        case "minItems" | "minProperties" | "minLength":
+            return f"{found(value)} is empty; at least {allowed} is needed"
+        case "maxLength":
+            return f"{found(value)} should be of at most {allowed} characters"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            return f"{found} should be {_BOUNDS[error.validator]} {allowed}"
-        case _:
-            return error.message
+            return f"{found(value)} should be {_BOUNDS[error.validator]} {allowed}"
+        case _:  # a keyword that only an extension's schema could have
+            return f"{found(value)} breaks the rule {error.validator}: {found(allowed)}"
 
 
-def _hint_at_exponents(value: Any, types: list[str]) -> str:
-    """YAML 1.1 reads 1e-3 as text."""
-    if not isinstance(value, str) or "number" not in types:
+def _explain_unknown(value: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    unknown = sorted(set(value) - set(known))
+    close = difflib.get_close_matches(unknown[0][:40], known, n=1)
+    hint = f"; did you mean {close[0]}?" if close and len(known) > 1 else ""
+    return f"unknown key {listed(unknown, 50)}; allowed are {listed(sorted(known))}{hint}"
+
+
+def _explain_type(value: Any, types: list[str]) -> str:
+    text = f"{found(value)} should be {' or '.join(_TYPES[name] for name in types)}"
+    if "integer" in types and _is_real(value) and abs(value) > LARGEST_INTEGER:
+        return f"{text} of 64 bits"
+    if "number" in types and _is_real(value) and LARGEST_NUMBER < abs(value) < math.inf:
+        return f"{text}; the largest is {LARGEST_NUMBER}"
+    return text + (_hint_at_text(value) if "string" not in types else "")
+
+
+_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def _hint_at_text(value: Any) -> str:
+    """Say why something that looks like a number, a list or a mapping is text."""
+    if not isinstance(value, str):
         return ""
-    try:
-        number = float(value)
-    except ValueError:
-        return ""
-    mantissa, _, exponent = f"{number:e}".partition("e")
-    return f"; write it with a point and a sign, {float(mantissa)}e{int(exponent):+d}"
+    text = value.strip()[:40]
+    if _FLOAT.fullmatch(text) and re.search("[eE]", text) and math.isfinite(float(text)):
+        # YAML 1.1 reads 1e-3 as text.
+        mantissa, _, exponent = f"{float(text):e}".partition("e")
+        return f"; write it with a point and a sign, {float(mantissa)}e{int(exponent):+d}"
+    if _FLOAT.fullmatch(text) or text[:1] in ("{", "[") or text.lower() in _WORDS:
+        return "; in quotation marks, or inside a value of --config, it is text: use --configfile"
+    return ""
+
+
+_WORDS = ("true", "false", "null", "~", "on", "off", "yes", "no", ".nan", ".inf")
 
 
 def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, str]]:
@@ -113,13 +145,14 @@ def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, s
     yield from _early_contradictions(task)
     yield from _search_contradictions(task["meta_search"], task["meta_training"])
     yield from _tuning_contradictions(task["tuning"], task["steps"])
-    problem = task["problem"]
     for smaller, larger in facts.constants.get("ordered", ()):
-        if problem[smaller] > problem[larger]:
-            yield (
-                f"problem.{smaller}",
-                f"{problem[smaller]} should be at most {larger} ({problem[larger]})",
-            )
+        for block in ("problem", "meta_training_problem"):
+            problem = task["problem"] | ((block != "problem" and task[block]) or {})
+            if problem[smaller] > problem[larger]:
+                yield (
+                    f"{block}.{smaller}",
+                    f"{problem[smaller]} should be at most {larger} ({problem[larger]})",
+                )
     gradients = task["analysis"]["gradients"]
     if gradients["log10_smallest"] >= gradients["log10_largest"]:
         yield (
@@ -180,8 +213,8 @@ def _search_contradictions(
         if later["trials"] > earlier["trials"] or later["meta_steps"] <= earlier["meta_steps"]:
             yield (
                 f"meta_search.rungs.{number}",
-                f"{json.dumps(later)} should have no more trials than the rung before and more "
-                f"meta_steps; that has {json.dumps(earlier)}",
+                f"{found(later)} should have no more trials than the rung before and more "
+                f"meta_steps; that has {found(earlier)}",
             )
     yield from _range_contradictions("meta_search.ranges", search["ranges"])
 
@@ -216,3 +249,35 @@ def _range_contradictions(
                 f"{prefix}.{name}.high",
                 f"{high} should be less than 1 on the scale log_one_minus",
             )
+
+
+def memory_contradictions(
+    task: Mapping[str, Any], task_facts: Any, family_facts: Any
+) -> Iterator[tuple[str, str]]:
+    """Yield that the budget for meta-training is too small, where the family's file says what it needs.
+
+    Of other families the job says it, in its first second.
+    """
+    numbers, training = family_facts.constants.get("row_numbers"), task["meta_training"]
+    if numbers is None or "units" not in task["optimizer"]:
+        return
+    problem = task["problem"] | (task["meta_training_problem"] or {})
+    components = _least_components(task_facts.constants.get("least_components", 1), problem)
+    rows, units = components * training["problems"], task["optimizer"]["units"]
+    least = least_unroll_bytes(numbers, units, rows, task["steps"]) / 1e9
+    if least > training["memory_budget_gb"]:
+        yield (
+            "meta_training.memory_budget_gb",
+            f"{training['memory_budget_gb']} should be at least {least:.3g}: {training['problems']} problems "
+            f"of {components} components or more, {units} units and {task['steps']} steps need it",
+        )
+
+
+def _least_components(stated: int | str, problem: Mapping[str, Any]) -> int:
+    number = problem[stated] if isinstance(stated, str) else stated
+    if isinstance(
+        number, list
+    ):  # widths of hidden layers, between one input and one output or more
+        layers = pairwise((1, *number, 1))
+        return sum(fan_out + fan_in * fan_out for fan_in, fan_out in layers)
+    return number

@@ -7,16 +7,27 @@ range the bounds of what is searched.
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.facts import hyperparameters, json_schema
 from lopt.parameters import Field, field_schema
 
-__all__ = ["default_ranges", "family_of", "part_schema", "study_schema", "task_schema"]
+__all__ = ["Schemas", "default_ranges", "family_of", "part_schema", "study_schema", "task_schema"]
 
 Schema = dict[str, Any]
 SEARCHED = ("input_scale", "output_scale")  # settings of a family that meta_search may draw
+
+
+class Schemas:
+    """The schemas that one configuration is held against, each made when it is first asked for."""
+
+    def __init__(self, frame: Mapping[str, Any]) -> None:
+        self.frame = frame
+        self.study = cache(lambda complete: study_schema(frame, complete=complete))
+        self.part = cache(lambda task: part_schema(frame, task))
+        self.task = cache(lambda task, family: task_schema(frame, task, family))
 
 
 def family_of(task: Mapping[str, Any]) -> str:
@@ -49,9 +60,7 @@ def study_schema(frame: Mapping[str, Any], *, complete: bool) -> Schema:
     for key, registry in (("tasks", TASKS), ("baselines", BASELINES)):
         names = {"enum": registry.names()}
         properties[key] = {**frame["$defs"]["names"], "items": names}
-    properties["settings"]["properties"] = {
-        name: {"type": ["object", "null"]} for name in TASKS.names()
-    }
+    properties["settings"]["properties"] = {name: {"type": "object"} for name in TASKS.names()}
     if not complete:
         del schema["required"]
     return {"$defs": frame["$defs"], **schema}

@@ -2,7 +2,8 @@
 
     @dataclass(frozen=True)
     class GRU(LearnedFamily):
-        units: Count = 256                                    a whole number, at least 1
+        layers: Count = 2                                     a whole number, at least 1
+        units: Size = 256                                     as large as the side of a matrix can be
         points: Annotated[int, Bounds(minimum=2)] = 1024      a bound of its own
 
 The names stand for the plain Python type plus its bounds, so that type checkers see ``int`` or
@@ -23,6 +24,8 @@ __all__ = [
     "Positive",
     "Seed",
     "Share",
+    "Size",
+    "Sizes",
 ]
 
 
@@ -43,4 +46,7 @@ NonNegative = Annotated[float, Bounds(minimum=0)]
 Share = Annotated[float, Bounds(exclusive_minimum=0, maximum=1)]
 Fraction = Annotated[float, Bounds(minimum=0, exclusive_maximum=1)]
 Seed = Annotated[int, Bounds(minimum=0, maximum=2**32 - 1)]  # what a random key holds
+# A side of a matrix: with more than this, one matrix of float32 fills 17 GB.
+Size = Annotated[int, Bounds(minimum=1, maximum=2**16)]
+Sizes = Annotated[tuple[Size, ...], Bounds(minimum_length=1)]
 Counts = Annotated[tuple[Count, ...], Bounds(minimum_length=1)]

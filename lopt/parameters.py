@@ -1,6 +1,6 @@
 """One parameter of a class, read from the syntax tree of its annotation, and its JSON schema.
 
-    units: Count = 256        Field(kind="int", bounds=Bounds(minimum=1), default=256)
+    layers: Count = 2         Field(kind="int", bounds=Bounds(minimum=1), default=2)
                               {"type": "integer", "minimum": 1}
 
 Annotations are those of ``lopt.fields``; nothing is imported to read them. Whole classes: ``lopt.facts``.

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from typing import Any
 
+import lopt
 from lopt.config import digest
 from lopt.process import environment
 
@@ -20,7 +21,7 @@ def describe(settings: Any, **facts: Any) -> dict[str, Any]:
         "versions": {
             name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy", "optax")
         }
-        | {"python": platform.python_version(), "lopt": importlib.metadata.version("lopt")},
+        | {"python": platform.python_version(), "lopt": lopt.__version__},
         "device": device.device_kind if device.platform != "cpu" else "cpu",
         "machine": platform.machine(),
         # Only where there are any: whoever exports none has the same metadata as always.

@@ -15,6 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+import lopt
+
 __all__ = ["page", "run_times", "trainings", "versions"]
 
 RUN_TIMES = ("stage", "job", "seconds", "cpu_seconds", "peak_memory_mb")
@@ -31,7 +33,7 @@ TRAININGS = (
     "config_digest",
     "versions",
 )
-PACKAGES = ("lopt", "jax", "jaxlib", "numpy", "scipy", "optax", "pandas", "matplotlib", "snakemake")
+PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "pandas", "matplotlib", "snakemake")
 
 STYLE = """\
 body { font: 14px/1.45 sans-serif; margin: 1.5em; color: #222; background: #fff; }
@@ -99,7 +101,7 @@ def trainings(optimizers: Iterable[Mapping[str, Any]], selected: Mapping[str, in
 
 def versions() -> pd.DataFrame:
     """Return the table of what is installed where this runs."""
-    rows = [["python", platform.python_version()]]
+    rows = [["python", platform.python_version()], ["lopt", lopt.__version__]]
     for name in PACKAGES:
         try:
             rows.append([name, importlib.metadata.version(name)])

@@ -27,6 +27,7 @@ import pandas as pd
 
 from lopt.learned.stored import load_optimizer
 from lopt.records import store, stored, tables
+from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import identify
@@ -34,7 +35,6 @@ from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "release", "take"]
 
-SUMS = "SHA256SUMS"
 # What the summary of the evaluation says of an optimizer, on problems that no training has seen.
 HELD_OUT = (
     "problems",
@@ -182,9 +182,7 @@ def _write_sums(folder: Path) -> None:
 
 
 def _checked(folder: Path, name: str) -> bytes:
-    lines = store.load_bytes(folder / SUMS).decode(errors="replace").splitlines()
-    # As sha256sum writes them: the digest, a space, a space or a star, the name.
-    sums = {line[66:]: line[:64] for line in lines}
+    sums = stated(folder)
     content = store.load_bytes(folder / name)
     if name not in sums:
         raise StoreError(f"{folder / name}: {folder / SUMS} has no checksum for it")

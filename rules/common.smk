@@ -1,19 +1,36 @@
 # The configuration, checked; and the only helper functions of the workflow.
 
 import os
+import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.io import sourcecache_entry
+from snakemake.logging import logger
 
 # Scripts run in processes of their own, here or on a cluster's node, and use the repository's package. As a
 # module from a Git host the workflow comes without it, and the installed one serves.
-REPOSITORY = Path(str(workflow.current_basedir)).parent
+RULES = workflow.current_basedir
+REPOSITORY = Path(str(RULES)).parent
 if (REPOSITORY / "lopt").is_dir():
+    # PYTHONPATH ends a folder at the first, Snakemake takes the others for wildcards.
+    if unusable := set(os.pathsep + "{}") & set(str(REPOSITORY)):
+        raise WorkflowError(
+            f"{REPOSITORY}: Python and Snakemake can't use a folder with {' '.join(sorted(unusable))} in its "
+            "path; rename the folder."
+        )
     path = filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
     os.environ.update(PYTHONPATH=os.pathsep.join(path))
     sys.path.insert(0, str(REPOSITORY))
+
+# Snakemake starts scripts with the path of its Python as it is, which a shell takes apart at a space.
+if shlex.quote(sys.executable) != sys.executable:
+    python = Path(sys.executable)
+    os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    sys.executable = python.name
 
 # Unrolls fill hundreds of megabytes; huge pages save most of the time that mapping them takes. Read by the
 # C library when a process starts, so it can't be left to the process itself; other systems ignore it.
@@ -22,18 +39,20 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 try:
     from lopt import extensions, sources
     from lopt.config import ConfigError, resolve, resolve_study
-    from lopt.records import layout
-except ModuleNotFoundError as error:
+    from lopt.config_files import check_files
+    from lopt.records import checksums, layout, released
+except ImportError as error:
     raise WorkflowError(
-        f"The Python package lopt can't be used here ({error}). Install it in the environment that runs "
-        "Snakemake: see README.md."
+        f"The Python package lopt can't be used here ({error}). Install it, at this workflow's version, in the "
+        "environment that runs Snakemake: see README.md."
     ) from None
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as file:
     schema = yaml.safe_load(file)
 try:
+    # As a module of another workflow this one is given a configuration and reads no files.
+    check_files([] if workflow.modifier.skip_configfile else workflow.configfiles)
     STUDIES = resolve(config, schema)
-    REFERENCE = resolve_study({**config["study"], "tasks": "all"}, schema)
 except (ConfigError, extensions.FactsError) as error:
     raise WorkflowError(f"The configuration can't be used. {error}") from None
 
@@ -46,6 +65,15 @@ wildcard_constraints:
     optimizer="|".join(extensions.BASELINES.names()),
     figure="|".join(extensions.figures()),
     seed=r"\d+",
+
+
+# What is wrong with a scale that no target is of is no error, but whoever wrote it will want to know.
+if workflow.is_main_process:
+    for name in STUDIES:
+        try:
+            STUDIES[name]
+        except ConfigError as error:
+            logger.warning(f"The scale {name} can't be used. {error}")
 
 
 # What a job is told: settings of its scale, and the code that its result depends on.
@@ -65,7 +93,8 @@ def study(*keys):
 
 def reference(wildcards):
     """The study's own settings of a scale's tasks, which the paper's values belong to."""
-    return {task: REFERENCE["tasks"][task] for task in tasks_of(wildcards)}
+    own = {**config["study"], "tasks": tasks_of(wildcards)}
+    return resolve_study(own, schema)["tasks"]
 
 
 def tasks_of(wildcards):
@@ -209,18 +238,54 @@ def at_configured_scale(kind):
 
 def scales_with(weights):
     """A pattern of the scales that take released weights, or of those that train and tune."""
-    names = [
-        name for name, value in STUDIES.items() if bool(value["weights"]) == weights
-    ]
+    names = [name for name in STUDIES if STUDIES.takes_weights(name) == weights]
     return "|".join(names) or "(?!)"
 
 
+@cache
+def weights_folder(name):
+    """The folder of released weights called ``name``: the working directory's, or else the repository's.
+
+    The repository may be one of a Git host, of which Snakemake keeps a clone. Snakemake itself reads files of
+    it as text, which weights are not.
+    """
+    places = [Path.cwd(), REPOSITORY]
+    if folder := released.find(name, places):
+        return folder.absolute()
+    if hasattr(RULES, "hosted_repo"):
+        tree = RULES.hosted_repo.repo.commit(RULES.ref).tree
+        if folder := released.unpack(tree, name, ".snakemake/released"):
+            return folder.absolute()
+    raise WorkflowError(
+        f"released weights: there is no folder {name} with a {checksums.SUMS} in "
+        + " or in ".join(dict.fromkeys(map(str, places)))
+    )
+
+
 def weights_file(name):
-    """The file of this name in the scale's folder of released weights."""
+    """The file of this name in the scale's folder of released weights.
+
+    Where that folder lies and how old it is decide nothing of what is up to date: Snakemake knows the file by
+    its name, and by its checksum, which goes into the rule's ``params`` (``weights_sums``).
+    """
 
     def find(wildcards):
-        folder = STUDIES[wildcards.scale]["weights"]
-        return f"{folder}/{name.format(**dict(wildcards.items()))}"
+        folder = weights_folder(STUDIES[wildcards.scale]["weights"])
+        file = name.format(**dict(wildcards.items()))
+        if file != checksums.SUMS and file not in checksums.stated(folder):
+            raise WorkflowError(f"{folder / checksums.SUMS} has no checksum of {file}")
+        return sourcecache_entry(ancient(str(folder / file)), file)
+
+    return find
+
+
+def weights_sums(*names):
+    """The checksums of files in the scale's folder of released weights."""
+
+    def find(wildcards):
+        folder = weights_folder(STUDIES[wildcards.scale]["weights"])
+        sums = checksums.stated(folder)
+        return [sums[name.format(**dict(wildcards.items()))] for name in names]
 
     return find
 

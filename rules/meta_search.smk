@@ -81,6 +81,8 @@ rule meta_search_table:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=code("meta_search_table.py"),
     script:
         "../workflow/scripts/meta_search_table.py"
 

@@ -6,7 +6,8 @@ rule analyze_nulls:
         theta=first_seed,
         best=results("best"),
     output:
-        directory(result("nulls")),
+        folder=directory(result("nulls")),
+        sums=result("nulls_sums"),
     log:
         "results/{scale}/logs/analyze_nulls/{task}.log",
     benchmark:

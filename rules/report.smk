@@ -12,7 +12,9 @@ rule record_run:
         run=results("run", early=True),
         selection=results("selection"),
         summary=results("summary"),
-        responses=results("responses"),
+        # Not read: so that these jobs have ended, and their run times are known.
+        responses=results("responses", early=True),
+        nulls=results("nulls_sums"),
     output:
         run_times=result("run_times"),
         trainings=result("trainings"),

@@ -24,6 +24,7 @@ rule take_optimizer:
         runtime=5,
     params:
         code=code("take_optimizer.py", "family"),
+        sums=weights_sums("{task}/seed_{seed}.npz", "{task}/seed_{seed}.csv"),
         optimizer=study("tasks", "{task}", "optimizer"),
     script:
         "../workflow/scripts/take_optimizer.py"
@@ -51,5 +52,9 @@ rule take_baseline:
         runtime=5,
     params:
         code=code("take_baseline.py"),
+        sums=weights_sums(
+            "baselines/{task}/{optimizer}/best.json",
+            "baselines/{task}/{optimizer}/trials.csv",
+        ),
     script:
         "../workflow/scripts/take_baseline.py"

@@ -25,6 +25,16 @@ from lopt.records.portraits import CommonOptimizers, ConditionNumbers, LabelledP
 
 STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")
+# What comes with a task or baseline: its label, and a baseline's color.
+LABELS = {
+    "linear_regression": "Linear Regression",
+    "rosenbrock": "Rosenbrock",
+    "two_moons": "Neural network training",
+    "momentum": "Momentum",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+}
+COLORS = {"momentum": "#E06A00", "rmsprop": "#E3BC22", "adam": "#8F0F2B"}
 OTHERS = {
     "momentum": {"momentum": 0.85},
     "rmsprop": {"decay": 0.9, "epsilon": 1e-8},

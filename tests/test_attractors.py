@@ -147,6 +147,28 @@ def test_a_cycle_around_a_stable_point_is_told_from_it():
     assert found.spectral_radii[found.codes == Code.CONVERGED][0] == pytest.approx(0.875)
 
 
+def test_slow_and_far_from_linear_is_an_approach_all_the_same():
+    """h' = 0.99999 h - h^3: from 0.1 the cubic is a thousand times the linear part."""
+    component = optimizer(lambda h, g: (1.0 - 1e-5) * h - h**3 + g[..., None])
+    found = find_attractors(component, [[0.5], [0.1], [-0.2], [1e-4]])
+    assert found.codes.tolist() == [Code.CONVERGED] and found.basin_shares.tolist() == [1.0]
+
+
+def test_a_slow_rotation_is_one_cycle_and_finds_no_points_on_it():
+    cosine, sine = np.cos(1e-3), np.sin(1e-3)
+
+    def transition(h, g):
+        turned = jnp.stack(
+            [cosine * h[..., 0] - sine * h[..., 1], sine * h[..., 0] + cosine * h[..., 1]], -1
+        )
+        growth = 1.2 - 0.2 * jnp.sum(h**2, axis=-1, keepdims=True)
+        return turned * growth + 0.0 * g[..., None]
+
+    found = find_attractors(optimizer(transition, 2), RANDOM.normal(size=(6, 2)))
+    assert found.codes[0] == Code.LIMIT_CYCLE and found.basin_shares[0] == 1.0
+    assert (np.linalg.norm(found.points[1:], axis=1) < 1e-9).all()
+
+
 def test_what_diverges_or_drifts_off_arrives_nowhere():
     grows = find_attractors(optimizer(lambda h, g: 2.0 * h + g[..., None]), [[1.0], [-2.0]])
     assert grows.stable.tolist() == [0] and grows.basin_shares.tolist() == [0.0]

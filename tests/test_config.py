@@ -1,28 +1,46 @@
 """The configuration: what it resolves to, and one message for each way of getting it wrong."""
 
-import json
+import copy
+import datetime
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from fuzz.configuration import ANYTHING, ITSELF, Refuses, attempt
 
+from lopt import registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
+from lopt.config_files import check_files
+from lopt.config_schema import Schemas
 from lopt.learned import make_family
+from lopt.meta_training.gradient import unroll_bytes
+from lopt.tasks import make_task
+from lopt.unroll_memory import block_lengths
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+SCHEMA = Schemas(yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
 EVERY = "study/every_task/"
 TASK = "study/settings/linear_regression/"
 SMOKE = "scales/smoke/settings/rosenbrock/"
 ABSENT = object()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def facts_read_once():
+    """The files of tasks, families and baselines stay what they are meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "read_facts", functools.cache(registry.read_facts))
+        yield
+
+
 def changed(path: str, value, config: dict = CONFIG) -> dict:
     """The project's configuration with one entry replaced, added or (ABSENT) taken away."""
-    config = json.loads(json.dumps(config))  # nothing shared: YAML's aliases are one object
+    config = copy.deepcopy(config)
     node = config
     *parents, last = path.split("/")
     for part in parents:
@@ -132,7 +150,7 @@ WRONG = [
     ("study", ABSENT, "'(top level)': missing key study"),
     ("scales", {}, "'scales': {} is empty; at least 1 is needed"),
     ("scales/Big", {}, "'scales': \"Big\" should be of lower-case letters, digits and _"),
-    ("scales/smoke", 5, "'scales.smoke': 5 should be a mapping (key: value) or nothing"),
+    ("scales/smoke", 5, "'scales.smoke': 5 should be a mapping (key: value)"),
     ("study/device", "tpu", "'study.device': \"tpu\" is not one of cpu, gpu"),
     ("study/device", ABSENT, "'study': missing key device"),
     (
@@ -308,6 +326,92 @@ WRONG = [
         9.0,
         "meta_search.ranges.clip.low': 9.0 should be less than high (1.0)",
     ),
+    # What was left empty, as when all its lines are commented out.
+    ("scales/laptop", None, "'scales.laptop': is empty: write {} for no changes"),
+    ("scales/smoke/every_task", None, "'scales.smoke.every_task': is empty: write {}"),
+    ("scales/smoke/settings", None, "'scales.smoke.settings': is empty: write {}"),
+    ("scales/smoke/settings/rosenbrock", None, "smoke.settings.rosenbrock': is empty: write {}"),
+    (TASK + "meta_training", None, "regression.meta_training': is empty: write {}"),
+    ("study", None, "'study': is empty: write {}"),
+    # Names of scales that YAML takes for something else, or that no folder should have.
+    ("scales/1", {}, "'scales': \"1\" should be of lower-case letters, digits and _"),
+    ("scales/big\n", {}, "'scales': \"big\\n\" should be of lower-case letters, digits and _"),
+    ("scales/" + "a" * 65, {}, "should be of at most 64 characters"),
+    ("scale", True, "'scale': true should be text"),
+    ("scale", datetime.date(2026, 1, 1), "'scale': 2026-01-01 (a date) should be text"),
+    ("scales", {1: {}}, "'scales': the key 1 should be text: put it in quotation marks"),
+    ("scales", {True: {}}, "YAML takes on, off, yes and no for true and false"),
+    # What no part states.
+    (EVERY + "optimizer/family", ABSENT, "optimizer': missing key family"),
+    ("study/every_task", {}, "'study.every_task': missing key "),
+    (EVERY + "meta_search", ABSENT, "missing key "),
+    # Settings of meta-training's problem and search ranges have the bounds of their keys.
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"dimension": -5},
+        "meta_training_problem.dimension': -5 should be at least 1",
+    ),
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"log10_smallest_eigenvalue": float("nan")},
+        "log10_smallest_eigenvalue': NaN should be a finite number",
+    ),
+    (
+        "scales/smoke/settings/linear_regression/meta_training_problem",
+        {"log10_smallest_eigenvalue": 1.0},
+        "meta_training_problem.log10_smallest_eigenvalue': 1.0 should be at most",
+    ),
+    (EVERY + "meta_search/ranges/b1/high", 5.0, "ranges.b1.high': 5.0 should be less than 1"),
+    (EVERY + "meta_search/ranges/b1/low", float("nan"), "b1.low': NaN should be a finite number"),
+    (EVERY + "meta_search/ranges/clip/low", 0, "clip.low': 0 should be greater than 0"),
+    (EVERY + "meta_search/ranges/decay_steps/low", 0.5, "low': 0.5 should be a whole number"),
+    (
+        EVERY + "meta_search/ranges/learning_rate",
+        {"low": -1.0, "high": 1.0, "scale": "linear"},
+        "ranges.learning_rate.low': -1.0 should be greater than 0",
+    ),
+    (TASK + "tuning/ranges/adam/b1/high", 5.0, "adam.b1.high': 5.0 should be less than 1"),
+    (
+        TASK + "tuning/ranges/momentum/momentum",
+        {"low": 0.0, "high": 0.9, "scale": "log"},
+        "momentum.momentum.low': 0.0 should be greater than 0 on the scale log",
+    ),
+    (
+        TASK + "tuning/ranges/adam/learning_rate",
+        {"low": -1.0, "high": 1.0, "scale": "linear"},
+        "adam.learning_rate.low': -1.0 should be greater than 0",
+    ),
+    # Sizes that nothing can run, and a budget that no division into blocks can meet.
+    (TASK + "optimizer/units", 10**12, "units': 1000000000000 should be at most 65536"),
+    (TASK + "problem/dimension", 10**9, "dimension': 1000000000 should be at most 65536"),
+    (TASK + "evaluation/problems", 10**12, "problems': 1000000000000 should be at most 16777216"),
+    (TASK + "steps", 10**8, "steps': 100000000 should be at most 1000000"),
+    (
+        "study/settings/two_moons/problem/points",
+        10**12,
+        "points': 1000000000000 should be at most 1000000",
+    ),
+    (
+        "study/settings/two_moons/problem/hidden_widths",
+        [64, 10**6],
+        "hidden_widths.1': 1000000 should be at most 65536",
+    ),
+    (
+        SMOKE + "meta_training/memory_budget_gb",
+        1.0e-6,
+        "memory_budget_gb': 1e-06 should be at least 7.36e-06: 4 problems of 2 components",
+    ),
+    (
+        "scales/paper/settings/two_moons/meta_training/problems",
+        16 * 64,
+        "two_moons.meta_training.memory_budget_gb' (scale paper): 60.0 should be at least 591: 1024 ",
+    ),
+    # Values inside a value of --config arrive as text.
+    (TASK + "steps", "5", '"5" should be a whole number; in quotation marks, or inside a value of'),
+    (TASK + "seeds", ["0", "1"], "inside a value of --config, it is text: use --configfile"),
+    (TASK + "early", "null", "it is text: use --configfile"),
+    ("study", "{device: gpu", "it is text: use --configfile"),
+    (TASK + "meta_training/clip", "inf", '"inf" should be a finite number'),
     (
         TASK + "analysis/gradients/log10_smallest",
         2.0,
@@ -316,17 +420,164 @@ WRONG = [
 ]
 
 
+def complaint(config) -> str:
+    """What is said of a configuration that is wrong, at one of its scales."""
+    with pytest.raises(ConfigError) as caught:
+        dict(resolve(config, SCHEMA))
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     WRONG,
     ids=[f"{number}-{row[0]}" for number, row in enumerate(WRONG)],
 )
 def test_what_is_wrong_ends_in_one_message(path, value, message):
-    with pytest.raises(ConfigError) as caught:
-        resolve(changed(path, value), SCHEMA)
-    text = str(caught.value)
+    text = complaint(changed(path, value))
     assert text.startswith("config key '") and message in text
     assert "\n" not in text and len(text) < 300
+
+
+# What YAML and Python can give: never anything but one message.
+
+PLACES = [
+    "scale",
+    "study",
+    "scales",
+    "scales/smoke",
+    "scales/smoke/every_task",
+    "scales/smoke/weights",
+    "study/device",
+    "study/tasks",
+    "study/settings",
+    TASK + "steps",
+    TASK + "seeds",
+    TASK + "early",
+    TASK + "problem",
+    TASK + "problem/log10_smallest_eigenvalue",
+    TASK + "optimizer",
+    TASK + "optimizer/family",
+    TASK + "meta_training/learning_rate",
+    TASK + "tuning/rungs",
+    TASK + "tuning/ranges/adam/b1",
+    SMOKE + "meta_training_problem",
+]
+FINE = {  # what may stand there
+    "empty": [
+        "scales/smoke",
+        "scales/smoke/every_task",
+        "study/settings",
+        TASK + "problem",
+        TASK + "optimizer",
+        TASK + "tuning/ranges/adam/b1",
+        SMOKE + "meta_training_problem",
+    ],
+    "nothing": ["scales/smoke/weights", TASK + "early", SMOKE + "meta_training_problem"],
+    "pair": [TASK + "seeds"],
+    "1e400 as text": ["scales/smoke/weights"],
+    "nan as text": ["scales/smoke/weights"],
+    "2**63": [TASK + "meta_training/learning_rate"],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_anything_anywhere_ends_in_one_message(place):
+    for name, value in ANYTHING.items():
+        if place not in FINE.get(name, ()):
+            text = complaint(replaced(place, value))
+            assert text.startswith("config key '"), (name, text)
+            assert text.isprintable() and len(text) < 300, (name, text)
+
+
+def replaced(path: str, value) -> dict:
+    """As ``changed``, the value itself in place, not a copy, which may be impossible."""
+    config = changed(path, 0)
+    *parents, last = path.split("/")
+    node = config
+    for part in parents:
+        node = node[part]
+    node[last] = value
+    return config
+
+
+@pytest.mark.parametrize("config", [None, [], "study", 3, {}, Refuses(), {1: 2}, ITSELF])
+def test_a_configuration_that_is_none_ends_in_one_message(config):
+    assert complaint(config).startswith("config key '")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mutations_of_the_configuration_end_in_one_message(seed, tmp_path):
+    attempt(np.random.default_rng(seed), tmp_path)
+
+
+def test_a_key_twice_is_told_with_its_lines(tmp_path):
+    path = tmp_path / "mine.yaml"
+    for text, message in [
+        ("a: 1\nb: 2\na: 3\n", "config key 'a': mine.yaml has it twice, in line 1 and in line 3"),
+        ("b:\n  - {a: 1,\n     'a': 2}\n", "config key 'b.0.a': mine.yaml has it twice, in line 2"),
+        ('{"a":\t1, "b": {"c": 1, "c": 2}}', "config key '"),  # no YAML: it has a tab
+    ]:
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            check_files([path])
+        assert str(caught.value).startswith(message) and str(caught.value).isprintable()
+    for text in [
+        "",
+        "a: &b {c: 1}\nd:\n  <<: *b\n  <<: *b\n",
+        "a: &a [*a]\n",
+        "[" * 9999,
+        "\ta: :",
+    ]:
+        path.write_text(text)
+        check_files([path])
+    check_files([ROOT / "config.yaml", tmp_path / "missing.yaml"])
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_the_budget_that_planning_asks_for_is_the_least_that_training_takes(scale):
+    """Never more than the job needs, and hardly less: a network's inputs and outputs are its file's alone."""
+    path = f"scales/{scale}/every_task/meta_training/memory_budget_gb"
+    config = changed(path, 1e-9)
+    for task in CONFIG["study"]["tasks"]:
+        own = changed(f"scales/{scale}/tasks", [task], config)
+        own = changed(f"scales/{scale}/settings/{task}/meta_training/memory_budget_gb", 1e-9, own)
+        words = complaint(own).split("should be at least ")[1]
+        least = float(words.split(":")[0])
+        values = resolve(CONFIG, SCHEMA)[scale]["tasks"][task]
+        family, problem = make_family(values["optimizer"]), make_task(task, values["problem"])
+        rows = values["meta_training"]["problems"] * problem.components
+        needed = min(
+            unroll_bytes(family, rows, values["steps"], block)
+            for block in block_lengths(values["steps"])
+        )
+        assert 0.7 * needed < 1e9 * least < 1.005 * needed
+
+
+def test_pairs_from_python_are_lists():
+    study = resolve(changed(TASK + "seeds", (4, 5)), SCHEMA)["paper"]
+    assert study["tasks"]["linear_regression"]["seeds"] == [4, 5]
+
+
+def test_a_scale_that_is_wrong_stops_nobody_who_does_not_use_it():
+    config = changed(SMOKE + "steps", -1)
+    studies = resolve(config, SCHEMA)
+    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 4
+    assert studies["laptop"] == resolve(CONFIG, SCHEMA)["laptop"]
+    with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
+        studies["smoke"]
+    with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
+        resolve({**config, "scale": "smoke"}, SCHEMA)
+
+
+def test_the_study_has_to_be_right_for_every_scale():
+    config = changed("study/settings/two_moons/steps", -1)
+    with pytest.raises(ConfigError, match=r"study.settings.two_moons.steps': -1 should"):
+        resolve(changed("scales/laptop/tasks", ["rosenbrock"], config), SCHEMA)
+
+
+def test_which_scales_take_weights_is_known_of_wrong_ones_too():
+    studies = resolve(changed("scales/released/tasks", 3), SCHEMA)
+    assert [name for name in studies if studies.takes_weights(name)] == ["released"]
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -345,19 +596,42 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     ("overlay", "arguments", "message"),
     [
         (
-            {"scales": {"smoke": {"settings": {"rosenbrock": {"steps": -1}}}}},
-            (),
+            "scales: {smoke: {settings: {rosenbrock: {steps: -1}}}}",
+            ("--config", "scale=smoke"),
             "config key 'scales.smoke.settings.rosenbrock.steps': -1 should be at least 1",
         ),
-        ({}, ("--config", "scale=huge"), "config key 'scale': \"huge\" is not one of smoke"),
+        ("{}", ("--config", "scale=huge"), "config key 'scale': \"huge\" is not one of smoke"),
+        (
+            "{}",
+            ("--config", "scales={smoke: {settings: {rosenbrock: {steps: 5}}}}", "scale=smoke"),
+            'steps\': "5" should be a whole number; in quotation marks, or inside a value of --config',
+        ),
+        (
+            "scales:\n  smoke: {}\n  smoke: {weights: w}\n",
+            (),
+            "config key 'scales.smoke': overlay.yaml has it twice, in line 2 and in line 3",
+        ),
     ],
 )
 def test_the_workflow_ends_with_the_message_and_writes_nothing(
     tmp_path, overlay, arguments, message
 ):
-    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    (tmp_path / "overlay.yaml").write_text(overlay)
     run = snakemake(tmp_path, *arguments, "--configfile", str(ROOT / "config.yaml"), "overlay.yaml")
     assert run.returncode != 0
     assert message in run.stdout and "Traceback" not in run.stdout
     assert run.stdout.count("config key") == 1
     assert {path.name for path in tmp_path.iterdir()} <= {"overlay.yaml", ".snakemake"}
+
+
+@pytest.mark.workflow
+def test_the_workflow_plans_past_a_wrong_scale_that_it_does_not_need(tmp_path):
+    (tmp_path / "overlay.yaml").write_text("scales: {smoke: {settings: {rosenbrock: {steps: -1}}}}")
+    configuration = ("--dry-run", "--configfile", str(ROOT / "config.yaml"), "overlay.yaml")
+    theta = "results/{}/meta_training/rosenbrock/seed_0/theta.npz"
+    run = snakemake(tmp_path, theta.format("laptop"), *configuration)
+    assert run.returncode == 0
+    assert "The scale smoke can't be used. config key 'scales.smoke.settings" in run.stdout
+    run = snakemake(tmp_path, theta.format("smoke"), *configuration)
+    assert run.returncode != 0
+    assert "ConfigError: config key 'scales.smoke.settings.rosenbrock.steps': -1" in run.stdout

@@ -130,6 +130,9 @@ def test_a_point_that_the_map_jumps_across(g):
         lambda h, g: h - 0.1 * jnp.sign(h - g[..., None]), np.array([7.3]), 1 / 3
     )
     assert crossing[0] == pytest.approx(1 / 3, rel=1e-15) and width[0] < 1e-15
+    # A slow rotation turns f at a right angle to where it started, and jumps nowhere.
+    turn = np.array([[np.cos(0.01), np.sin(0.01)], [-np.sin(0.01), np.cos(0.01)]])
+    assert bracket(lambda h, g: h @ turn + 0.0 * g[..., None], np.array([0.6, 0.8]), 0.0) is None
     assert bracket(lambda h, g: h + 1.0 + 0.0 * g[..., None], np.array([0.0]), 0.0) is None
 
 

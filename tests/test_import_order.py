@@ -13,13 +13,15 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it, or from its own room.
 ORDER = [
-    ["config_check", "process", "fields"],
+    ["found", "unroll_memory"],
+    ["config_check", "config_plain", "process", "fields"],
     ["parameters"],
     ["facts"],
     ["registry"],
     ["extensions", "sources"],
     ["config_schema"],
     ["config"],
+    ["config_files"],
     ["keys"],
     ["records"],
     ["provenance", "progress", "evaluation", "report", "checkpoint"],

@@ -195,7 +195,7 @@ def test_a_planted_vanilla_rnn_has_the_modes_that_were_planted(x64):
         readout_bias=-(readout_vector @ point),
     )
     component = VanillaRNN(3).component(theta)
-    found = find_fixed_points(component.transition, point + 0.01 * random.normal(size=(4, 3)))
+    found = find_fixed_points(component, point + 0.01 * random.normal(size=(4, 3)))
     np.testing.assert_allclose(found.points[0], point, atol=1e-10)
     modes = linearize(component, point)
     np.testing.assert_allclose(modes.eigenvalues, eigenvalues, atol=1e-12)

@@ -303,7 +303,7 @@ from types import SimpleNamespace
 
 class Named(SimpleNamespace):
     items = lambda self: vars(self).items()
-    __getitem__ = getattr
+    __getitem__ = lambda self, name: getattr(self, name)
 
 params = Named(**json.loads(sys.argv[1]))
 snakemake = SimpleNamespace(

@@ -39,7 +39,11 @@ def workflow(folder: Path, source: str, *arguments: str, **environment: str) -> 
     """Run another workflow, which takes this one from ``source``; return what it prints."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     tasks = {"linear_regression": {**TINY, "seeds": [7]}}
-    configuration["scales"] = {"mine": merge(configuration["scales"]["smoke"], {"settings": tasks})}
+    scales = configuration["scales"]
+    configuration["scales"] = {
+        "mine": merge(scales["smoke"], {"settings": tasks}),
+        "released": scales["released"],
+    }
     configuration["scale"] = "mine"
     (folder / "mine.yaml").write_text(yaml.safe_dump(configuration))
     (folder / "Snakefile").write_text(OUTER.format(source=source))
@@ -62,16 +66,17 @@ def test_from_a_local_path(tmp_path: Path) -> None:
     assert (tmp_path / theta).exists()
 
 
-def test_from_a_git_host(tmp_path: Path) -> None:
-    """github(...) finds its clone in Snakemake's cache, so that no network is needed."""
-    source, here = tmp_path / "source", tmp_path / "here"
-    source.mkdir(), here.mkdir()
-    tracked = ("Snakefile", "rules", "schemas", "workflow", "envs")
+@pytest.fixture
+def git_host(tmp_path: Path) -> dict[str, str]:
+    """An environment in which github(...) finds its clone in Snakemake's cache: no network is needed."""
+    source = tmp_path / "source"
+    tracked = ("Snakefile", "rules", "schemas", "workflow", "envs", "weights")
     for name in tracked:  # but not the package, which has to be installed
-        for path in [ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*.*"):
-            copy = source / path.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
+        for path in [ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*"):
+            if path.is_file():
+                copy = source / path.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(path.read_bytes())
     identity = ("-c", "user.name=lopt", "-c", "user.email=lopt@localhost")
     for arguments in (["init"], ["add", "--all"], ["commit", "-m", "All"], ["tag", "v1"]):
         subprocess.run(["git", *identity, *arguments], cwd=source, check=True, capture_output=True)
@@ -79,12 +84,30 @@ def test_from_a_git_host(tmp_path: Path) -> None:
     subprocess.run(
         ["git", "clone", "--bare", source, cache / "someone/lopt"], check=True, capture_output=True
     )
-    printed = workflow(
-        here,
-        'github("someone/lopt", path="Snakefile", tag="v1")',
-        "--dry-run",
-        XDG_CACHE_HOME=str(tmp_path / "cache"),
-        PYTHONPATH="",
-    )
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+HOSTED = 'github("someone/lopt", path="Snakefile", tag="v1")'
+
+
+def test_from_a_git_host(tmp_path: Path, git_host: dict[str, str]) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    printed = workflow(here, HOSTED, "--dry-run", PYTHONPATH="", **git_host)
     assert "seed=7" in printed and "scale=mine" in printed
     assert "seed=0" in printed  # the other tasks keep their seeds
+
+
+@pytest.mark.workflow
+def test_weights_from_a_git_host(tmp_path: Path, git_host: dict[str, str]) -> None:
+    """Byte by byte, though Snakemake reads files of a Git host as text."""
+    here = tmp_path / "here"
+    here.mkdir()
+    theta = "results/released/meta_training/rosenbrock/seed_0/theta.npz"
+    installed = {"PYTHONPATH": str(ROOT)}
+    workflow(here, HOSTED, "--", theta, **git_host, **installed)
+    assert (here / theta).read_bytes() == (ROOT / "weights/rosenbrock/seed_0.npz").read_bytes()
+    moved = tmp_path / "moved"
+    here.rename(moved)
+    printed = workflow(moved, HOSTED, "--dry-run", "--", theta, **git_host, **installed)
+    assert "Nothing to be done" in printed

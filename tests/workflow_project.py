@@ -8,11 +8,22 @@ from pathlib import Path
 __all__ = ["ROOT", "copy_project", "snakemake"]
 
 ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "rules", "workflow", "lopt", "schemas", "profiles", "envs"]
+PARTS = [
+    "Snakefile",
+    "config.yaml",
+    "rules",
+    "workflow",
+    "lopt",
+    "schemas",
+    "profiles",
+    "envs",
+    "weights",
+]
 
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow consists of, into ``folder`` and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     for part in PARTS:
         source = ROOT / part

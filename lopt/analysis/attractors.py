@@ -6,7 +6,9 @@ where that led. A state *arrives* at that point if the point is stable and
 * running on led there, or
 * the second half of the run was what the linear map about the point predicts,
   h_end - h* ~ J^k (h_middle - h*): near a stable point this goes on for ever, however slow it is
-  (with an eigenvalue 1 - 1e-5, 1,000 steps cover a hundredth of the way).
+  (with an eigenvalue 1 - 1e-5, 1,000 steps cover a hundredth of the way), or
+* the distance to it, measured in mode coordinates, fell from each eighth of the second half to the
+  next (where the map is far from linear, yet slow).
 
 States that do neither are run on for longer, and then looked at for a cycle: the smallest p with
 h[k + p] = h[k]; one that keeps its extent without ever closing is a cycle of period 0.
@@ -37,6 +39,8 @@ __all__ = ["Settled", "find_attractors", "settle", "spectral_radius"]
 
 ARRIVED = 1e-6  # largest distance, relative to scales, that counts as arrived
 PREDICTED = 0.05  # largest departure from the linear prediction, of the distance to the point
+EIGHTHS = 8  # pieces of the second half of a run
+FALLING = 1e-6  # smallest fall of the distance, from piece to piece, that is no rounding
 PATIENCE = 10  # times as many steps for states that did not settle
 LONGEST_PERIOD = 64
 CLOSED = 1e-6  # of a cycle's extent: how closely it must come back
@@ -113,27 +117,26 @@ def settle(
     late = check_states("late_states", late_states, check_component(component))
     transition, spread = component.transition, spread_of(late)
     search = search | {"tolerance": tolerance, "presearch_steps": 0}
-    middle = np.asarray(root_search.run_map(transition, float64(late), 0.0, steps=steps // 2))
-    half = steps - steps // 2
-    ends = np.asarray(root_search.run_map(transition, float64(middle), 0.0, steps=half))
+    path, stride = _second_half(transition, late, steps)
+    ends = path[-1]
     alive = np.all(np.isfinite(ends), axis=1)
     starts = np.where(alive[:, None], ends, late)
     found = find_fixed_points(component, starts, **search)
     radii = [spectral_radius(transition, point) for point in found.distinct_points]
-    arrived = alive & _arrived(transition, found, radii, middle, starts, half, spread)
+    arrived = alive & _arrived(transition, found, radii, path, stride, spread)
     groups, points = np.where(arrived, found.groups, -1), found.points.copy()
     longer = np.flatnonzero(alive & ~arrived)
     if longer.size:
         # Only those that have not settled: they may end at a point, known or not, or nowhere.
         ends = ends.copy()
-        states, half = starts[longer], PATIENCE * steps // 2
-        middle = np.asarray(root_search.run_map(transition, float64(states), 0.0, steps=half))
-        last = np.asarray(root_search.run_map(transition, float64(middle), 0.0, steps=half))
+        states = starts[longer]
+        path, stride = _second_half(transition, states, PATIENCE * steps)
+        last = path[-1]
         usable = np.all(np.isfinite(last), axis=1)
         ends[longer] = last
         again = find_fixed_points(component, np.where(usable[:, None], last, states), **search)
         again_radii = [spectral_radius(transition, point) for point in again.distinct_points]
-        settled = usable & _arrived(transition, again, again_radii, middle, last, half, spread)
+        settled = usable & _arrived(transition, again, again_radii, path, stride, spread)
         found, radii, place = _united(found, radii, again, again_radii, spread)
         groups[longer] = np.where(settled, place[again.groups], -1)
         points[longer] = again.points
@@ -183,29 +186,47 @@ def radius_of(jacobian: Float[np.ndarray, "state state"]) -> tuple[float, bool]:
     return radius, bool(radius - 1.0 <= error + FLOOR)
 
 
+def _second_half(
+    transition: Transition, states: Float[np.ndarray, "late state"], steps: int
+) -> tuple[Float[np.ndarray, "checkpoint late state"], int]:
+    """Return nine states of the second half of a run of ``steps``, and the steps between them."""
+    stride = max(1, steps // (2 * EIGHTHS))
+    first = max(0, steps - EIGHTHS * stride)
+    middle = root_search.run_map(transition, float64(states), 0.0, steps=first)
+    path = _record(transition, middle, stride, samples=EIGHTHS + 1)
+    return np.asarray(path), stride
+
+
 def _arrived(
     transition: Transition,
     found: FixedPoints,
     radii: list[tuple[float, bool]],
-    middle: Float[np.ndarray, "late state"],
-    ends: Float[np.ndarray, "late state"],
-    steps: int,
+    path: Float[np.ndarray, "checkpoint late state"],
+    stride: int,
     spread: Float[np.ndarray, " state"],
 ) -> Bool[np.ndarray, " late"]:
-    """Return which rows arrive at the stable fixed point that was found from them."""
-    arrived = np.zeros(len(ends), bool)
+    """Return which rows arrive at the stable fixed point that was found from their last state."""
+    arrived = np.zeros(path.shape[1], bool)
     for group, (point, (_, stable)) in enumerate(zip(found.distinct_points, radii, strict=True)):
         rows = np.flatnonzero(found.groups == group)
         if not stable or not rows.size:
             continue
         # On a continuum every row has its own point.
-        left, before = ends[rows] - found.points[rows], middle[rows] - found.points[rows]
-        close = scaled_size(left, np.maximum(np.abs(found.points[rows]), spread)) <= ARRIVED
-        jacobian = linear_part(transition, point, 0.0).jacobian
-        power = np.linalg.matrix_power(jacobian, steps)
-        departure = np.linalg.norm(left - before @ power.T, axis=1)
-        linear = departure <= PREDICTED * np.linalg.norm(left, axis=1)
-        arrived[rows] = close | linear
+        targets = found.points[rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            left = path[:, rows] - targets
+            close = scaled_size(left[-1], np.maximum(np.abs(targets), spread)) <= ARRIVED
+            jacobian = linear_part(transition, point, 0.0).jacobian
+            power = np.linalg.matrix_power(jacobian, EIGHTHS * stride)
+            departure = np.linalg.norm(left[-1] - left[0] @ power.T, axis=1)
+            linear = departure <= PREDICTED * np.linalg.norm(left[-1], axis=1)
+            # In mode coordinates a linear approach never turns outward for a while.
+            vectors = np.linalg.eig(jacobian)[1]
+            if np.linalg.cond(vectors) < 1.0 / FLOOR:
+                left = left @ np.linalg.inv(vectors).T
+            distances = np.linalg.norm(left, axis=2)
+            falling = np.all(np.diff(distances, axis=0) < -FALLING * distances[:-1], axis=0)
+        arrived[rows] = close | linear | falling
     return arrived
 
 

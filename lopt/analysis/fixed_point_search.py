@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
@@ -35,7 +35,6 @@ MIXED = 1e-22  # speed at which the mixing leaves the rest to Newton's method
 NEAR = 1e-2  # a first step shorter than this (relative to scales) is shared with a point found
 SHARED_STEPS = 4
 SINGLE = 1e-5  # relative distance of what is taken for one point where I - J is singular
-NEIGHBORS = 3  # of a point on a continuum, which it is connected with
 ALONG_CONTINUUM = 1e-3  # how far along its null vector a continuum is probed, of the state's scale
 
 
@@ -347,22 +346,21 @@ def _join_continua(
     """Return the groups with those of one continuum joined.
 
     Two points belong to one if Newton's method from the middle between them ends at a fixed point
-    there, nearer to the middle than half their distance; each is compared with its neighbors.
+    there, nearer to the middle than half their distance. Pairs are the edges of the shortest tree
+    through all points: neighbors along a line, and one bridge between any two groups.
     """
     numbers = [n for n, leader in enumerate(leaders) if ends.codes[leader] == Code.CONTINUUM]
+    if not numbers:
+        return groups
     points = ends.points[[leaders[number] for number in numbers]]
     linked = np.eye(len(numbers), dtype=bool)
-    for i, ours in enumerate(points):
-        distances = np.linalg.norm(points - ours, axis=1)
-        for j in np.argsort(distances, kind="stable")[1 : 1 + NEIGHBORS]:
-            if linked[i, j]:
-                continue
-            halfway = 0.5 * (ours + points[j])
-            middle = newton(transition, halfway, g, spread, iterations=20)
-            moved = np.linalg.norm(middle.point - halfway)
-            together = middle.found and middle.singular and moved <= 0.25 * distances[j]
-            linked[i, j] = linked[j, i] = together
-    labels = connected_components(linked, directed=False)[1] if numbers else np.empty(0, int)
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    for i, j in zip(*minimum_spanning_tree(distances).nonzero(), strict=True):
+        halfway = 0.5 * (points[i] + points[j])
+        middle = newton(transition, halfway, g, spread, iterations=20)
+        moved = np.linalg.norm(middle.point - halfway)
+        linked[i, j] = middle.found and middle.singular and moved <= 0.25 * distances[i, j]
+    labels = connected_components(linked, directed=False)[1]
     groups = groups.copy()
     for number, label in zip(numbers, labels, strict=True):
         groups[groups == number] = numbers[int(np.argmax(labels == label))]

@@ -35,7 +35,7 @@ from lopt.analysis.root_search import STAGNANT_STEPS, Transition, float64, polis
 
 __all__ = ["Root", "bracket", "find_root", "linear_part", "newton", "scaled_size"]
 
-EPSILON = float(np.finfo(np.float64).eps)
+EPSILON, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 SINGULAR = 1e-12  # singular values of the scaled A below this are taken for 0
 DAMPINGS = 10  # halvings of a step before Newton's method gives up
 SECTIONS = 64  # points that ``bracket`` looks at at a time
@@ -202,12 +202,14 @@ def bracket(
     back, and the place in between is bracketed to rounding; None if there is no such t, or the
     bracket does not settle.
     """
-    h = np.array(start, np.float64)
+    h, width = np.array(start, np.float64), None
     for _ in range(4):
         direction = _residuals(transition, h[None], g)[0]
         # Entries that are at rest but for rounding stay where they are.
         direction = np.where(np.abs(direction) <= 8.0 * EPSILON * np.abs(h), 0.0, direction)
         moving = direction != 0.0
+        if width is not None and not moving.any():
+            return h, width + EPSILON * np.abs(h)  # the very place, where the sign of f is 0
         if not np.all(np.isfinite(direction)) or not moving.any():
             return None
         low, high = 0.0, np.inf
@@ -216,7 +218,7 @@ def bracket(
             states = h + reach[:, None] * direction
             # What does not move may be undefined on the way (a square root of what does).
             back = _residuals(transition, states, g)[:, moving] @ direction[moving]
-            turned = np.flatnonzero(~(back > 0.0))
+            turned = np.flatnonzero(~(back >= 0.0))
             if not turned.size and not np.isfinite(high):
                 return None
             if turned.size:
@@ -235,7 +237,16 @@ def bracket(
         settled = np.all(np.abs(middle - h) <= 4.0 * EPSILON * np.abs(middle) + width)
         h = middle
         if settled and np.all(width <= 8.0 * EPSILON * np.abs(h)):
-            return h, width + EPSILON * np.abs(h)
+            break
+    # The map comes back from there only if some mean of f on both sides is 0: where f is smooth,
+    # it may just have turned at a right angle.
+    below, above = _residuals(transition, ends, g)[:, moving]
+    change = above - below
+    share = np.clip(-(below @ change) / max(change @ change, TINY), 0.0, 1.0)
+    left = np.linalg.norm(below + share * change)
+    sizes = np.linalg.norm(below), np.linalg.norm(above)
+    if not (left <= 1e-3 * max(sizes) or max(sizes) <= 1e-6 * np.linalg.norm(direction)):
+        return None
     return h, width + EPSILON * np.abs(h)
 
 

@@ -36,6 +36,8 @@ class LearnedFamily(Protocol):
         theta_type: the NamedTuple of the weights.
         label: what figures and tables call the family.
         sizes: the settings that count as its size, for example ("units",).
+        row_numbers: of a family with ``units`` and a meta-gradient of its own, what ``unroll_bytes`` is made
+            of (``lopt.unroll_memory``), so that planning can refuse what fits no memory.
     """
 
     theta_type: ClassVar[type]

@@ -41,11 +41,12 @@ import jax.numpy as jnp
 from jax.lax import optimization_barrier
 from jaxtyping import Array, Float, PyTree
 
-from lopt.fields import Count, Positive
+from lopt.fields import Positive, Size
 from lopt.learned.adjoint import adjoint_meta_gradient
 from lopt.learned.base import LearnedFamily
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.tasks import Task
+from lopt.unroll_memory import unroll_bytes
 
 __all__ = ["GRU", "GRUTheta", "Residuals", "step", "step_adjoint"]
 
@@ -68,8 +69,9 @@ class GRU(LearnedFamily):
     theta_type: ClassVar[type] = GRUTheta
     label: ClassVar[str] = "GRU"
     sizes: ClassVar[tuple[str, ...]] = ("units",)
+    row_numbers: ClassVar[tuple[tuple[int, int], ...]] = ((4, 2), (1, 1), (9, 0))
 
-    units: Count = 256
+    units: Size = 256
     input_scale: Positive = 1.0
     output_scale: Positive = 1.0
 
@@ -130,8 +132,7 @@ class GRU(LearnedFamily):
         and gradient; between blocks one state; and nine times ``units`` for the step at hand: within
         3 % of what XLA allocates on a CPU (tested).
         """
-        boundaries, units = steps // block if block < steps else 0, self.units
-        return rows * (block * (4 * units + 2) + boundaries * (units + 1) + 9 * units) * 4
+        return unroll_bytes(self.row_numbers, self.units, rows, steps, block)
 
 
 class Residuals(NamedTuple):

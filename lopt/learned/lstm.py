@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lopt.fields import Count, Positive
+from lopt.fields import Positive, Size
 from lopt.learned.base import LearnedFamily
 from lopt.optimizers.component import ComponentOptimizer
 
@@ -86,8 +86,8 @@ class LSTM(LearnedFamily):
     label: ClassVar[str] = "LSTM"
     sizes: ClassVar[tuple[str, ...]] = ("layers", "units")
 
-    layers: Count = 2
-    units: Count = 20
+    layers: Size = 2
+    units: Size = 20
     input_scale: Positive = 1.0
     output_scale: Positive = 1.0
 

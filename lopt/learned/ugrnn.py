@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lopt.fields import Count, Positive
+from lopt.fields import Positive, Size
 from lopt.learned.base import LearnedFamily
 from lopt.optimizers.component import ComponentOptimizer
 
@@ -51,7 +51,7 @@ class UGRNN(LearnedFamily):
     label: ClassVar[str] = "UGRNN"
     sizes: ClassVar[tuple[str, ...]] = ("units",)
 
-    units: Count = 256
+    units: Size = 256
     input_scale: Positive = 1.0
     output_scale: Positive = 1.0
 

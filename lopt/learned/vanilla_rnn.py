@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lopt.fields import Count, Positive
+from lopt.fields import Positive, Size
 from lopt.learned.base import LearnedFamily
 from lopt.optimizers.component import ComponentOptimizer
 
@@ -46,7 +46,7 @@ class VanillaRNN(LearnedFamily):
     label: ClassVar[str] = "vanilla RNN"
     sizes: ClassVar[tuple[str, ...]] = ("units",)
 
-    units: Count = 256
+    units: Size = 256
     input_scale: Positive = 1.0
     output_scale: Positive = 1.0
 

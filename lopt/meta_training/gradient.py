@@ -34,6 +34,7 @@ from jaxtyping import Array, Float, PyTree
 from lopt.learned.base import HasMetaGradient, LearnedFamily
 from lopt.optimizers.component import OptimizerFamily
 from lopt.tasks import Task
+from lopt.unroll_memory import block_lengths
 
 __all__ = [
     "autodiff_meta_gradient",
@@ -95,8 +96,7 @@ def block_length(family: LearnedFamily, rows: int, steps: int, budget_bytes: flo
     Raises:
         ValueError: if no division fits, with the least that is needed.
     """
-    divisors = [length for length in range(1, steps + 1) if steps % length == 0]
-    needed = {length: unroll_bytes(family, rows, steps, length) for length in divisors}
+    needed = {length: unroll_bytes(family, rows, steps, length) for length in block_lengths(steps)}
     fitting = [length for length, size in needed.items() if size <= budget_bytes]
     if not fitting:
         least = math.ceil(min(needed.values()) / 1e6) / 1e3  # rounded up: this budget will do

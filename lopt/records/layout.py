@@ -31,6 +31,7 @@ PLACES: Mapping[str, str] = {
     "linearization": "analysis/{task}/seed_{seed}/linearization.npz",
     "responses": "analysis/{task}/seed_{seed}/responses.npz",
     "nulls": "nulls/{task}",
+    "nulls_sums": "nulls/{task}.json",
     "portrait": "portraits/{task}.npz",
     "common_optimizers": "common_optimizers/{task}.npz",
     "validation": "validation.csv",

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lopt.fields import Count
+from lopt.fields import Size
 from lopt.records.portraits import ConditionNumbers
 from lopt.tasks.base import Task, portrait_problems
 
@@ -41,11 +41,12 @@ class LinearRegression(Task):
 
     label: ClassVar[str] = "Linear Regression"
     sizes: ClassVar[tuple[str, ...]] = ("dimension",)
+    least_components: ClassVar[str] = "dimension"
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (
         ("log10_smallest_eigenvalue", "log10_largest_eigenvalue"),
     )
 
-    dimension: Count = 5
+    dimension: Size = 5
     log10_smallest_eigenvalue: float = -3.0
     log10_largest_eigenvalue: float = 0.0
 

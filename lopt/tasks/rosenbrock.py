@@ -35,6 +35,7 @@ class Rosenbrock(Task):
     """Starts uniform in the square of half-width ``start_half_width``."""
 
     label: ClassVar[str] = "Rosenbrock"
+    least_components: ClassVar[int] = 2
 
     start_half_width: Positive = 2.0
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lopt.fields import Bounds, Counts, NonNegative, Seed
+from lopt.fields import Bounds, NonNegative, Seed, Sizes
 from lopt.records.portraits import LabelledPoints
 from lopt.tasks.base import Task
 
@@ -50,9 +50,10 @@ class TwoMoons(Task):
 
     label: ClassVar[str] = "Neural network training"
     sizes: ClassVar[tuple[str, ...]] = ("hidden_widths", "points")
+    least_components: ClassVar[str] = "hidden_widths"
 
-    hidden_widths: Counts = (64, 64, 64)
-    points: Annotated[int, Bounds(minimum=2)] = 1024
+    hidden_widths: Sizes = (64, 64, 64)
+    points: Annotated[int, Bounds(minimum=2, maximum=1_000_000)] = 1024
     noise: NonNegative = 0.1
     data_seed: Seed = 0
     penalty: NonNegative = 5e-3

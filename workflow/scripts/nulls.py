@@ -13,7 +13,7 @@ from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers import make_baseline
-from lopt.records import store, stored
+from lopt.records import checksums, store, stored
 from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.records.layout import identify
 from lopt.tasks import as_dtype, make_task, sample_batch
@@ -48,7 +48,7 @@ def evaluate_first(task, family, theta, steps: int, evaluation) -> np.ndarray:
 def main(wildcards, inputs, params, output) -> None:
     task, folder, settings = (
         make_task(wildcards.task, params.problem),
-        Path(output[0]),
+        Path(output.folder),
         params.analysis,
     )
     family, theta, seed = untrained(inputs.theta)
@@ -84,6 +84,7 @@ def main(wildcards, inputs, params, output) -> None:
         logger.info("%s: %s", name, ", ".join(found.stages) or "nothing")
         for stage, reason in found.missing.items():
             logger.info("%s has no %s: %s", name, stage, reason)
+    store.save_json(output.sums, checksums.found(folder))
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

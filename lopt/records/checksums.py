@@ -1,0 +1,44 @@
+"""Checksums of the files below a folder: those that it states and those that it has.
+
+    stated(folder)      from its SHA256SUMS, a line per file as sha256sum writes it
+    found(folder)       computed
+
+Both are {name within the folder: SHA-256 as 64 hexadecimal digits}.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from lopt.records.entries import brief
+from lopt.records.store import StoreError, load_bytes
+
+__all__ = ["SUMS", "found", "stated"]
+
+SUMS = "SHA256SUMS"
+
+
+def stated(folder: str | Path) -> Mapping[str, str]:
+    """Return the checksums that ``folder`` states in its list of them.
+
+    Raises:
+        StoreError: if there is no list, or a line of it is no checksum and name.
+    """
+    path, sums = Path(folder) / SUMS, {}
+    for number, line in enumerate(load_bytes(path).decode(errors="replace").splitlines(), 1):
+        digest, name = line[:64], line[66:]
+        if not name or set(digest) - set("0123456789abcdef"):
+            raise StoreError(
+                f"{path}, line {number}: expected a SHA-256 and a name, found {brief(repr(line), 60)}"
+            )
+        sums[name] = digest
+    return sums
+
+
+def found(folder: str | Path) -> dict[str, str]:
+    """Return the checksums of the files below ``folder``, hidden ones left out."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(load_bytes(path)).hexdigest()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
