@@ -21,7 +21,13 @@ from lopt.records.analysis import (
     ValidationRow,
 )
 from lopt.records.evaluation import Evaluation
-from lopt.records.portraits import CommonOptimizers, ConditionNumbers, LabelledPoints, Landscape
+from lopt.records.portraits import (
+    CommonOptimizers,
+    ConditionNumbers,
+    LabelledPoints,
+    Landscape,
+    StartLosses,
+)
 
 STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")
@@ -59,6 +65,7 @@ MAGNITUDES = {
     "rosenbrock": Magnitudes(1000.0, np.logspace(-3, 3, 13), 0.06, 1.6e-3, 450.0, False),
     "two_moons": Magnitudes(0.05, np.logspace(-4, -1, 13), 0.0215, 1.7, 0.9, False),
 }
+UNKNOWN = Magnitudes(20.0, np.logspace(-2, 2, 13), 0.5, 0.08, 2e4, False)  # of any other task
 SEEDS = {"linear_regression": (0, 1), "rosenbrock": (0, 1, 2), "two_moons": (3,)}
 EARLY = {"linear_regression": 5}
 SELECTED = {"linear_regression": 1, "rosenbrock": 0, "two_moons": 3}
@@ -70,12 +77,13 @@ def update_function(magnitudes, gradients, offset=0.0, learning_rate=None):
     return offset - magnitudes.update * np.tanh(rate * np.asarray(gradients) / magnitudes.update)
 
 
-def evaluation(task: str) -> Evaluation:
+def evaluation(task: str, seeds=None, baselines=BASELINES) -> Evaluation:
     """Losses f_0 exp(-rate k) times a factor per problem."""
-    rng, runs = np.random.default_rng(0), [("learned", seed) for seed in SEEDS[task]]
-    runs += [(optimizer, -1) for optimizer in BASELINES]
+    rng = np.random.default_rng(0)
+    runs = [("learned", seed) for seed in (SEEDS[task] if seeds is None else seeds)]
+    runs += [(optimizer, -1) for optimizer in baselines]
     rates = {"momentum": 0.09, "rmsprop": 0.01, "adam": 0.03}
-    start = MAGNITUDES[task].start * np.exp(0.5 * rng.normal(size=(128, 1)))
+    start = MAGNITUDES.get(task, UNKNOWN).start * np.exp(0.5 * rng.normal(size=(128, 1)))
     k = np.arange(STEPS + 1)
     losses = [
         start * np.exp(-np.minimum(rates.get(name, 0.07 + 0.002 * seed) * k, 18.0))
@@ -96,6 +104,8 @@ def portrait(task: str):
         x, y = np.linspace(-2, 2, 32), np.linspace(-1, 3, 32)
         loss = (1 - x) ** 2 + 100 * (y[:, None] - x**2) ** 2
         return Landscape(x, y, np.log10(loss), np.ones(2))
+    if task != "two_moons":
+        return StartLosses(rng.normal(2.0, 0.5, size=500))
     angles, labels = np.tile(np.linspace(0, np.pi, 50), 2), np.repeat([0, 1], 50)
     sign = np.where(labels, -1.0, 1.0)
     positions = np.stack([np.cos(angles) * sign, np.sin(angles) * sign], axis=1)
@@ -105,7 +115,7 @@ def portrait(task: str):
 
 def linearization(task: str, seed: int) -> Linearization:
     """A random basis with chosen eigenvalues: a slow one, a leading pair, the rest inside."""
-    rng, magnitudes = np.random.default_rng(seed), MAGNITUDES[task]
+    rng, magnitudes = np.random.default_rng(seed), MAGNITUDES.get(task, UNKNOWN)
     pair = 0.9 * np.exp(0.1j)
     inner = 0.8 * rng.uniform(size=STATE - 3) ** 0.5
     eigenvalues = np.concatenate([[0.96], [pair, pair.conj()], -np.sort(-inner)])
@@ -151,7 +161,7 @@ def linearization(task: str, seed: int) -> Linearization:
 
 
 def trajectories(task: str, seed: int) -> Trajectories:
-    rng, magnitudes = np.random.default_rng(10 + seed), MAGNITUDES[task]
+    rng, magnitudes = np.random.default_rng(10 + seed), MAGNITUDES.get(task, UNKNOWN)
     k = np.arange(STEPS + 1)
     edges = np.linspace(-1.5, 1.5, 101) * magnitudes.gradients
     scale = 0.08 * magnitudes.gradients
@@ -182,8 +192,9 @@ def trajectories(task: str, seed: int) -> Trajectories:
 
 
 def fixed_points(task: str, seed: int) -> FixedPointAnalysis:
-    rng, arm = np.random.default_rng(20 + seed), MAGNITUDES[task].constant
-    count, grid, rate = 40, 2 * len(arm), MAGNITUDES[task].learning_rate
+    magnitudes = MAGNITUDES.get(task, UNKNOWN)
+    rng, arm = np.random.default_rng(20 + seed), magnitudes.constant
+    count, grid, rate = 40, 2 * len(arm), magnitudes.learning_rate
     # Two attractors and the unstable point between them.
     attractors = np.array([0.1, 0.4, 0.25])[:, None] * np.ones(STATE)
     rates, drifts = rate * np.array([1.0, 0.5, 0.8]), np.array([1e-6, -2e-3, 1e-3])
@@ -238,7 +249,7 @@ def fixed_points(task: str, seed: int) -> FixedPointAnalysis:
 
 
 def responses(task: str, seed: int) -> Responses:
-    rng, m = np.random.default_rng(30 + seed), MAGNITUDES[task]
+    rng, m = np.random.default_rng(30 + seed), MAGNITUDES.get(task, UNKNOWN)
     k = np.arange(STEPS + 1)
     grid = np.linspace(-m.gradients, m.gradients, 121)
     direction = np.zeros(STATE)
@@ -315,9 +326,9 @@ def responses(task: str, seed: int) -> Responses:
     )
 
 
-def common_optimizers(task: str) -> CommonOptimizers:
-    """Momentum shifts, RMSProp changes its slope: the textbook formulas."""
-    m = MAGNITUDES[task]
+def common_optimizers(task: str, baselines=BASELINES) -> CommonOptimizers:
+    """Momentum shifts, RMSProp changes its slope: the textbook formulas; of those tuned."""
+    m = MAGNITUDES.get(task, UNKNOWN)
     grid, shares = (
         np.linspace(-m.gradients, m.gradients, 101),
         np.array([-1.0, -0.5, 0.0, 0.5, 1.0]),
@@ -328,51 +339,54 @@ def common_optimizers(task: str) -> CommonOptimizers:
         -alpha * (0.9 * velocity[:, None] + grid),
         -alpha * grid / np.sqrt(gamma * square[:, None] + (1 - gamma) * grid**2 + 1e-12),
     ]
+    names = np.array(["momentum", "rmsprop"])
+    rates = np.stack([np.full(5, alpha), alpha / np.sqrt(gamma * square + 1e-12)])
+    tuned = np.isin(names, baselines)
     return CommonOptimizers(
-        optimizers=np.array(["momentum", "rmsprop"]),
-        variables=np.array(["v", "s"]),
+        optimizers=names[tuned],
+        variables=np.array(["v", "s"])[tuned],
         gradients=grid,
-        values=np.stack([velocity, square]),
-        updates=np.stack(updates),
-        learning_rates=np.stack([np.full(5, alpha), alpha / np.sqrt(gamma * square + 1e-12)]),
+        values=np.stack([velocity, square])[tuned],
+        updates=np.stack(updates)[tuned],
+        learning_rates=rates[tuned],
     )
 
 
 def trials(task: str, optimizer: str) -> pd.DataFrame:
     """Scores on a parabola in log10(learning rate), some infinite; the second half was dropped early."""
     rng, count = np.random.default_rng(40), 200
-    rate = MAGNITUDES[task].learning_rate * 10.0 ** rng.uniform(-2.0, 1.0, count)
-    distance = np.log10(rate / MAGNITUDES[task].learning_rate)
-    score = (0.05 + 0.02 * BASELINES.index(optimizer)) * 10.0 ** (
-        0.5 * distance**2 + 0.2 * rng.uniform(size=count)
-    )
+    rate = MAGNITUDES.get(task, UNKNOWN).learning_rate * 10.0 ** rng.uniform(-2.0, 1.0, count)
+    distance = np.log10(rate / MAGNITUDES.get(task, UNKNOWN).learning_rate)
+    place = BASELINES.index(optimizer) if optimizer in BASELINES else len(optimizer)
+    score = (0.05 + 0.02 * place) * 10.0 ** (0.5 * distance**2 + 0.2 * rng.uniform(size=count))
     score[distance > 0.8] = np.inf
     rung = (np.arange(count) < count // 2).astype(int)
     order = np.lexsort((score, -rung))
     rank = np.empty(count, int)
     rank[order] = np.arange(1, count + 1)
     columns = {"trial": np.arange(count), "learning_rate": rate, "score": score}
-    columns |= OTHERS[optimizer]
+    columns |= OTHERS.get(optimizer, {})
     return pd.DataFrame(columns | {"rung": rung, "rank": rank, "diverged": ~np.isfinite(score)})
 
 
-def write(folder: Path) -> None:
-    """Write a whole results folder (results/<scale>) to ``folder``."""
+def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
+    """Write a whole results folder (results/<scale>) to ``folder``: of any tasks and baselines."""
     validation = [
         ValidationRow("momentum", "eigenvalue", 0.9, 0.9, 0.0, 1e-12, "pass"),
         ValidationRow("momentum", "learning rate", 0.1, 0.2, 0.1, 1e-12, "fail"),
         ValidationRow("rmsprop", "eigenvalue", 0.99, 0.99, 1e-15, 1e-12, "pass"),
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
-    for task, seeds in SEEDS.items():
-        store.save(folder / "portraits" / f"{task}.npz", portrait(task), {"task": task})
-        store.save(folder / "evaluation" / task / "losses.npz", evaluation(task), {"task": task})
-        store.save(
-            folder / "common_optimizers" / f"{task}.npz", common_optimizers(task), {"task": task}
-        )
+    for task, numbers in seeds.items():
+        facts = {"task": task}
+        losses = evaluation(task, numbers, baselines)
+        store.save(folder / "portraits" / f"{task}.npz", portrait(task), facts)
+        store.save(folder / "evaluation" / task / "losses.npz", losses, facts)
+        record = common_optimizers(task, baselines)
+        store.save(folder / "common_optimizers" / f"{task}.npz", record, facts)
         training = folder / "meta_training" / task
-        store.save_json(training / "selection.json", {"selected": SELECTED[task]})
-        for seed in seeds:
+        store.save_json(training / "selection.json", {"selected": SELECTED.get(task, numbers[0])})
+        for seed in numbers:
             step = np.arange(10, 501, 10)
             curve = {
                 "step": step,
@@ -393,7 +407,7 @@ def write(folder: Path) -> None:
             facts = {"task": task, "seed": EARLY[task]}
             for stage in (trajectories, fixed_points, linearization, responses):
                 store.save(place / f"{stage.__name__}.npz", stage(task, EARLY[task]), facts)
-        for optimizer in BASELINES:
+        for optimizer in baselines:
             table, baseline = trials(task, optimizer), folder / "baselines" / task / optimizer
             winner = table.loc[table["rank"].idxmin()]
             store.save_table(baseline / "trials.csv", table)
@@ -403,7 +417,7 @@ def write(folder: Path) -> None:
                     "optimizer": optimizer,
                     "hyperparameters": {
                         "learning_rate": float(winner.learning_rate),
-                        **OTHERS[optimizer],
+                        **OTHERS.get(optimizer, {}),
                     },
                     "meta_objective": float(winner.score),
                     "trials": len(table),

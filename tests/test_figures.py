@@ -436,8 +436,10 @@ class TestPerformance:
         selection = copy / "meta_training" / "rosenbrock" / "selection.json"
         store.save_json(selection, {"selected": 9})
         module = import_module("lopt.figures.fig1_performance")
-        with pytest.raises(StoreError, match=r"rosenbrock/losses\.npz: has no run .* seed 9"):
+        with pytest.raises(StoreError, match=r"selection\.json: selected is 9, expected one of"):
             module.read(Results(copy, synthetic.SEEDS))
+        with pytest.raises(StoreError, match=r"rosenbrock/losses\.npz: has no run .* seed 9"):
+            module.read(Results(copy, {**synthetic.SEEDS, "rosenbrock": (0, 1, 2, 9)}))
 
 
 class TestMomentum:
