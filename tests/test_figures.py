@@ -4,6 +4,7 @@ The oracle are the closed forms of ``synthetic_results``: artists are read back 
 with the arrays, never pixels with pixels.
 """
 
+import ast
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
 
 from lopt.figures import layout, style, tables, ticks
-from lopt.figures.roles import Roles
+from lopt.figures.roles import LEARNED, Roles
 from lopt.figures.wrapping import wrap
 from lopt.records import store
 from lopt.records.evaluation import Evaluation
