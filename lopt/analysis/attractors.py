@@ -10,26 +10,23 @@ where that led. A state *arrives* at that point if the point is stable and
 * the distance to it, measured in mode coordinates, fell from each eighth of the second half to the
   next (where the map is far from linear, yet slow).
 
-States that do neither are run on for longer, and then looked at for a cycle: the smallest p with
-h[k + p] = h[k]; one that keeps its extent without ever closing is a cycle of period 0.
+States that do none of this are run on for longer, and then looked at for a cycle (``cycles``).
 
 Stability is by spectrum: max |eigenvalue of dF/dh| at most 1 within the eigenvalue's error.
 
 Source: arXiv 2011.02159, section 4 has one convergence point per optimizer; here that is a result.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-import scipy.linalg
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import ArrayLike, Bool, Float, Int
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
+from lopt.analysis.cycles import Entry, find_cycles, radius_of, range_of, record
 from lopt.analysis.fixed_point_search import SINGLE, find_fixed_points, spread_of
-from lopt.analysis.newton import EPSILON, linear_part, scaled_size
+from lopt.analysis.newton import linear_part, scaled_size
 from lopt.analysis.readings import FLOOR, read
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
@@ -42,11 +39,6 @@ PREDICTED = 0.05  # largest departure from the linear prediction, of the distanc
 EIGHTHS = 8  # pieces of the second half of a run
 FALLING = 1e-6  # smallest fall of the distance, from piece to piece, that is no rounding
 PATIENCE = 10  # times as many steps for states that did not settle
-LONGEST_PERIOD = 64
-CLOSED = 1e-6  # of a cycle's extent: how closely it must come back
-SAMPLES = 2 * LONGEST_PERIOD  # states of a run that is looked at for a cycle
-NEUTRAL = 1.0 - 1e-6  # a cycle of at least this spectral radius is neutral along itself
-STEADY = 0.1  # of its extent: how much a cycle that never closes may differ from half to half
 
 
 class Settled(NamedTuple):
@@ -54,23 +46,6 @@ class Settled(NamedTuple):
 
     attractors: Attractors
     fixed_points: FixedPoints
-
-
-class _Entry(NamedTuple):
-    """One row of ``Attractors``."""
-
-    point: Float[np.ndarray, " state"]
-    error: Float[np.ndarray, " state"]
-    code: int
-    stable: bool
-    basin_share: float
-    basin_distance: float
-    spectral_radius: float
-    period: int
-    learning_rate: float
-    learning_rate_interval: Float[np.ndarray, "2"]
-    update: float
-    update_interval: Float[np.ndarray, "2"]
 
 
 def find_attractors(
@@ -94,6 +69,7 @@ def find_attractors(
     Raises:
         ValueError: if ``late_states`` is not a non-empty matrix of finite numbers.
 
+    >>> import jax
     >>> from lopt.optimizers.momentum import Momentum, MomentumTheta
     >>> with jax.enable_x64(True):
     ...     component = Momentum().component(MomentumTheta(learning_rate=0.1, momentum=0.9))
@@ -144,7 +120,7 @@ def settle(
     entries = _point_entries(component, found, radii, groups, points, ends, spread, tolerance)
     rows = np.flatnonzero(alive & (groups < 0))
     if rows.size:
-        entries += _cycles(component, ends[rows], len(late), max(1, steps // 4))
+        entries += find_cycles(component, ends[rows], len(late), max(1, steps // 4))
     if others is not None:
         extra_radii = [spectral_radius(transition, point) for point in others.distinct_points]
         before = len(found.distinct_points)
@@ -161,29 +137,12 @@ def spectral_radius(
 ) -> tuple[float, bool]:
     """Return max |eigenvalue of dF/dh| at g = 0, and whether it is at most 1 within its error.
 
+    >>> import jax
     >>> with jax.enable_x64(True):
     ...     spectral_radius(lambda h, g: -0.5 * h, np.zeros(1))
     (0.5, True)
     """
     return radius_of(linear_part(transition, point, 0.0).jacobian)
-
-
-def radius_of(jacobian: Float[np.ndarray, "state state"]) -> tuple[float, bool]:
-    """Return the spectral radius of a matrix, and whether it is at most 1 within its error."""
-    if not np.all(np.isfinite(jacobian)):
-        return np.nan, False
-    values = np.linalg.eigvals(jacobian)
-    radius = float(np.max(np.abs(values)))
-    if radius <= 1.0:
-        return radius, True
-    if radius > 1.01:
-        return radius, False
-    values, left, right = scipy.linalg.eig(jacobian, left=True, right=True)
-    largest = int(np.argmax(np.abs(values)))
-    # Its condition is 1 / |l^H r|; columns are normalized.
-    overlap = abs(np.vdot(left[:, largest], right[:, largest]))
-    error = 10.0 * EPSILON * np.linalg.norm(jacobian) / max(overlap, EPSILON)
-    return radius, bool(radius - 1.0 <= error + FLOOR)
 
 
 def _second_half(
@@ -193,7 +152,7 @@ def _second_half(
     stride = max(1, steps // (2 * EIGHTHS))
     first = max(0, steps - EIGHTHS * stride)
     middle = root_search.run_map(transition, float64(states), 0.0, steps=first)
-    path = _record(transition, middle, stride, samples=EIGHTHS + 1)
+    path = record(transition, middle, stride, samples=EIGHTHS + 1)
     return np.asarray(path), stride
 
 
@@ -278,7 +237,7 @@ def _point_entries(
     ends: Float[np.ndarray, "late state"],
     spread: Float[np.ndarray, " state"],
     tolerance: float,
-) -> list[_Entry]:
+) -> list[Entry]:
     """Return an entry per distinct point; ``groups`` says who arrives at which."""
     if not len(found.distinct_points):
         return []
@@ -298,9 +257,9 @@ def _point_entries(
             point = points[rows][np.argmin(np.linalg.norm(points[rows] - middle, axis=1))]
             error = np.maximum(error, 0.5 * np.ptp(points[rows], axis=0))
             rate, update = visited.learning_rates.mean(), visited.updates.mean()
-            intervals = _range(visited.learning_rates), _range(visited.updates)
+            intervals = range_of(visited.learning_rates), range_of(visited.updates)
         entries.append(
-            _Entry(
+            Entry(
                 point,
                 error,
                 code,
@@ -318,131 +277,7 @@ def _point_entries(
     return entries
 
 
-def _range(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "2"]:
-    return np.array([values.min(), values.max()])
-
-
-@partial(jax.jit, static_argnames=("transition", "samples"))
-def _record(
-    transition: Transition, h: Float[Array, "row state"], stride: int, *, samples: int
-) -> Float[Array, "samples row state"]:
-    """Return every ``stride``-th state of the autonomous runs from ``h``."""
-
-    def ahead(h: Array, _: None) -> tuple[Array, Array]:
-        return root_search.run_map(transition, h, 0.0, steps=stride), h
-
-    return jax.lax.scan(ahead, h, length=samples)[1]
-
-
-def _steady(path: Float[np.ndarray, "step state"], extent: float) -> bool:
-    """Return whether the second half of a path lies where the first does, and is as wide."""
-    first, last = np.split(path, [len(path) // 2])
-    shift = np.linalg.norm(first.mean(axis=0) - last.mean(axis=0))
-    growth = np.linalg.norm(np.ptp(first, axis=0) - np.ptp(last, axis=0))
-    return bool(np.all(np.isfinite(path)) and max(shift, growth) <= STEADY * extent)
-
-
-def _cycles(
-    component: ComponentOptimizer,
-    states: Float[np.ndarray, "row state"],
-    late: int,
-    stride: int,
-) -> list[_Entry]:
-    """Return an entry per cycle that ``states`` go round; states that settle to nothing give none.
-
-    What does not close within ``LONGEST_PERIOD`` steps is looked at every ``stride`` steps.
-    """
-    paths = np.asarray(_record(component.transition, float64(states), 1, samples=SAMPLES))
-    coarse = None
-    entries: list[tuple[_Entry, np.ndarray]] = []
-    members: list[list[int]] = []
-    for row in range(len(states)):
-        path = paths[:, row]
-        if not np.all(np.isfinite(path)):
-            continue
-        extent = float(np.linalg.norm(np.ptp(path, axis=0)))
-        returns = (
-            np.linalg.norm(path[period:] - path[:-period], axis=1).max()
-            for period in range(1, LONGEST_PERIOD + 1)
-        )
-        closed = (p for p, size in enumerate(returns, 1) if size <= CLOSED * extent)
-        period = next(closed, 0)
-        round_trip = path[-period:]
-        if not period:
-            if coarse is None:
-                coarse = np.asarray(
-                    _record(component.transition, float64(states), stride, samples=SAMPLES)
-                )
-            round_trip = coarse[:, row]
-            extent = float(np.linalg.norm(np.ptp(round_trip, axis=0)))
-            if not extent > 0.0 or not _steady(round_trip, extent):
-                continue
-        new = _cycle_entry(component, round_trip, period)
-        for (entry, trip), rows in zip(entries, members, strict=True):
-            if _same_cycle(entry, trip, new, round_trip):
-                rows.append(row)
-                break
-        else:
-            members.append([row])
-            entries.append((new, round_trip))
-    return [
-        entry._replace(basin_share=len(rows) / late)
-        for (entry, _), rows in zip(entries, members, strict=True)
-    ]
-
-
-def _same_cycle(
-    first: _Entry,
-    first_path: Float[np.ndarray, "step state"],
-    second: _Entry,
-    second_path: Float[np.ndarray, "another state"],
-) -> bool:
-    """Return whether two round trips are of one cycle.
-
-    One that attracts from all sides is passed at the same states. If it is neutral along itself
-    (it never closes, or closes from any phase) states lie between each other: center and extent
-    are compared.
-    """
-    extent = float(np.linalg.norm(first.error))
-    if (
-        first.period
-        and second.period
-        and max(first.spectral_radius, second.spectral_radius) < NEUTRAL
-    ):
-        near = np.linalg.norm(second_path - first.point, axis=1).min()
-        return first.period == second.period and bool(near <= 1e-3 * extent)
-    apart = np.linalg.norm(first_path.mean(axis=0) - second_path.mean(axis=0))
-    return bool(max(apart, np.linalg.norm(first.error - second.error)) <= 4.0 * STEADY * extent)
-
-
-def _cycle_entry(
-    component: ComponentOptimizer, path: Float[np.ndarray, "step state"], period: int
-) -> _Entry:
-    readings = read(component, path, np.zeros_like(path), 1.0)
-    radius, stable = np.nan, True
-    if period:
-        product = np.eye(path.shape[1])
-        for state in path:
-            product = linear_part(component.transition, state, 0.0).jacobian @ product
-        radius, stable = radius_of(product)
-        radius **= 1.0 / period
-    return _Entry(
-        path[0],
-        0.5 * np.ptp(path, axis=0),
-        int(Code.LIMIT_CYCLE),
-        stable,
-        0.0,
-        0.0,
-        radius,
-        period,
-        readings.learning_rates.mean(),
-        _range(readings.learning_rates),
-        readings.updates.mean(),
-        _range(readings.updates),
-    )
-
-
-def _table(entries: list[_Entry], size: int) -> Attractors:
+def _table(entries: list[Entry], size: int) -> Attractors:
     if not entries:
         none, pairs = np.empty(0), np.empty((0, 2))
         states, counts = np.empty((0, size)), np.empty(0, int)

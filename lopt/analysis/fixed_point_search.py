@@ -19,23 +19,22 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
-from lopt.analysis.newton import EPSILON, Root, find_root, newton, scaled_size
+from lopt.analysis.continua import is_continuum, join_continua
+from lopt.analysis.newton import EPSILON, Root, find_root, scaled_size
 from lopt.analysis.readings import FLOOR, read
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records.analysis import Code, FixedPoints
 
-__all__ = ["SINGLE", "code_of", "find_fixed_points", "is_continuum", "spread_of"]
+__all__ = ["SINGLE", "code_of", "find_fixed_points", "spread_of"]
 
 MIXED = 1e-22  # speed at which the mixing leaves the rest to Newton's method
 NEAR = 1e-2  # a first step shorter than this (relative to scales) is shared with a point found
 SHARED_STEPS = 4
 SINGLE = 1e-5  # relative distance of what is taken for one point where I - J is singular
-ALONG_CONTINUUM = 1e-3  # how far along its null vector a continuum is probed, of the state's scale
 
 
 class _Ends(NamedTuple):
@@ -165,29 +164,6 @@ def code_of(
     ]
     small = relative_errors(root.error, root.scale, spread) <= tolerance
     return Code.CONVERGED if determined and small else Code.UNDETERMINED
-
-
-def is_continuum(
-    transition: Transition, root: Root, g: float, spread: Float[np.ndarray, " state"]
-) -> bool:
-    """Return whether moving along the null vectors of I - dF/dh leads to other fixed points.
-
-    Newton's method from the moved state keeps its place along them (it takes the smallest step)
-    if there are fixed points all along, and comes back if this one stands alone.
-    """
-    kept = np.flatnonzero(root.kept)
-    a = np.eye(len(kept)) - root.jacobian[np.ix_(kept, kept)]
-    scale = np.maximum(root.scale[kept], spread[kept])
-    unit = np.where(scale > 0.0, scale, 1.0)
-    null = np.linalg.svd(a * unit / unit[:, None])[2][-1]
-    for sign in (1.0, -1.0):
-        moved = root.point.copy()
-        moved[kept] += sign * ALONG_CONTINUUM * null * unit
-        end = newton(transition, moved, g, spread, iterations=20)
-        travelled = ((end.point - root.point)[kept] / unit) @ null * sign
-        if end.found and end.singular and travelled >= 0.5 * ALONG_CONTINUUM:
-            return True
-    return False
 
 
 def _search(
@@ -325,7 +301,7 @@ def _group(
         near &= (ends.codes == Code.CONTINUUM) == (ends.codes[row] == Code.CONTINUUM)
         groups[near] = len(leaders)
         leaders.append(int(row))
-    groups = _join_continua(transition, ends, g, spread, groups, leaders)
+    groups = join_continua(transition, ends.points, ends.codes, g, spread, groups, leaders)
     kept = [leader for leader in leaders if groups[leader] == leaders.index(leader)]
     counts = np.array([np.sum(groups == leaders.index(leader)) for leader in kept], int)
     order = np.argsort(-counts, kind="stable")
@@ -333,38 +309,6 @@ def _group(
     for position, index in enumerate(order):
         rank[leaders.index(kept[index])] = position
     return rank[groups], np.array([kept[index] for index in order], int)
-
-
-def _join_continua(
-    transition: Transition,
-    ends: _Ends,
-    g: float,
-    spread: Float[np.ndarray, " state"],
-    groups: Int[np.ndarray, " row"],
-    leaders: list[int],
-) -> Int[np.ndarray, " row"]:
-    """Return the groups with those of one continuum joined.
-
-    Two points belong to one if Newton's method from the middle between them ends at a fixed point
-    there, nearer to the middle than half their distance. Pairs are the edges of the shortest tree
-    through all points: neighbors along a line, and one bridge between any two groups.
-    """
-    numbers = [n for n, leader in enumerate(leaders) if ends.codes[leader] == Code.CONTINUUM]
-    if not numbers:
-        return groups
-    points = ends.points[[leaders[number] for number in numbers]]
-    linked = np.eye(len(numbers), dtype=bool)
-    distances = np.linalg.norm(points[:, None] - points, axis=2)
-    for i, j in zip(*minimum_spanning_tree(distances).nonzero(), strict=True):
-        halfway = 0.5 * (points[i] + points[j])
-        middle = newton(transition, halfway, g, spread, iterations=20)
-        moved = np.linalg.norm(middle.point - halfway)
-        linked[i, j] = middle.found and middle.singular and moved <= 0.25 * distances[i, j]
-    labels = connected_components(linked, directed=False)[1]
-    groups = groups.copy()
-    for number, label in zip(numbers, labels, strict=True):
-        groups[groups == number] = numbers[int(np.argmax(labels == label))]
-    return groups
 
 
 def _check_gradient(g: float) -> None:

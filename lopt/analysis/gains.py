@@ -119,7 +119,7 @@ def rates_at_zero(
     ...         jnp.zeros(1), lambda h, g: -jnp.sign(g)[..., None] + 0.0 * h, lambda h: h[..., 0]
     ...     )
     ...     found = rates_at_zero(sign, [[0.0]], 0.5)
-    >>> found.codes.tolist(), found.derivatives.tolist(), found.learning_rates.round(6).tolist()
+    >>> found.codes.tolist(), abs(found.derivatives).tolist(), found.learning_rates.round(6).tolist()
     ([1], [0.0], [2.546479])
     """
     if not (np.isfinite(typical_gradient) and typical_gradient > 0.0):
