@@ -31,13 +31,24 @@ from lopt.records.portraits import (
 
 STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")
+# What comes with a task or baseline: its label, and a baseline's color.
+LABELS = {
+    "linear_regression": "Linear Regression",
+    "rosenbrock": "Rosenbrock",
+    "two_moons": "Neural network training",
+    "momentum": "Momentum",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+}
+COLORS = {"momentum": "#E06A00", "rmsprop": "#E3BC22", "adam": "#8F0F2B"}
 OTHERS = {
     "momentum": {"momentum": 0.85},
     "rmsprop": {"decay": 0.9, "epsilon": 1e-8},
     "adam": {"b1": 0.9, "b2": 0.99, "epsilon": 1e-8},
 }
 """Hyperparameters beside the learning rate."""
-# What comes with a task or baseline: its label, and a baseline's color.
+
+
 LABELS = {
     "linear_regression": "Linear Regression",
     "rosenbrock": "Rosenbrock",
@@ -365,7 +376,7 @@ def trials(task: str, optimizer: str) -> pd.DataFrame:
     rank = np.empty(count, int)
     rank[order] = np.arange(1, count + 1)
     columns = {"trial": np.arange(count), "learning_rate": rate, "score": score}
-    columns |= OTHERS[optimizer]
+    columns |= OTHERS.get(optimizer, {})
     return pd.DataFrame(columns | {"rung": rung, "rank": rank, "diverged": ~np.isfinite(score)})
 
 
@@ -380,10 +391,10 @@ def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
     for task, numbers in seeds.items():
         facts = {"task": task}
         losses = evaluation(task, numbers, baselines)
-        common = common_optimizers(task, baselines)
         store.save(folder / "portraits" / f"{task}.npz", portrait(task), facts)
         store.save(folder / "evaluation" / task / "losses.npz", losses, facts)
-        store.save(folder / "common_optimizers" / f"{task}.npz", common, facts)
+        record = common_optimizers(task, baselines)
+        store.save(folder / "common_optimizers" / f"{task}.npz", record, facts)
         training = folder / "meta_training" / task
         store.save_json(training / "selection.json", {"selected": SELECTED.get(task, numbers[0])})
         for seed in numbers:

@@ -4,6 +4,7 @@ The oracle are the closed forms of ``synthetic_results``: artists are read back 
 with the arrays, never pixels with pixels.
 """
 
+import ast
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation
 
 from lopt.figures import layout, style, tables, ticks
-from lopt.figures.roles import Roles
+from lopt.figures.roles import LEARNED, Roles
 from lopt.figures.wrapping import wrap
 from lopt.records import store
 from lopt.records.evaluation import Evaluation
@@ -436,8 +437,10 @@ class TestPerformance:
         selection = copy / "meta_training" / "rosenbrock" / "selection.json"
         store.save_json(selection, {"selected": 9})
         module = import_module("lopt.figures.fig1_performance")
-        with pytest.raises(StoreError, match=r"rosenbrock/losses\.npz: has no run .* seed 9"):
+        with pytest.raises(StoreError, match=r"selection\.json: selected is 9, expected one of"):
             module.read(Results(copy, synthetic.SEEDS))
+        with pytest.raises(StoreError, match=r"rosenbrock/losses\.npz: has no run .* seed 9"):
+            module.read(Results(copy, {**synthetic.SEEDS, "rosenbrock": (0, 1, 2, 9)}))
 
 
 class TestMomentum:

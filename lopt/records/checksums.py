@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from lopt.records.entries import brief
 from lopt.records.store import StoreError, load_bytes
 
 __all__ = ["SUMS", "found", "stated"]
@@ -28,7 +29,7 @@ def stated(folder: str | Path) -> Mapping[str, str]:
         digest, name = line[:64], line[66:]
         if not name or set(digest) - set("0123456789abcdef"):
             raise StoreError(
-                f"{path}, line {number}: expected a SHA-256 and a name, found {line!r}"
+                f"{path}, line {number}: expected a SHA-256 and a name, found {brief(repr(line), 60)}"
             )
         sums[name] = digest
     return sums
