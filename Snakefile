@@ -11,9 +11,9 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-# The working directory's, or else (with --directory) the project's own.
+# The working directory's, or else (with --directory) the project's own. A module may have been given one.
 CONFIG = "config.yaml"
-if not Path(CONFIG).exists():
+if "study" not in config and not Path(CONFIG).exists():
     CONFIG = workflow.source_path(CONFIG)
 
 

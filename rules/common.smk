@@ -17,7 +17,7 @@ RULES = workflow.current_basedir
 REPOSITORY = Path(str(RULES)).parent
 if (REPOSITORY / "lopt").is_dir():
     # PYTHONPATH ends a folder at the first, Snakemake takes the others for wildcards.
-    if unusable := set(os.pathsep + "{}") & set(str(REPOSITORY)):
+    if unusable := {os.pathsep, *"{}"} & set(str(REPOSITORY)):
         raise WorkflowError(
             f"{REPOSITORY}: Python and Snakemake can't use a folder with {' '.join(sorted(unusable))} in its "
             "path; rename the folder."
@@ -29,7 +29,8 @@ if (REPOSITORY / "lopt").is_dir():
 # Snakemake starts scripts with the path of its Python as it is, which a shell takes apart at a space.
 if shlex.quote(sys.executable) != sys.executable:
     python = Path(sys.executable)
-    os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    path = filter(None, [str(python.parent), os.environ.get("PATH")])
+    os.environ.update(PATH=os.pathsep.join(path))
     sys.executable = python.name
 
 # Unrolls fill hundreds of megabytes; huge pages save most of the time that mapping them takes. Read by the
