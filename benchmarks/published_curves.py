@@ -64,7 +64,9 @@ def main() -> None:
                 hyperparameters = {key: float(value) for key, value in pairs}
             family, theta = make_baseline(optimizer, hyperparameters)
 
-            def run(problems, batch_size, task=task, family=family, theta=theta, steps=study["steps"]):
+            def run(
+                problems, batch_size, task=task, family=family, theta=theta, steps=study["steps"]
+            ):
                 losses = evaluate(task, family, theta, problems, steps=steps, batch_size=batch_size)
                 return np.asarray(losses)
 

@@ -92,9 +92,7 @@ rule draw:
             category=lambda wildcards: (
                 "Supplement" if wildcards.figure.startswith("figS") else "Figures"
             ),
-            labels=lambda wildcards: {
-                "figure": FIGURES[wildcards.figure]["TITLE"]
-            },
+            labels=lambda wildcards: {"figure": FIGURES[wildcards.figure]["TITLE"]},
         ),
         csv="results/{scale}/figures/{figure}.csv",
     log:
