@@ -262,7 +262,8 @@ def memory_contradictions(
     if numbers is None or "units" not in task["optimizer"]:
         return
     problem = task["problem"] | (task["meta_training_problem"] or {})
-    components = _least_components(task_facts.constants.get("least_components", 1), problem)
+    stated = task_facts.constants.get("least_components", task_facts.constants.get("components", 1))
+    components = _least_components(stated, problem)
     rows, units = components * training["problems"], task["optimizer"]["units"]
     least = least_unroll_bytes(numbers, units, rows, task["steps"]) / 1e9
     if least > training["memory_budget_gb"]:

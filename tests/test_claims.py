@@ -935,10 +935,16 @@ def test_the_page_starts_with_figures_by_tasks_and_has_every_quantity(table):
     assert answers.loc[0, "ours (measured)"] == "no (1) seed 0; no (1) seed 1; no (1) seed 2"
 
 
-def test_an_empty_study_has_an_empty_page(results):
-    table = compare([], {}, {}, {})
-    assert list(table) == list(COLUMNS)
-    assert not len(matrix(summarize(table)))
+def test_a_study_of_other_tasks_has_a_page_that_says_so(tmp_path):
+    """Without one of the paper's tasks there is no row, and no crash on the way to the page and back."""
+    table = compare(published_values(), {}, {}, {})
+    assert list(table) == list(COLUMNS) and table.empty
+    assert matrix(summarize(table)).shape == (1, 1)
+    save_table(tmp_path / "claims.csv", table)
+    stored = pd.read_csv(tmp_path / "claims.csv", dtype=str, keep_default_na=False)
+    for either in (table, stored):
+        page = markdown("Claims", "Introduction.", sections(either))
+        assert "| no published value is of a task of this study |" in page
 
 
 def test_the_page_is_the_same_from_the_stored_table(table, tmp_path):

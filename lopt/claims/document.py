@@ -38,6 +38,8 @@ marked and not counted. Where nothing is published, ours is shown without a verd
 
 def sections(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the table of ``lopt.claims.compare.compare`` as (heading, smaller table of texts)."""
+    if table.empty:
+        return [("Agreement by figure and task", matrix(summarize(table)))]
     independent, summary = items(table), summarize(table)
     parts = [("Agreement by figure and task", matrix(summary)), ("Counts", _titled(summary))]
     smaller = table[table["smaller"] != ""].groupby("task", sort=False)["smaller"]
@@ -62,6 +64,8 @@ def sections(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def matrix(summary: pd.DataFrame) -> pd.DataFrame:
     """Return ``lopt.claims.summary.summarize``'s table as one row per figure and one column per task."""
+    if summary.empty:
+        return pd.DataFrame({"figure": ["no published value is of a task of this study"]})
     cells: dict[str, dict[str, str]] = {}
     for row in summary.itertuples():
         counts = []
@@ -77,7 +81,7 @@ def matrix(summary: pd.DataFrame) -> pd.DataFrame:
                 f"statements: {row.statements_agree} of {row.statements} agree{power}{exceed}"
             )
         cells.setdefault(row.figure, {})[row.task] = "; ".join(counts) or "nothing counts"
-    tasks = list(dict.fromkeys(summary["task"])) if len(summary) else []
+    tasks = list(dict.fromkeys(summary["task"]))
     rows = [
         [TITLES.get(figure, f"Figure {figure}"), *(by_task.get(task, "") for task in tasks)]
         for figure, by_task in cells.items()
