@@ -7,11 +7,11 @@
 On the first two tasks it runs both searches for every baseline with the settings of ``config.yaml``: the
 full search, and one with the rungs of ``RUNGS``. Survivors of all rungs are scored on the same problems and
 steps as the full search scores them, so that the two winners' scores compare digit by digit.
-linear_regression's problems differ more than two_moons' initialisations do, so its rungs have more of them;
+linear_regression's problems differ more than two_moons' initializations do, so its rungs have more of them;
 on rosenbrock every rung has all problems, because the few on which a setting diverges decide.
 
 On two_moons the full search would take a day per baseline. There the script runs 400 random settings on one
-initialisation, the best 120 of them for all steps, and prints how the best of those ranked early on.
+initialization, the best 120 of them for all steps, and prints how the best of those ranked early on.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Compilation for tests: most programs run once, so that compiling them is the cost.
 
-An unoptimised program compiles twice as fast and computes the same, up to rounding.
+An unoptimized program compiles twice as fast and computes the same, up to rounding.
 """
 
 from functools import partial

@@ -29,7 +29,7 @@ from lopt.records.portraits import (
     StartLosses,
 )
 
-STEPS, STATE, VISITED, COMPONENTS = 200, 24, 400, 6
+STEPS, STATE, VISITED, AXES = 200, 24, 400, 6
 BASELINES = ("momentum", "rmsprop", "adam")
 # What comes with a task or baseline: its label, and a baseline's color.
 LABELS = {
@@ -271,11 +271,11 @@ def responses(task: str, seed: int) -> Responses:
     rates = m.learning_rate / (1.0 + np.abs(constant) / m.constant[len(m.constant) // 2]) ** 0.4
     levels = 0.5 * m.update * np.tanh(constant / m.constant[len(m.constant) // 2])
     schedule = 1.0 + m.scheduled * (k / 22.0 * np.exp(1 - k / 22.0) - k / 400.0)
-    visited = rng.normal(size=(VISITED, COMPONENTS)) * (np.arange(COMPONENTS) + 1.0) ** -0.7
+    visited = rng.normal(size=(VISITED, AXES)) * (np.arange(AXES) + 1.0) ** -0.7
     s_curve = np.tanh(np.linspace(-2.0, 2.0, len(constant)))
-    projected = np.zeros((len(constant), COMPONENTS))
+    projected = np.zeros((len(constant), AXES))
     projected[:, 0], projected[:, 1] = 2.5 * s_curve, np.sin(1.5 * np.pi * s_curve)
-    autonomous = np.zeros((STEPS + 1, COMPONENTS))
+    autonomous = np.zeros((STEPS + 1, AXES))
     autonomous[:, 0] = 3.0 * np.exp(-k / 30.0)
     autonomous[:, 1] = -2.0 * np.exp(-k / 60.0) * np.sin(k / 40.0)
     return Responses(
@@ -321,17 +321,17 @@ def responses(task: str, seed: int) -> Responses:
         gain_amplitudes=m.gradients * np.logspace(-6, 1, 8),
         convergence_gains=m.learning_rate / (1.0 + np.logspace(-6, 1, 8)),
         convergence_secants=np.tile(m.learning_rate / (1.0 + np.logspace(-6, 1, 8)), (2, 1)),
-        components=np.eye(COMPONENTS, STATE),
+        principal_axes=np.eye(AXES, STATE),
         explained_variance_ratios=np.array([0.5, 0.2, 0.1, 0.08, 0.04, 0.02]),
-        slow_mode_overlaps=direction[:COMPONENTS] ** 2,
+        slow_mode_overlaps=direction[:AXES] ** 2,
         slow_mode_pair=np.array([0, 2]),
         autonomous_pair=np.array([0, 1]),
         constant_gradient_pair=np.array([0, 1]),
         projected_visited=visited,
-        projected_convergence_point=np.zeros(COMPONENTS),
-        projected_attractors=0.3 * np.arange(3)[:, None] * np.ones(COMPONENTS),
-        projected_slow_mode_direction=direction[:COMPONENTS],
-        projected_slow_mode_states=positions[:, None] * direction[:COMPONENTS],
+        projected_convergence_point=np.zeros(AXES),
+        projected_attractors=0.3 * np.arange(3)[:, None] * np.ones(AXES),
+        projected_slow_mode_direction=direction[:AXES],
+        projected_slow_mode_states=positions[:, None] * direction[:AXES],
         projected_autonomous=autonomous,
         projected_constant_gradient=projected,
     )

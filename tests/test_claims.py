@@ -15,11 +15,11 @@ import lopt.claims
 from lopt.claims.clipping import clipping_gradients
 from lopt.claims.compare import COLUMNS, compare
 from lopt.claims.document import markdown, matrix, sections
+from lopt.claims.evidence import Absent, AbsentError, Null, TaskResults, gather, stand_in
 from lopt.claims.measure import CRITERIA, MODULES, QUANTITIES
 from lopt.claims.modes import cancellation_ratio, impulse_response, whole_modes
 from lopt.claims.power import null_answers, separates
 from lopt.claims.registry import Measurement
-from lopt.claims.results import Absent, AbsentError, Null, TaskResults, gather, stand_in
 from lopt.claims.sampling import robust_mean
 from lopt.claims.shapes import straightness, turning, vertical_share
 from lopt.claims.sizes import smaller, stated_sizes
@@ -244,7 +244,7 @@ def test_an_s_turns_both_ways_and_a_c_only_one(results):
     criterion, linear = CRITERIA["fixed_points_trace_s_curve"], results["linear_regression"]
     x = np.concatenate([-np.linspace(1.0, 0.1, 8), np.linspace(0.1, 1.0, 8)])
     for y, expected in ((x**3, "yes"), (x**2, "no"), (0.5 * x, "no")):
-        projected = np.zeros((16, synthetic.COMPONENTS))
+        projected = np.zeros((16, synthetic.AXES))
         projected[:, 0], projected[:, 1] = x, y
         curve = with_responses(linear, 1, projected_constant_gradient=projected)
         assert criterion.answer(criterion.measure(curve, 1)) == expected

@@ -173,7 +173,7 @@ def test_theta_starts_as_published():
 
 
 def test_the_transformation_acts_on_every_entry_alone(x64):
-    """Entries of a pytree with the same gradients get the same updates, whatever their neighbours'."""
+    """Entries of a pytree with the same gradients get the same updates, whatever their neighbors'."""
     gradients = np.random.default_rng(4).normal(size=(6, 3))
 
     @jit

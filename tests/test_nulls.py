@@ -6,9 +6,9 @@ import pytest
 
 from lopt.analysis import nulls
 from lopt.analysis.nulls import analyze_null, reduced_count
+from lopt.claims.evidence import Null, OptimizerResults, TaskResults
 from lopt.claims.measure import CRITERIA
 from lopt.claims.power import null_answers, null_names
-from lopt.claims.results import Null, OptimizerResults, TaskResults
 from lopt.keys import stream
 from lopt.learned.gru import GRU
 from lopt.optimizers import make_baseline

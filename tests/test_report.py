@@ -27,7 +27,7 @@ def test_run_times_end_with_totals():
     jobs = [
         ("tune", "a", row),
         ("tune", "b", row | {"s": 5.0, "max_rss": 400.0}),
-        ("analyse", "c", row),
+        ("analyze", "c", row),
     ]
     table = report.run_times(jobs)
     assert table["job"].tolist() == ["a", "b", "c", "all 2", "all 1"]
@@ -234,9 +234,9 @@ def test_pages_say_what_the_tables_say(finished):
     assert len(cells.rows) == len(table) + 1
     assert [row[1] for row in cells.rows[1:]] == table["quantity"].tolist()
     times = store.load_table(results / "run_times.csv").set_index(["stage", "job"])["seconds"]
-    benchmark = results / "benchmarks/analyse/two_moons_seed_0.tsv"
+    benchmark = results / "benchmarks/analyze/two_moons_seed_0.tsv"
     expected = pd.read_csv(benchmark, sep="\t")["s"].item()
-    assert times["analyse", "two_moons_seed_0"] == pytest.approx(expected)
+    assert times["analyze", "two_moons_seed_0"] == pytest.approx(expected)
     trainings = store.load_table(results / "trainings.csv")
     assert len(trainings) == len(list(results.glob("meta_training/*/seed_*/theta.npz")))
     assert (trainings["selected"] == "yes").groupby(trainings["task"]).sum().eq(1).all()

@@ -115,7 +115,7 @@ def test_the_responses_are_taken_where_they_say(study):
 
 def test_projections_belong_together(study):
     _, trajectories, fixed_points, linearization, responses = study
-    axes, h_star = responses.components, fixed_points.convergence_point
+    axes, h_star = responses.principal_axes, fixed_points.convergence_point
     np.testing.assert_allclose(axes @ axes.T, np.eye(8), atol=1e-12)
     np.testing.assert_allclose(responses.projected_convergence_point, 0.0)
     # All eight axes are kept, so that nothing is lost.

@@ -1,4 +1,4 @@
-r"""Principal components of the states that an optimizer visits, and what is drawn in their plane.
+r"""Principal axes of the states that an optimizer visits, and what is drawn in their plane.
 
 The axes are those of the states' covariance (about their mean); coordinates are taken with
 a chosen origin, here always the convergence point, so that it sits at 0 in every figure:
@@ -26,7 +26,7 @@ class PrincipalAxes(NamedTuple):
     """Orthonormal rows, largest variance first, and the share of the variance along each."""
 
     axes: Float[np.ndarray, "component state"]
-    explained_variance_ratios: Float[np.ndarray, " component"]
+    explained_variance_ratios: Float[np.ndarray, " axis"]
 
 
 def principal_axes(states: Float[np.ndarray, "row state"], count: int) -> PrincipalAxes:
@@ -60,14 +60,14 @@ def project(
     axes: Float[np.ndarray, "component state"],
     states: Float[np.ndarray, "*rows state"],
     origin: Float[np.ndarray, " state"] | float = 0.0,
-) -> Float[np.ndarray, "*rows component"]:
+) -> Float[np.ndarray, "*rows axis"]:
     """Return the coordinates of ``states`` on ``axes``, measured from ``origin``."""
     return (np.asarray(states, np.float64) - origin) @ axes.T
 
 
 def overlap_pair(
     axes: Float[np.ndarray, "component state"], direction: Float[np.ndarray, " state"]
-) -> tuple[Int[np.ndarray, "2"], Float[np.ndarray, " component"]]:
+) -> tuple[Int[np.ndarray, "2"], Float[np.ndarray, " axis"]]:
     """Return the two axes closest to ``direction``, ascending, and all squared cosines.
 
     >>> overlap_pair(np.eye(3), np.array([0.0, 1.0, 2.0]))[0].tolist()
@@ -77,11 +77,11 @@ def overlap_pair(
     return _largest_two(overlaps), overlaps
 
 
-def extent_pair(coordinates: Float[np.ndarray, "row component"]) -> Int[np.ndarray, "2"]:
+def extent_pair(coordinates: Float[np.ndarray, "row axis"]) -> Int[np.ndarray, "2"]:
     """Return the two columns with the largest variance, ascending."""
     return _largest_two(coordinates.var(axis=0))
 
 
-def _largest_two(sizes: Float[np.ndarray, " component"]) -> Int[np.ndarray, "2"]:
+def _largest_two(sizes: Float[np.ndarray, " axis"]) -> Int[np.ndarray, "2"]:
     """Return the indices of the two largest, ascending; a single one is repeated."""
     return np.sort(np.resize(np.argsort(-sizes, kind="stable")[:2], 2))

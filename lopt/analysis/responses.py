@@ -204,7 +204,7 @@ def respond(
     *,
     update_gradients: Float[ArrayLike, " update_grid"],
     slow_mode_positions: Float[ArrayLike, " position"] = (-0.8, -0.4, 0.0, 0.4, 0.8),
-    components: int = 10,
+    axes: int = 10,
     tolerance: float = 1e-6,
 ) -> Responses:
     """Return every response that figures 2-5 show.
@@ -217,7 +217,7 @@ def respond(
         update_gradients: strictly ascending grid of the update functions.
         slow_mode_positions: strictly ascending distances from the convergence point along the slow
             mode; the default fills figure 2's window of 1 around that point.
-        components: how many principal components to keep.
+        axes: how many principal axes to keep.
         tolerance: as in ``find_fixed_points``.
 
     Raises:
@@ -249,9 +249,9 @@ def respond(
     intervals = _rate_intervals(component, fixed_points, h_star, branch, end, typical, tolerance)
     amplitudes = typical * 10.0**GAIN_DECADES
 
-    axes, ratios = projection.principal_axes(visited, components)
-    slow_mode_pair, overlaps = projection.overlap_pair(axes, direction)
-    project = partial(projection.project, axes, origin=h_star)
+    principal_axes, ratios = projection.principal_axes(visited, axes)
+    slow_mode_pair, overlaps = projection.overlap_pair(principal_axes, direction)
+    project = partial(projection.project, principal_axes, origin=h_star)
     values = {
         "update_gradients": grid,
         "slow_mode_direction": direction,
@@ -291,7 +291,7 @@ def respond(
         "gain_amplitudes": amplitudes,
         "convergence_gains": gain(component, h_star[None], amplitudes)[0],
         "convergence_secants": secants(component, h_star[None], amplitudes)[0],
-        "components": axes,
+        "principal_axes": principal_axes,
         "explained_variance_ratios": ratios,
         "slow_mode_overlaps": overlaps,
         "slow_mode_pair": slow_mode_pair,
@@ -300,7 +300,7 @@ def respond(
         "projected_visited": project(visited),
         "projected_convergence_point": project(h_star),
         "projected_attractors": project(fixed_points.attractor_points),
-        "projected_slow_mode_direction": projection.project(axes, direction),
+        "projected_slow_mode_direction": projection.project(principal_axes, direction),
         "projected_slow_mode_states": project(along),
         "projected_autonomous": project(autonomous),
         "projected_constant_gradient": project(constant),

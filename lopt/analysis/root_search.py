@@ -155,7 +155,7 @@ def polish(
     *,
     iterations: int,
 ) -> Polished:
-    """Minimise the speed from one start.
+    """Minimize the speed from one start.
 
     Ends when the speed is below ``target`` (or rounding), when ``STAGNANT_STEPS`` steps in a row
     brought no progress (a slow point, or rounding), or after ``iterations``.

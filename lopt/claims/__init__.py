@@ -1,8 +1,6 @@
 """The paper's numbers and statements beside ours.
 
-    published.csv   every published value, with its source, how it was read and how it is compared
-    published       reads that file
-    results         the stored results of one task, gathered; nulls in place of the learned optimizer
+    evidence        the stored results of one task, gathered; nulls in place of the learned optimizer
     registry        what can be measured: numbers, and statements as yes/no questions
     performance, momentum, clipping, schedules, adaptation, supplement
                     measure what one figure shows: they know no published value

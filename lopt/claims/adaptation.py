@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lopt.claims.clipping import ARMS
+from lopt.claims.evidence import TaskResults
 from lopt.claims.registry import AT_LEAST, AT_MOST, criterion, quantity
-from lopt.claims.results import TaskResults
 from lopt.claims.shapes import largest_over_smallest, turning
 from lopt.records.analysis import Responses
 

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from lopt.claims.evidence import TaskResults
 from lopt.claims.registry import AT_LEAST, AT_MOST, criterion, quantity
-from lopt.claims.results import TaskResults
 from lopt.records.analysis import Responses, Trajectories
 
 __all__ = ["ARMS", "clipping_gradients", "share_beyond"]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lopt.claims.evidence import TaskResults
 from lopt.claims.measure import CRITERIA, QUANTITIES
 from lopt.claims.power import null_answers, null_names, separates, separates_from
 from lopt.claims.registry import EARLY, Measurement
-from lopt.claims.results import TaskResults
 from lopt.claims.sizes import Sizes, smaller, stated_sizes
 from lopt.claims.verdicts import answer_verdict, sampling_error, signed_error, tolerance, verdict
 from lopt.records.evaluation import LEARNED

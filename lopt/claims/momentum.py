@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lopt.claims.evidence import TaskResults
 from lopt.claims.modes import cancellation_ratio, stable_point_count, whole_modes
 from lopt.claims.registry import AT_LEAST, AT_MOST, criterion, quantity
-from lopt.claims.results import TaskResults
 from lopt.claims.shapes import vertical_share
 from lopt.records.analysis import Code
 

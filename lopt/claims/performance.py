@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
+from lopt.claims.evidence import TaskResults, problem_losses
 from lopt.claims.registry import (
     AT_MOST,
     BASELINE_NAMES,
@@ -13,7 +14,6 @@ from lopt.claims.registry import (
     criterion,
     quantity,
 )
-from lopt.claims.results import TaskResults, problem_losses
 from lopt.claims.sampling import robust_mean
 from lopt.claims.shapes import standard_score
 from lopt.records.evaluation import LEARNED

@@ -15,8 +15,8 @@ the statements can't even be asked.
 
 from collections.abc import Iterable, Mapping
 
+from lopt.claims.evidence import AbsentError, TaskResults, stand_in
 from lopt.claims.registry import EARLY, Criterion
-from lopt.claims.results import AbsentError, TaskResults, stand_in
 from lopt.records.evaluation import LEARNED
 
 __all__ = ["SEPARATES", "null_answers", "null_names", "separates", "separates_from"]

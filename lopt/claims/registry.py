@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lopt.claims.results import TaskResults
+from lopt.claims.evidence import TaskResults
 from lopt.records.evaluation import LEARNED
 
 __all__ = [

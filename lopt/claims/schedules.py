@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lopt.claims.evidence import TaskResults
 from lopt.claims.registry import AT_LEAST, AT_MOST, criterion, quantity
-from lopt.claims.results import TaskResults
 from lopt.claims.shapes import largest_over_smallest, straightness
 
 __all__: list[str] = []

@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
+from lopt.claims.evidence import TaskResults
 from lopt.claims.modes import impulse_response, whole_modes
 from lopt.claims.performance import meta_objectives
 from lopt.claims.registry import AT_LEAST, AT_MOST, EARLY, criterion
-from lopt.claims.results import TaskResults
 from lopt.claims.shapes import largest_over_smallest, standard_score, vertical_share
 from lopt.records.evaluation import LEARNED
 from lopt.records.portraits import ConditionNumbers

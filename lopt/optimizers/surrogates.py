@@ -1,6 +1,6 @@
-r"""Surrogates: what remains of an optimizer when it is linearised, and when only a few modes are kept.
+r"""Surrogates: what remains of an optimizer when it is linearized, and when only a few modes are kept.
 
-*Linear*: all of the linearisation at h*,
+*Linear*: all of the linearization at h*,
 
     h' = h* + J (h - h*) + j g,        dx = dx* + r^T (h' - h*).
 
@@ -11,7 +11,7 @@ z_m = (r^T R)_m (L (h - h*))_m,
 
 With every mode kept the two are the same optimizer. Both start at the original's initial state,
 so the linear part of its start-up transient is kept, and both run like any family:
-``evaluate(task, LinearSurrogate(), linear_surrogate(...), ...)``. A linearisation in float64 may
+``evaluate(task, LinearSurrogate(), linear_surrogate(...), ...)``. A linearization in float64 may
 be lowered to the precision of training with ``lopt.tasks.as_dtype``; complex arrays are lowered
 by JAX itself where 64 bits are off.
 
@@ -56,7 +56,7 @@ class Linearized(Protocol):
 
 
 class LinearSurrogateTheta(NamedTuple):
-    """The linearisation's arrays, as in ``lopt.records.analysis.Linearization``."""
+    """The linearization's arrays, as in ``lopt.records.analysis.Linearization``."""
 
     initial_state: Float[Array, " state"]
     point: Float[Array, " state"]
@@ -68,7 +68,7 @@ class LinearSurrogateTheta(NamedTuple):
 
 @dataclass(frozen=True)
 class LinearSurrogate:
-    """The family of linearised optimizers."""
+    """The family of linearized optimizers."""
 
     def component(self, theta: LinearSurrogateTheta) -> ComponentOptimizer:
         def transition(
@@ -92,7 +92,7 @@ def linear_surrogate(
     """Return the theta of the linear surrogate.
 
     Raises:
-        ValueError: if the linearisation was not taken at g = 0, or the initial state has another
+        ValueError: if the linearization was not taken at g = 0, or the initial state has another
             size.
     """
     return LinearSurrogateTheta(
@@ -180,12 +180,12 @@ def _checked(
 ) -> Float[Array, " state"]:
     if float(linearization.gradient) != 0.0:
         raise ValueError(
-            f"the linearisation was taken at g = {float(linearization.gradient)}, expected 0"
+            f"the linearization was taken at g = {float(linearization.gradient)}, expected 0"
         )
     initial_state = jnp.asarray(initial_state)
     if initial_state.shape != linearization.point.shape:
         raise ValueError(
-            f"initial_state has shape {initial_state.shape}, but the linearised optimizer's state "
+            f"initial_state has shape {initial_state.shape}, but the linearized optimizer's state "
             f"has {linearization.point.shape}"
         )
     return initial_state

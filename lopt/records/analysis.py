@@ -5,7 +5,7 @@ optimizer that made them. Dimension names mean the same everywhere:
 
     state          size n of the optimizer's state h       steps_plus_1  iterations 0 ... steps
     mode           eigenmodes of J (as many as ``state``)  update_grid   g of update functions
-    constant_grid  constant gradients, ascending           component     principal components kept
+    constant_grid  constant gradients, ascending           axis          principal axes kept
     attractor      what runs can end at for g = 0          amplitude     sizes of |g|, ascending
 
 Conventions: an optimizer *adds* its update, x[k+1] = x[k] + dx[k]; an effective learning rate is
@@ -354,7 +354,7 @@ class Responses(NamedTuple):
     """Everything that figures 2-5 draw beyond the other stages (``responses.npz``).
 
     Update functions are dx(g) = readout(F(h, g)) on ``update_gradients``. Projections are
-    coordinates on the first principal components of the visited states *with the convergence point
+    coordinates on the first principal axes of the visited states *with the convergence point
     as origin*.
     """
 
@@ -417,7 +417,7 @@ class Responses(NamedTuple):
     constant_gradient_gains: Float[np.ndarray, " constant_grid"]
     """Gain at the typical gradient at each."""
     constant_gradient_intercepts: Float[np.ndarray, " constant_grid"]
-    """dx at g = 0 there: subtract it from an update function to recentre it."""
+    """dx at g = 0 there: subtract it from an update function to recenter it."""
     constant_gradient_updates: Float[np.ndarray, "constant_grid update_grid"]
     """Update function at each, *not* recentred."""
     constant_gradient_shown: Int[np.ndarray, " shown"]
@@ -441,11 +441,11 @@ class Responses(NamedTuple):
     convergence_secants: Float[np.ndarray, "2 amplitude"]
     """Per arm, the secant between 0 and that gradient at h*, as a learning rate."""
 
-    components: Float[np.ndarray, "component state"]
+    principal_axes: Float[np.ndarray, "axis state"]
     """Principal axes of the visited states, orthonormal rows, largest variance first."""
-    explained_variance_ratios: Float[np.ndarray, " component"]
+    explained_variance_ratios: Float[np.ndarray, " axis"]
     """Share of the visited states' variance along each."""
-    slow_mode_overlaps: Float[np.ndarray, " component"]
+    slow_mode_overlaps: Float[np.ndarray, " axis"]
     """Squared cosine between the slow mode's direction and each axis."""
     slow_mode_pair: Int[np.ndarray, "2"]
     """The two axes with the largest overlap, ascending (figure 2, top)."""
@@ -453,16 +453,16 @@ class Responses(NamedTuple):
     """The two axes along which the autonomous trajectory extends most (figure 4, top)."""
     constant_gradient_pair: Int[np.ndarray, "2"]
     """The two axes along which the constant-gradient points extend most (figure 5, top)."""
-    projected_visited: Float[np.ndarray, "visited component"]
-    projected_convergence_point: Float[np.ndarray, " component"]
+    projected_visited: Float[np.ndarray, "visited axis"]
+    projected_convergence_point: Float[np.ndarray, " axis"]
     """Zeros: the origin."""
-    projected_attractors: Float[np.ndarray, "attractor component"]
+    projected_attractors: Float[np.ndarray, "attractor axis"]
     """All attractors, in the order of ``FixedPointAnalysis``."""
-    projected_slow_mode_direction: Float[np.ndarray, " component"]
+    projected_slow_mode_direction: Float[np.ndarray, " axis"]
     """Components of the unit vector (shorter than 1 in a projection)."""
-    projected_slow_mode_states: Float[np.ndarray, "position component"]
-    projected_autonomous: Float[np.ndarray, "steps_plus_1 component"]
-    projected_constant_gradient: Float[np.ndarray, "constant_grid component"]
+    projected_slow_mode_states: Float[np.ndarray, "position axis"]
+    projected_autonomous: Float[np.ndarray, "steps_plus_1 axis"]
+    projected_constant_gradient: Float[np.ndarray, "constant_grid axis"]
 
 
 class ValidationRow(NamedTuple):

@@ -6,7 +6,7 @@ logger = prepare(log=snakemake.log[0])
 
 from lopt.claims.compare import compare
 from lopt.claims.document import INTRODUCTION, markdown, matrix, sections
-from lopt.claims.results import gather
+from lopt.claims.evidence import gather
 from lopt.claims.summary import summarize
 from lopt.records import store
 from lopt.records.layout import Files
