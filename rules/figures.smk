@@ -2,42 +2,6 @@
 #
 # A figure is a file in lopt/figures: it states what it reads, its title and its caption.
 
-FIGURES = {name: extensions.figure_facts(name) for name in extensions.figures()}
-
-# What a figure may say that it reads (READS), and the files that this stands for.
-READABLE = {
-    "selection": results("selection"),
-    "curves": results("curve"),
-    "portraits": results("portrait"),
-    "losses": results("losses"),
-    "baselines": results("best"),
-    "trials": results("trials"),
-    "momentum": results("best", only=["momentum"]),
-    "trajectories": results("trajectories"),
-    "fixed_points": results("fixed_points"),
-    "linearization": results("linearization"),
-    "linearization_early": results("linearization", early=True),
-    "responses": results("responses"),
-    "common_optimizers": results("common_optimizers"),
-    "validation": [result("validation")],
-}
-
-
-def read_by_figure(wildcards):
-    """The files that a figure reads."""
-    paths = []
-    for name in FIGURES[wildcards.figure]["READS"]:
-        files = READABLE[name]
-        paths += files(wildcards) if callable(files) else expand(files, **wildcards)
-    return list(dict.fromkeys(paths))
-
-
-def figure_files(names):
-    """The figures' files at the configuration's scale."""
-    return expand(
-        result("figure"), scale=SCALE, figure=names, kind=["pdf", "png", "csv"]
-    )
-
 
 rule portray:
     output:
