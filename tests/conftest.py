@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 SHARING = {
     path.name
     for path in Path(__file__).parent.glob("test_*.py")
-    if re.search(r"^def test_\w+\([^)]*\bfinished\b", path.read_text(), re.MULTILINE)
+    if re.search(r"^def \w+\([^)]*\bfinished\b", path.read_text(), re.MULTILINE)
 }
 
 
