@@ -273,7 +273,7 @@ def test_injected_hyperparameters_are_no_state():
     injected = optax.inject_hyperparams(optax.sgd)(learning_rate=0.2, momentum=0.5)
     component = from_optax(injected)
     assert component.audit.state_names == ("inner_state.0.trace", "update")
-    modes = linearize(component, convergence_point(component.transition, STARTS).point)
+    modes = linearize(component, convergence_point(component, STARTS).point)
     np.testing.assert_allclose(modes.momenta, [0.5, 0.0], atol=1e-12)
     np.testing.assert_allclose(modes.learning_rates, [0.2, 0.0], atol=1e-12)
 
