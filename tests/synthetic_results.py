@@ -49,17 +49,6 @@ OTHERS = {
 """Hyperparameters beside the learning rate."""
 
 
-LABELS = {
-    "linear_regression": "Linear Regression",
-    "rosenbrock": "Rosenbrock",
-    "two_moons": "Neural network training",
-    "momentum": "Momentum",
-    "rmsprop": "RMSProp",
-    "adam": "Adam",
-}
-COLORS = {"momentum": "#E06A00", "rmsprop": "#E3BC22", "adam": "#8F0F2B"}
-
-
 class Magnitudes(NamedTuple):
     """Orders of magnitude of one task."""
 
