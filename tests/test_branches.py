@@ -7,9 +7,9 @@ import scipy.optimize
 
 from lopt.analysis.branches import constant_gradient_fixed_points
 from lopt.learned.gru import GRU
+from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.known_dynamics import hysteresis
-from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.planted import plant_modes
 from lopt.optimizers.rmsprop import RMSProp, RMSPropTheta
 from lopt.records.analysis import Code
