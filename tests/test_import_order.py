@@ -128,6 +128,18 @@ def test_public_names_exist():
         assert getattr(lopt, name) is not None
 
 
+def test_no_public_name_is_a_module_too():
+    """Otherwise what a name stands for depends on what was imported before."""
+    import lopt
+
+    modules_of_lopt = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in modules()
+    }
+    rooms = {name.split(".")[0] for name in modules_of_lopt}
+    assert not rooms & set(lopt.__all__)
+    assert callable(lopt.unroll) and callable(lopt.meta_gradient)
+
+
 def test_importing_the_package_uses_no_device():
     """No array, no key, no device at import: on a platform that does not exist each would fail."""
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules()]
