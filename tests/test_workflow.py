@@ -157,7 +157,7 @@ def test_bad_configuration_is_one_message(tmp_path, change, key, allowed):
     folder = copy_project(tmp_path)
     change = {"scales": {"smoke": {"settings": change}}}
     (folder / "change.yaml").write_text(yaml.safe_dump(change))
-    run = snakemake(folder, "--configfile", "config.yaml", "change.yaml")
+    run = snakemake(folder, "--config", "scale=smoke", "--configfile", "config.yaml", "change.yaml")
     assert run.returncode != 0
     assert "Traceback" not in run.stdout
     message = next(line for line in run.stdout.splitlines() if "config key" in line)
