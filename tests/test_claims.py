@@ -888,7 +888,7 @@ def test_tasks_and_baselines_that_a_study_lacks_are_left_out(results):
 def test_measuring_knows_no_published_value(results):
     folder = Path(lopt.claims.__file__).parent
     names = [module.__name__.rpartition(".")[2] for module in MODULES]
-    for name in (*names, "measure", "registry", "modes", "sampling", "shapes", "results", "power"):
+    for name in (*names, "measure", "registry", "modes", "sampling", "shapes", "evidence", "power"):
         for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
             assert "lopt.records.published" not in modules

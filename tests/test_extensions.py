@@ -69,7 +69,7 @@ class NesterovTheta(NamedTuple):
 class Nesterov(Baseline):
     theta_type: ClassVar[type] = NesterovTheta
     ranges: ClassVar[Mapping[str, tuple[float, float, str]]] = {
-        "learning_rate": (1e-3, 1.0, "log"),
+        "learning_rate": (1e-6, 0.1, "log"),
         "momentum": (0.0, 0.9, "linear"),
     }
 
@@ -203,9 +203,9 @@ def planned(folder: Path, *arguments: str, over: dict | None = None) -> Counter[
 
 
 def test_a_new_file_reruns_nothing(extended: Path) -> None:
-    assert not planned(extended, "--config", "scale=smoke", over=ONLY_THE_PAPERS) - Counter(
-        {("draw", "fig9_toy"): 1}  # which is new, not run anew
-    )
+    jobs = planned(extended, "--config", "scale=smoke", over=ONLY_THE_PAPERS)
+    # The figure is new, not run anew; "all" asks for it.
+    assert set(jobs) <= {("draw", "fig9_toy"), ("all", "")}
 
 
 def test_what_is_new_is_planned_and_nothing_that_was_computed(extended: Path) -> None:
