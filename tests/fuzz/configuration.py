@@ -1,5 +1,6 @@
 """Wrong configurations: whatever is changed, one line says what is wrong, or nothing is."""
 
+import contextlib
 import copy
 import datetime
 import functools
@@ -115,7 +116,8 @@ def anything(draw: Draw, parent: Any, key: Any, config: Any) -> None:
 def other_number(draw: Draw, parent: Any, key: Any, config: Any) -> None:
     value = parent[key] if type(parent[key]) in (int, float) else 1
     factor = draw.choice([-1, 0, 0.5, 1.0, 2, 3, 10, 1e3, 1e-3, 1e12, 10**12, 1e308, 10**308])
-    parent[key] = value * factor
+    with contextlib.suppress(OverflowError):  # an integer that is no float
+        parent[key] = value * factor
 
 
 def taken_away(draw: Draw, parent: Any, key: Any, config: Any) -> None:
@@ -130,7 +132,10 @@ def another_key(draw: Draw, parent: Any, key: Any, config: Any) -> None:
 
 
 def as_text(draw: Draw, parent: Any, key: Any, config: Any) -> None:
-    parent[key] = str(parent[key])
+    # Of a value as people write one: what refuses, or is without end, has no text.
+    with contextlib.suppress(ValueError):  # of an integer of thousands of digits
+        if isinstance(parent[key], str | int | float | None):
+            parent[key] = str(parent[key])
 
 
 def wrapped(draw: Draw, parent: Any, key: Any, config: Any) -> None:
