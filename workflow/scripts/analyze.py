@@ -9,6 +9,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 import numpy as np
 
 from lopt.analysis.fixed_points import analyze_fixed_points
+from lopt.analysis.grids import arms, gradient_edges, update_gradients
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond, typical_gradient
 from lopt.analysis.trajectories import summarize_trajectories
@@ -16,14 +17,6 @@ from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.records import store
 from lopt.tasks import as_dtype, make_task, sample_batch
-
-UPDATE_POINTS, GRADIENT_BINS = 201, 100  # resolution of the figures' curves and histograms
-
-
-def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
-    """Return ``count`` gradients per arm, log-spaced in magnitude, ascending."""
-    magnitudes = np.logspace(log10_smallest, log10_largest, count)
-    return np.concatenate([-magnitudes[::-1], magnitudes])
 
 
 def main(wildcards, inputs, params, output) -> None:
@@ -47,7 +40,7 @@ def main(wildcards, inputs, params, output) -> None:
         sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
         steps=params.steps,
         key=stream(0, "analysis", "states"),
-        gradient_edges=np.linspace(-limit, limit, GRADIENT_BINS + 1),
+        gradient_edges=gradient_edges(limit),
         visited_states=settings["sample_states"],
         batch_size=settings["batch_size"],
     )
@@ -73,7 +66,7 @@ def main(wildcards, inputs, params, output) -> None:
         trajectories,
         fixed_points,
         linearization,
-        update_gradients=np.linspace(-limit, limit, UPDATE_POINTS),
+        update_gradients=update_gradients(limit),
     )
     keep("responses", responses)
 

@@ -9,6 +9,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 import jax
 import numpy as np
 
+from lopt.analysis.grids import arms, gradient_edges, update_gradients
 from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
@@ -18,14 +19,6 @@ from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.records.layout import identify
 from lopt.tasks import as_dtype, make_task, sample_batch
 from lopt.unrolling import evaluate
-
-UPDATE_POINTS, GRADIENT_BINS = 201, 100  # as in analyze.py
-
-
-def arms(log10_smallest: float, log10_largest: float, count: int) -> np.ndarray:
-    """Return ``count`` gradients per arm, log-spaced in magnitude, ascending."""
-    magnitudes = np.logspace(log10_smallest, log10_largest, count)
-    return np.concatenate([-magnitudes[::-1], magnitudes])
 
 
 def untrained(path):
@@ -75,8 +68,8 @@ def main(wildcards, inputs, params, output) -> None:
             sample_states=settings["sample_states"],
             starts=settings["starts"],
             constant_gradients=arms(**settings["gradients"]),
-            gradient_edges=np.linspace(-limit, limit, GRADIENT_BINS + 1),
-            update_gradients=np.linspace(-limit, limit, UPDATE_POINTS),
+            gradient_edges=gradient_edges(limit),
+            update_gradients=update_gradients(limit),
         )
         for stage, record in found.stages.items():
             store.save(folder / name / f"{stage}.npz", record, {**facts, "null": name})
