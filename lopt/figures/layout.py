@@ -161,8 +161,20 @@ def fit(figure: Figure) -> Figure:
     else:
         _lay_out(figure, engine)
     figure.set_layout_engine("none")
+    _round_places(figure)
     _align_letters(figure)
     return figure
+
+
+def _round_places(figure: Figure) -> None:
+    """Round the panels' places, for the same pixels every time.
+
+    The engine's solver orders its unknowns by their addresses in memory: the last bit of a place differs
+    from one call to the next.
+    """
+    for panel in _grid(figure):
+        panel.set_position(np.round(panel.get_position(original=True).bounds, 9))
+        panel.apply_aspect()
 
 
 def _lay_out(figure: Figure, engine: LayoutEngine) -> None:
