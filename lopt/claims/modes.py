@@ -3,7 +3,8 @@ r"""Modes of a linearized optimizer, each counted as the one thing that it is.
 The two modes of a conjugate pair are one oscillation of the real state and never act alone, and modes whose
 eigenvalues are equal within their errors (a cluster) mean something as a group only. The records count both
 once, by ``heads``: the size of such a whole mode is the sum of its members' |alpha|, its learning rate the
-sum of their alphas. Counting half a pair against a whole real mode would move the mode that carries the largest rate.
+sum of their alphas. Counting half a pair against a whole real mode would move the mode that carries the
+largest rate.
 """
 
 from typing import NamedTuple

@@ -6,10 +6,10 @@ Reads, per task: ``analysis/<task>/seed_<n>/linearization.npz`` of all seeds and
 
 Draws a panel per task: every mode m at the convergence point as (alpha_m, beta_m), where alpha_m is the real
 part of its learning rate (for a conjugate pair, drawn once as a diamond, the sum of the two) and beta_m =
-|lambda_m| its momentum (eigenvalues that are equal within their errors are one mode); the seed that the other figures show in blue. The black star is the heavy ball
-that is fastest on the task's range of eigenvalues, the orange one tuned momentum. An optimizer that
-resembles momentum has a mode at the star: the one whose training ended early (green triangles), where the
-scale has one. Larger markers carry more of the update.
+|lambda_m| its momentum (eigenvalues that are equal within their errors are one mode); the seed that the other
+figures show in blue. The black star is the heavy ball that is fastest on the task's range of eigenvalues, the
+orange one tuned momentum. An optimizer that resembles momentum has a mode at the star: the one whose training
+ended early (green triangles), where the scale has one. Larger markers carry more of the update.
 """
 
 from typing import NamedTuple
