@@ -14,7 +14,7 @@ from figure_layout import faults
 from matplotlib.collections import LineCollection
 
 from lopt.figures import codes, style
-from lopt.records import store
+from lopt.records import attractors, store
 from lopt.records.analysis import Code, FixedPointAnalysis, ModeCode, RateCode
 from lopt.records.results import Results
 
@@ -160,11 +160,11 @@ def test_the_point_shown_is_found_among_the_attractors():
     order = np.array([1, 2, 0])
     fields = [name for name in FixedPointAnalysis._fields if name.startswith("attractor_")]
     turned = found._replace(**{name: getattr(found, name)[order] for name in fields})
-    assert (codes.shown_attractor(found), codes.shown_attractor(turned)) == (0, 2)
+    assert (attractors.shown_attractor(found), attractors.shown_attractor(turned)) == (0, 2)
     elsewhere = found._replace(convergence_point=found.convergence_point + 0.01)
-    assert codes.shown_attractor(elsewhere) is None
+    assert attractors.shown_attractor(elsewhere) is None
     none = found._replace(attractor_points=np.zeros((0, synthetic.STATE)))
-    assert codes.shown_attractor(none) is None
+    assert attractors.shown_attractor(none) is None
 
 
 def test_a_schedule_says_which_attractor_it_ends_at(draw):

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lopt.figures import style, ticks
-from lopt.records.analysis import Code, FixedPointAnalysis, RateCode
+from lopt.records.analysis import Code, RateCode
 
 __all__ = [
     "GAIN",
@@ -25,7 +25,6 @@ __all__ = [
     "intervals",
     "outcome_handles",
     "range_of",
-    "shown_attractor",
     "with_error",
 ]
 
@@ -77,18 +76,6 @@ def gain_handles(codes: Iterable[int], *, line: bool) -> list[Line2D]:
     if int(RateCode.NOT_DIFFERENTIABLE) in met and not line:
         handles.append(Line2D([], [], **NO_SLOPE, label="no slope at $g = 0$: gain"))
     return handles
-
-
-def shown_attractor(found: FixedPointAnalysis) -> int | None:
-    """Return the row of the attractor that is the convergence point, or None if it is none of them."""
-    if not len(found.attractor_points):
-        return None
-    away = np.linalg.norm(found.attractor_points - found.convergence_point, axis=1)
-    nearest = int(np.argmin(away))
-    size = float(np.linalg.norm(found.convergence_point))
-    known = float(np.linalg.norm(found.convergence_error))
-    same = away[nearest] <= 1e-6 * max(size, np.finfo(float).tiny) + 2.0 * known
-    return nearest if same else None
 
 
 def with_error(

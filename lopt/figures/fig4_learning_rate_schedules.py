@@ -26,6 +26,7 @@ from matplotlib.lines import Line2D
 
 from lopt.figures import codes, layout, style, tables, ticks
 from lopt.figures.roles import Roles
+from lopt.records import attractors
 from lopt.records.analysis import Code, FixedPointAnalysis, RateCode
 from lopt.records.results import Results
 
@@ -137,7 +138,7 @@ MARKERS = {Code.CONVERGED: "s"} | {
 
 def _others(column: Column) -> dict[int, tuple[Code, bool]]:
     """Return the rows of attractors other than the one shown: what each is, and whether it is stable."""
-    found, shown = column.found, codes.shown_attractor(column.found)
+    found, shown = column.found, attractors.shown_attractor(column.found)
     return {
         row: (Code(int(found.attractor_codes[row])), found.attractor_stable[row] == 1)
         for row in range(len(found.attractor_codes))
@@ -196,7 +197,7 @@ def _learning_rate(panel: Axes, column: Column, tuned: dict) -> None:
     codes.intervals(panel, np.full(len(bounds), float(last)), bounds, style.INK)
     for row, kind in _others(column).items():
         panel.plot(last, at_ends[row], **OTHER, **_look(*kind), zorder=4, clip_on=False)
-    row = codes.shown_attractor(found)
+    row = attractors.shown_attractor(found)
     if row is not None:
         panel.plot(last, at_ends[row], **style.CONVERGENCE_POINT, zorder=5, clip_on=False)
     drift = codes.with_error(float(found.convergence_update), found.convergence_update_interval)

@@ -31,6 +31,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from lopt.figures import codes, layout, style, tables, ticks
 from lopt.figures.roles import Roles
+from lopt.records import attractors
 from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.records.results import Results
 
@@ -128,7 +129,7 @@ def _handles(data: Data) -> list[Line2D]:
         style.mark("unstable", "o", codes.OUTCOMES[Code.CONVERGED].color, mfc="white"): unstable,
         Line2D(
             [], [], **SHOWN | {"markersize": 5.5}, label="convergence point of other figures"
-        ): any(codes.shown_attractor(found) is not None for found in chosen),
+        ): any(attractors.shown_attractor(found) is not None for found in chosen),
         style.mark("$g < 0$", "v", style.shades(style.NEGATIVE, 3)[1]): True,
         style.mark("$g > 0$", "^", arm): True,
         style.mark("on another branch", "^", arm, mfc="white", mew=0.8): np.any(branches != 0),
@@ -243,7 +244,7 @@ def _attractors(panel: Axes, column: Column, reading: str, width: float) -> None
             face = look.color if stable == 1 else "white"
             panel.plot(place, value, look.marker, color=look.color, mfc=face, mew=0.8, zorder=3)
     chosen = list(column.analyses).index(column.seed)
-    row = codes.shown_attractor(found[chosen])
+    row = attractors.shown_attractor(found[chosen])
     if row is not None:
         share = found[chosen].attractor_basin_shares[row]
         panel.plot(chosen + 2.0 * STRIP * (share - 0.5), values[chosen][row], **SHOWN, zorder=4)
