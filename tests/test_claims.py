@@ -541,6 +541,38 @@ def test_gradients_met(results):
     assert math.isnan(value(linear, "gradient_quantile", 0.3))
 
 
+def test_every_eigenvalue_counts_and_rounding_does_not(results):
+    criterion, rosenbrock = CRITERIA["all_eigenvalues_inside_circle"], results["rosenbrock"]
+    modes = rosenbrock.optimizers[0].linearization
+    for last, expected in ((0.3, "yes"), (1.0 + 1e-12, "yes"), (1.001, "no"), (-1.2, "no")):
+        eigenvalues = modes.eigenvalues.copy()
+        eigenvalues[-1] = last  # of no learning rate: it counts all the same
+        changed = with_modes(modes, np.append(modes.complex_learning_rates[:-1], 0.0), eigenvalues)
+        optimizer = rosenbrock.optimizers[0]._replace(linearization=changed)
+        changed = rosenbrock._replace(optimizers={0: optimizer})
+        assert criterion.answer(criterion.measure(changed, 0)) == expected, last
+
+
+def test_drift_flatness_and_conditions_are_those_of_the_records(results):
+    """What no claim was about: the update at h*, a flat schedule, the density of condition numbers."""
+    rosenbrock, linear = results["rosenbrock"], results["linear_regression"]
+    found = rosenbrock.optimizers[0].fixed_points._replace(convergence_update=np.array(-2e-3))
+    optimizer = rosenbrock.optimizers[0]._replace(fixed_points=found)
+    changed = rosenbrock._replace(optimizers={0: optimizer})
+    assert value(changed, "update_at_convergence_point", seed=0) == -2e-3
+    published = [v for v in published_values() if v.quantity == "update_at_convergence_point"]
+    assert {v.task for v in published} == set(synthetic.SEEDS)
+    assert {float(v.published) for v in published} == {0.0}
+    rates = 1.6e-3 * np.linspace(1.0, 1.25, 201)[::-1]
+    sloped = with_responses(rosenbrock, 0, autonomous_learning_rates=rates)
+    assert value(sloped, "autonomous_learning_rate_ratio", seed=0) == pytest.approx(1.25)
+    flat = {v.task for v in published_values() if v.quantity == "autonomous_learning_rate_ratio"}
+    assert flat == {"rosenbrock", "two_moons"}
+    conditions = linear.portrait.log10_condition_numbers
+    assert value(linear, "median_condition_number") == pytest.approx(10 ** np.median(conditions))
+    assert value(linear, "largest_condition_number") == pytest.approx(10 ** conditions.max())
+
+
 # --- the verdict ---------------------------------------------------------------------------------
 
 

@@ -146,7 +146,7 @@ def test_every_attractor_is_shown_with_basin_rate_drift_and_kind(draw):
         # The square is around the convergence point.
         (square,) = lines(panel, marker="s")
         assert square.get_xydata()[0].tolist() == [places[0], values[0]]
-    assert "1 found 40+30+20+...%" in notes(figure.axes[0])
+    assert "1 found 40+30+...%" in notes(figure.axes[0])
     assert {"undetermined", "continuum", "limit cycle", "unstable"} <= set(entries(figure))
     rows = table[(table.panel == "d") & (table.series == "attractors")]
     np.testing.assert_allclose(rows.y, planted["attractor_updates"])
@@ -187,7 +187,12 @@ def test_a_schedule_says_which_attractor_it_ends_at(draw):
     at_end = [line for line in bottom.get_lines() if line.get_xdata()[0] == synthetic.STEPS]
     found = sorted(float(line.get_ydata()[0]) for line in at_end)
     assert found == sorted(planted["attractor_learning_rates"])
-    labels = ("other undetermined", "other continuum", "other limit cycle", "unstable fixed point")
+    labels = (
+        "other undetermined point",
+        "other continuum",
+        "other limit cycle",
+        "unstable fixed point",
+    )
     assert set(labels) <= set(entries(figure))
     rows = table[(table.panel == "a") & (table.series == "attractors")]
     np.testing.assert_allclose(rows[["x", "y"]], away[:, :2])

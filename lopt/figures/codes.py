@@ -35,13 +35,15 @@ class Look(NamedTuple):
     label: str
     marker: str
     color: str
+    scale: float = 1.0
+    """Of the marker's size, so that all look equally large."""
 
 
 OUTCOMES = {
     Code.CONVERGED: Look("converged", "o", "#2B6CB8"),
     Code.UNDETERMINED: Look("undetermined", "D", "#7B4FA3"),
     Code.CONTINUUM: Look("continuum", "P", "#1F8A5B"),
-    Code.LIMIT_CYCLE: Look("limit cycle", "*", "#C2327A"),
+    Code.LIMIT_CYCLE: Look("limit cycle", "*", "#C2327A", 1.6),
     Code.FOLD: Look("fold", "X", "#222222"),
     Code.SLOW_POINT: Look("slow point", "d", "#D98032"),
     Code.STALLED: Look("stalled", "s", "#7A7A7A"),
@@ -54,12 +56,12 @@ NO_SLOPE = {"marker": "x", "color": style.INK, "markersize": 3.4, "mew": 0.8, "l
 """On the marker of a gain that stands where there is no slope."""
 
 
-def outcome_handles(codes: Iterable[int], **look) -> list[Line2D]:
+def outcome_handles(codes: Iterable[int], size: float = 4.0) -> list[Line2D]:
     """Return a legend's handles for those of these codes that occur."""
     met = set(map(int, codes))
     return [
-        style.mark(label, marker, color, **{"markersize": 4.0, **look})
-        for code, (label, marker, color) in OUTCOMES.items()
+        style.mark(look.label, look.marker, look.color, markersize=size * look.scale)
+        for code, look in OUTCOMES.items()
         if int(code) in met
     ]
 

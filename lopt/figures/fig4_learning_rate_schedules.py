@@ -129,10 +129,12 @@ def draw(data: Data) -> Figure:
     return figure
 
 
-OTHER = {"markersize": 4.2, "markeredgecolor": "black", "mew": 0.6, "linestyle": ""}
-MARKERS = {Code.CONVERGED: "s"} | {
-    code: codes.OUTCOMES[code].marker
-    for code in (Code.UNDETERMINED, Code.CONTINUUM, Code.LIMIT_CYCLE)
+OTHER = {"markeredgecolor": "black", "mew": 0.6, "linestyle": ""}
+NAMES = {
+    Code.CONVERGED: "fixed point",
+    Code.UNDETERMINED: "undetermined point",
+    Code.CONTINUUM: "continuum",
+    Code.LIMIT_CYCLE: "limit cycle",
 }
 
 
@@ -147,20 +149,19 @@ def _others(column: Column) -> dict[int, tuple[Code, bool]]:
 
 
 def _look(code: Code, stable: bool) -> dict:
+    kind = codes.OUTCOMES[code]
     return {
-        "marker": MARKERS.get(code, "s"),
+        "marker": "s" if code == Code.CONVERGED else kind.marker,
+        "markersize": 4.2 * kind.scale,
         "markerfacecolor": "#9A9A9A" if stable else "white",
     }
 
 
 def _looks(kinds: set[tuple[Code, bool]]) -> list[tuple[str, dict]]:
     """Return labels and looks of other attractors, for the legend."""
-    names = {Code.CONVERGED: "fixed point"} | {
-        code: codes.OUTCOMES[code].label for code in MARKERS if code != Code.CONVERGED
-    }
     return [
         (
-            f"{'other' if stable else 'unstable'} {names.get(code, 'fixed point')}",
+            f"{'other' if stable else 'unstable'} {NAMES.get(code, code.name.lower())}",
             _look(code, stable),
         )
         for code, stable in sorted(kinds, key=lambda kind: (kind[0], not kind[1]))

@@ -139,7 +139,7 @@ def draw(data: Data) -> Figure:
     ]
     handles += _branch_handles(data.columns)
     met = np.concatenate([column.codes for column in data.columns])
-    handles += codes.outcome_handles(met[met != Code.CONVERGED], markersize=3.0)
+    handles += codes.outcome_handles(met[met != Code.CONVERGED], size=3.0)
     handles += codes.gain_handles(
         np.concatenate([column.rate_codes for column in data.columns]), line=False
     )
@@ -235,7 +235,12 @@ def _markers(
         if column.codes[row] != Code.CONVERGED:
             outcome = codes.OUTCOMES[Code(int(column.codes[row]))]
             panel.plot(
-                *place, outcome.marker, color=outcome.color, markersize=3.0, mew=0.8, zorder=4
+                *place,
+                outcome.marker,
+                color=outcome.color,
+                markersize=3.0 * outcome.scale,
+                mew=0.8,
+                zorder=4,
             )
 
 

@@ -159,15 +159,15 @@ def _searches(panel: Axes, column: Column, width: float) -> None:
         # Starts side by side within the strip, in their order.
         place = strip + 0.7 * (np.arange(count) / max(1, count - 1) - 0.5)
         shown = np.where(np.isfinite(analysis.speeds), _drawable(analysis.speeds), high)
-        for code, (_, marker, color) in codes.OUTCOMES.items():
+        for code, look in codes.OUTCOMES.items():
             chosen = analysis.codes == code
             panel.plot(
                 place[chosen],
                 shown[chosen],
-                marker,
-                color=color,
-                markersize=2.2,
-                mew=0.0 if marker != "x" else 0.7,
+                look.marker,
+                color=look.color,
+                markersize=2.2 * look.scale,
+                mew=0.0 if look.marker != "x" else 0.7,
                 alpha=0.8,
             )
         panel.annotate(
@@ -206,7 +206,7 @@ def _seed_axis(panel: Axes, column: Column, strip_width: float) -> None:
 
 
 def _summary(analysis: FixedPointAnalysis) -> str:
-    return f"{len(analysis.distinct_points)} found\n{_shares(analysis, 3)}"
+    return f"{len(analysis.distinct_points)} found\n{_shares(analysis, 2)}"
 
 
 def _short_summary(analysis: FixedPointAnalysis) -> str:
@@ -242,7 +242,15 @@ def _attractors(panel: Axes, column: Column, reading: str, width: float) -> None
             places, values[strip], looks, analysis.attractor_stable, strict=True
         ):
             face = look.color if stable == 1 else "white"
-            panel.plot(place, value, look.marker, color=look.color, mfc=face, mew=0.8, zorder=3)
+            size = 4.0 * look.scale
+            panel.plot(
+                *(place, value, look.marker),
+                color=look.color,
+                mfc=face,
+                mew=0.8,
+                markersize=size,
+                zorder=3,
+            )
     chosen = list(column.analyses).index(column.seed)
     row = attractors.shown_attractor(found[chosen])
     if row is not None:
@@ -282,10 +290,13 @@ def _constant_gradients(panel: Axes, analysis: FixedPointAnalysis) -> None:
         line = {Code.FOLD: FOLD, Code.STALLED: LOST}.get(analysis.branch_end_codes[number])
         if line and end > 0.0:
             panel.axvline(end, color=color, linestyle=line, linewidth=1.0, zorder=1)
-    for code, (_, marker, color) in codes.OUTCOMES.items():
+    for code, look in codes.OUTCOMES.items():
         here = (analysis.constant_gradient_codes == code) & (code != Code.CONVERGED)
         panel.plot(
-            np.abs(gradients[here]), speeds[here], marker, color=color, markersize=3.0, mew=0.8
+            *(np.abs(gradients[here]), speeds[here], look.marker),
+            color=look.color,
+            markersize=3.0 * look.scale,
+            mew=0.8,
         )
     panel.set_ylim(low, high)
     _few_decades(panel, low, high)
