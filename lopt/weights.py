@@ -39,7 +39,7 @@ from lopt.records import attractors, store, stored, tables
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
-from lopt.records.layout import identify
+from lopt.records.layout import Files, identify
 from lopt.records.store import StoreError
 
 __all__ = ["describe", "load_released", "record_attractors", "release", "take"]
@@ -112,7 +112,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
         task, seed = path.parts[-3:-1]
         _, theta, metadata = load_optimizer(path, **identify(path))
         metadata |= stored.load_run(path.with_name("run.json"))
-        metadata |= _held_out(results / "evaluation" / task / "summary.csv", metadata["seed"])
+        metadata |= _held_out(Files.under(results).path("summary", task=task), metadata["seed"])
         thetas.append((f"{task}/{seed}.npz", theta, metadata))
         found[task, metadata["seed"]] = attractors.of_results(results, task, metadata["seed"])
         stored.load_curve(path.with_name("curve.csv"))
@@ -153,7 +153,7 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
         rows = attractors.of_results(results, task, seed)
         if rows is None:
             continue
-        trained = results / "meta_training" / task / f"seed_{seed}" / "theta.npz"
+        trained = Files.under(results).path("theta", task=task, seed=seed)
         _, theta, _ = load_optimizer(trained, task=task, seed=seed)
         released, _ = load_released(folder, task, seed)
         if not all(map(np.array_equal, jax.tree.leaves(theta), jax.tree.leaves(released))):

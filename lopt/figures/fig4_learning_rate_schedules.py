@@ -227,8 +227,9 @@ def _which(found: FixedPointAnalysis, row: int | None) -> str:
     if row is None:
         return f"shown: none of {count} attractors"
     share = float(found.attractor_basin_shares[row])
-    alone = count == 1 and share > 0.995
-    return "" if alone else f"shown: 1 of {count} attractors, basin {share:.0%}"
+    if attractors.is_alone(count, share):
+        return ""
+    return f"shown: 1 of {count} attractors, basin {share:.0%}"
 
 
 def numbers(data: Data) -> pd.DataFrame:

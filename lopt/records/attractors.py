@@ -16,10 +16,12 @@ import pandas as pd
 from lopt.records import store
 from lopt.records.analysis import Code, FixedPointAnalysis
 from lopt.records.entries import Number, Text
+from lopt.records.layout import Files
 
 __all__ = [
     "COLUMNS",
     "drifts",
+    "is_alone",
     "load_attractors",
     "of_optimizer",
     "of_results",
@@ -57,6 +59,11 @@ def shown_attractor(found: FixedPointAnalysis) -> int | None:
     return nearest if same else None
 
 
+def is_alone(stable_points: int, share: float) -> bool:
+    """Return whether an attractor with this basin share is the only end: 100 % as a person writes it."""
+    return stable_points == 1 and share > 0.995
+
+
 def of_optimizer(task: str, seed: int, found: FixedPointAnalysis) -> pd.DataFrame:
     """Return the rows of one optimizer, the largest basin first, unstable points last."""
     count = len(found.attractor_codes)
@@ -82,7 +89,7 @@ def of_results(results: str | Path, task: str, seed: int) -> pd.DataFrame | None
     Raises:
         StoreError: as ``lopt.records.store.load``.
     """
-    path = Path(results) / "analysis" / task / f"seed_{seed}" / "fixed_points.npz"
+    path = Files.under(results).path("fixed_points", task=task, seed=seed)
     if not path.exists():
         return None
     found, _ = store.load(path, FixedPointAnalysis, expect={"task": task, "seed": seed})
@@ -125,7 +132,7 @@ def drifts(table: pd.DataFrame, task: str, seed: int) -> str:
     Where runs end at more than one, or not all of them at one, the share of those that do stands beside.
     """
     rows = table[(table["task"] == task) & (table["seed"] == seed) & (table["stable"] == 1)]
-    alone = len(rows) == 1 and rows["basin_share"].iloc[0] > 0.995
+    alone = is_alone(len(rows), rows["basin_share"].max())
     return ", ".join(
         f"{row.drift:.3g}" + ("" if alone else f" ({row.basin_share:.0%})")
         for row in rows.itertuples()
