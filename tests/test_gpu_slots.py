@@ -86,10 +86,10 @@ def test_a_folder_of_another_user_is_left_alone(machine, tmp_path, monkeypatch):
     folder.mkdir(mode=0o700)
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
-    folder.rename(folder.with_name(f"lopt-gpu-slots-{own + 1}"))
+    theirs = folder.rename(folder.with_name(f"lopt-gpu-slots-{own + 1}"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert gpu_slots.take_gpu() == "0"
-    assert not list(tmp_path.glob("tmp/lopt-gpu-slots-[0-9]*/*"))
+    assert not list(theirs.iterdir())
 
 
 def test_a_slot_is_neither_followed_nor_emptied(machine, tmp_path):
