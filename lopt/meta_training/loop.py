@@ -6,9 +6,11 @@ One meta-step draws ``problems`` fresh problems from the task, computes the grad
 
 through the full unroll (``meta_gradient``), clips it element-wise and applies Adam with an
 exponentially decaying learning rate (arXiv 2011.02159, appendix; the authors' released
-configuration). A meta-gradient that is not finite is skipped and counted. With ``problem_clip`` every
-problem's meta-gradient is clipped by its norm before the mean is taken, which is not the authors': on
-two moons a few problems' would drown all others (docs/meta_search.md).
+configuration). A meta-gradient that is not finite is skipped and counted. Two things are not the authors'.
+With ``adjoint_bound`` what is propagated back through a problem's run stays in bounds
+(``lopt.learned.adjoint_bound``): without it trainings become unstable sooner or later. With ``problem_clip``
+every problem's meta-gradient is clipped by its norm before the mean is taken: on two moons a few problems'
+would drown all others. docs/meta_search.md shows both.
 
 Many meta-steps run as one jitted ``lax.scan`` (a chunk); the host loop around it measures a validation
 meta-objective on held-out problems, and keeps the best theta by it: a deviation from the
@@ -168,7 +170,13 @@ def train_chunk(
     def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
         objective, gradient = gradient_of(
-            task, training.family, state.theta, problems, training.steps, block
+            task,
+            training.family,
+            state.theta,
+            problems,
+            training.steps,
+            block,
+            settings.adjoint_bound,
         )
         scale = settings.theta_penalty / jnp.maximum(optax.tree.norm(state.theta), 1e-30)
         gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
