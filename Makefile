@@ -57,7 +57,7 @@ report: figures
 # All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
 train-paper-gpu: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[cuda]"
-	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation
+	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation analysis
 	$(BIN)/python -m lopt.weights release results/paper weights
 
 # Everything that the workflow and the environment made. Checkpoints of unfinished training go too.

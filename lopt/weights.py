@@ -2,6 +2,7 @@
 
     weights/<task>/seed_<n>.npz, seed_<n>.csv                 theta with its metadata; its training curve
     weights/baselines/<task>/<optimizer>/best.json, trials.csv    tuned setting; every trial of the search
+    weights/attractors.csv                                    what each ends at: rate, drift, basin share
     weights/SHA256SUMS                                        a checksum per file, as sha256sum writes it
 
     theta, metadata = load_released("weights", "linear_regression", 0)
@@ -13,6 +14,12 @@ it in place of meta-training and tuning. ``release`` fills the folder from the r
 
     python -m lopt.weights release results/paper weights
     python -m lopt.weights describe weights
+
+Attractors come from the scale's analysis, if it has been done; of optimizers that are released already,
+
+    python -m lopt.weights attractors results/released weights
+
+takes them from the results of a scale that has analyzed these very optimizers.
 """
 
 import argparse
@@ -23,17 +30,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pandas as pd
 
 from lopt.learned.stored import load_optimizer
-from lopt.records import store, stored, tables
+from lopt.records import attractors, store, stored, tables
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import identify
 from lopt.records.store import StoreError
 
-__all__ = ["describe", "load_released", "release", "take"]
+__all__ = ["describe", "load_released", "record_attractors", "release", "take"]
+
+ATTRACTORS = "attractors.csv"
 
 # What the summary of the evaluation says of an optimizer, on problems that no training has seen.
 HELD_OUT = (
@@ -88,20 +99,22 @@ def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[s
 def release(results: str | Path, folder: str | Path) -> list[str]:
     """Copy a scale's trained optimizers and tuned baselines to ``folder``; return the files' names.
 
-    To each theta's metadata goes its mean meta-objective on the evaluation's problems. Files of
+    To each theta's metadata goes its mean meta-objective on the evaluation's problems; what the
+    analysis found that it ends at, if that has been done, goes to the table of attractors. Files of
     other tasks and seeds in ``folder`` stay; the checksums are those of all files.
 
     Raises:
         StoreError: if the results of a task are incomplete; nothing is written then.
     """
     results, folder = Path(results), Path(folder)
-    thetas, copies = [], {}
+    thetas, copies, found = [], {}, {}
     for path in sorted(results.glob("meta_training/*/seed_*/theta.npz")):
         task, seed = path.parts[-3:-1]
         _, theta, metadata = load_optimizer(path, **identify(path))
         metadata |= stored.load_run(path.with_name("run.json"))
         metadata |= _held_out(results / "evaluation" / task / "summary.csv", metadata["seed"])
         thetas.append((f"{task}/{seed}.npz", theta, metadata))
+        found[task, metadata["seed"]] = attractors.of_results(results, task, metadata["seed"])
         stored.load_curve(path.with_name("curve.csv"))
         copies[f"{task}/{seed}.csv"] = store.load_bytes(path.with_name("curve.csv"))
     for path in sorted(results.glob("baselines/*/*/best.json")):
@@ -116,17 +129,56 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
         store.save(folder / name, theta, metadata)
     for name, content in copies.items():
         store.save_bytes(folder / name, content)
+    attractors.update(folder / ATTRACTORS, found)
+    written = [ATTRACTORS] if any(rows is not None for rows in found.values()) else []
     _write_sums(folder)
-    return sorted([*copies, *(name for name, _, _ in thetas)])
+    return sorted([*copies, *written, *(name for name, _, _ in thetas)])
+
+
+def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str, int]]:
+    """Take what the released optimizers end at from the analyses of a scale; return whose were found.
+
+    The scale's optimizers have to be the released ones. Rows of optimizers that it has not analyzed stay.
+
+    Raises:
+        StoreError: if a file is damaged, if an optimizer of the scale is not the one that was released, or
+            if no released optimizer was analyzed.
+    """
+    results, folder = Path(results), Path(folder)
+    found = {}
+    for name in _released_files(folder):
+        if not name.endswith(".npz"):
+            continue
+        task, seed = Path(name).parent.name, _seed(folder / name)
+        rows = attractors.of_results(results, task, seed)
+        if rows is None:
+            continue
+        trained = results / "meta_training" / task / f"seed_{seed}" / "theta.npz"
+        _, theta, _ = load_optimizer(trained, task=task, seed=seed)
+        released, _ = load_released(folder, task, seed)
+        if not all(map(np.array_equal, jax.tree.leaves(theta), jax.tree.leaves(released))):
+            raise StoreError(f"{trained}: is not the optimizer that {folder / name} holds")
+        found[task, seed] = rows
+    if not found:
+        raise StoreError(f"{results}: has analyzed none of the optimizers in {folder}")
+    attractors.update(folder / ATTRACTORS, found)
+    _write_sums(folder)
+    return list(found)
 
 
 def describe(folder: str | Path) -> pd.DataFrame:
     """Return a table of the released optimizers, one a row, from their metadata.
 
+    ``drift`` is the update that each goes on making where it ends without gradients, ideally 0
+    (``lopt.records.attractors``).
+
     Raises:
         StoreError: if a file is damaged or was changed.
     """
-    rows = []
+    rows, ends = [], None
+    if (Path(folder) / ATTRACTORS).exists():
+        _checked(Path(folder), ATTRACTORS)
+        ends = attractors.load_attractors(Path(folder) / ATTRACTORS)
     for name in _released_files(Path(folder)):
         if name.endswith(".npz"):
             task, seed = Path(name).parent.name, _seed(Path(folder) / name)
@@ -145,6 +197,7 @@ def describe(folder: str | Path) -> pd.DataFrame:
                     "skipped": facts["skipped_steps"],
                     "meta_objective": f"{score:.4f} ± {error:.4f}",
                     "final_loss": f"{facts['evaluation_final_loss']:.3g}",
+                    "drift": "" if ends is None else attractors.drifts(ends, task, seed),
                     "device": facts["device"],
                     "hours": f"{facts['wall_seconds'] / 3600:.2f}"
                     if "wall_seconds" in facts
@@ -214,13 +267,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     releasing = commands.add_parser("release", help=release.__doc__.splitlines()[0])
     releasing.add_argument("results", help="the folder of a scale, results/<scale>")
+    recording = commands.add_parser("attractors", help=record_attractors.__doc__.splitlines()[0])
+    recording.add_argument(
+        "results", help="the folder of a scale that has analyzed these optimizers"
+    )
     describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
-    for command in (releasing, describing):
+    for command in (releasing, recording, describing):
         command.add_argument("folder", help="of the released files, for example weights")
     options = parser.parse_args(arguments)
     try:
         if options.command == "release":
             text = "\n".join(release(options.results, options.folder))
+        elif options.command == "attractors":
+            recorded = record_attractors(options.results, options.folder)
+            text = "\n".join(f"{task}/seed_{seed}" for task, seed in recorded)
         else:
             table = describe(options.folder)
             if table.empty:

@@ -26,6 +26,7 @@ from lopt.claims.sizes import smaller, stated_sizes
 from lopt.claims.summary import items, summarize
 from lopt.claims.verdicts import VERDICTS, sampling_error, signed_error, tolerance
 from lopt.config import merge
+from lopt.records.analysis import Code, Linearization
 from lopt.records.evaluation import Evaluation
 from lopt.records.published import Published, published_values
 from lopt.records.results import Results
@@ -53,6 +54,27 @@ def with_responses(results: TaskResults, seed: int, **arrays) -> TaskResults:
     optimizer = results.optimizers[seed]
     changed = optimizer._replace(responses=optimizer.responses._replace(**arrays))
     return results._replace(optimizers={**results.optimizers, seed: changed})
+
+
+def with_modes(modes: Linearization, alphas, eigenvalues=None, **arrays) -> Linearization:
+    """The same linearization with other modes: of pairs, both members one after the other."""
+    alphas = np.asarray(alphas, complex)
+    eigenvalues = np.asarray(modes.eigenvalues if eigenvalues is None else eigenvalues, complex)
+    members = np.where(eigenvalues.imag == 0.0, 1.0, 2.0)
+    rates, sizes, heads = members * alphas.real, members * np.abs(alphas), eigenvalues.imag >= 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.divide(sizes[heads].sum(), abs(rates[heads].sum()))
+    return modes._replace(
+        eigenvalues=eigenvalues,
+        momenta=np.abs(eigenvalues),
+        complex_learning_rates=alphas,
+        learning_rates=alphas.real,
+        whole_learning_rates=rates,
+        whole_sizes=sizes,
+        heads=heads.astype(int),
+        leading_mode=np.argmax(np.where(heads, sizes, -1.0)),
+        cancellation_ratio=ratio,
+    )._replace(**arrays)
 
 
 def value(results, name, at=math.nan, seed=None) -> float:
@@ -250,6 +272,32 @@ def test_an_s_turns_both_ways_and_a_c_only_one(results):
         assert criterion.answer(criterion.measure(curve, 1)) == expected
 
 
+def test_the_s_curve_is_that_of_the_convergence_points_branch(results):
+    criterion, linear = CRITERIA["fixed_points_trace_s_curve"], results["linear_regression"]
+    x = np.concatenate([-np.linspace(1.0, 0.1, 8), np.linspace(0.1, 1.0, 8)])
+    projected = np.zeros((16, synthetic.AXES))
+    projected[:, 0], projected[:, 1] = x, x**3
+
+    def measured(branches, path=projected):
+        changed = with_responses(
+            linear, 1, projected_constant_gradient=path, constant_gradient_branches=branches
+        )
+        return criterion.measure(changed, 1)
+
+    own = np.zeros(16, int)
+    whole = measured(own)
+    assert criterion.answer(whole) == "yes"
+    # What lies beyond a fold neither bends the curve nor makes it straight.
+    away, beyond = projected.copy(), own.copy()
+    away[13:, :2], beyond[13:] = [[9.0, -9.0], [-5.0, 7.0], [3.0, 3.0]], [1, 1, -1]
+    assert measured(beyond, away) == measured(beyond)
+    assert criterion.answer(measured(own, away)) == "no"
+    # Released linear regression, seed 0: the branch folds before the second gradient of an arm.
+    for row in (9, 8):
+        short = np.where(np.arange(16) >= row, 1, 0)
+        assert criterion.answer(measured(short)) == "unknown"
+
+
 def test_vertical_share_of_shifts_and_slopes():
     grid, shifts = np.linspace(-1.0, 1.0, 201), np.array([-1.0, 0.0, 1.0])[:, None]
     assert vertical_share(np.tanh(grid) + shifts) == pytest.approx(1.0)
@@ -292,13 +340,7 @@ def test_winning_is_paired_problem_by_problem(results):
 
 def early_with(results: TaskResults, alphas, eigenvalues) -> TaskResults:
     """An early optimizer of these modes."""
-    alphas, eigenvalues = np.asarray(alphas, complex), np.asarray(eigenvalues, complex)
-    modes = results.early.linearization._replace(
-        eigenvalues=eigenvalues,
-        momenta=np.abs(eigenvalues),
-        complex_learning_rates=alphas,
-        learning_rates=alphas.real,
-    )
+    modes = with_modes(results.early.linearization, alphas, eigenvalues)
     return results._replace(early=results.early._replace(linearization=modes))
 
 
@@ -366,7 +408,7 @@ def test_a_conjugate_pair_counts_whole(results):
     slow, pair = 0.96, 0.9 * np.exp(0.1j)
     rates = np.zeros(synthetic.STATE, complex)
     rates[:3] = [1.0, 0.1 - 0.6j, 0.1 + 0.6j]
-    planted = modes._replace(complex_learning_rates=rates, learning_rates=rates.real)
+    planted = with_modes(modes, rates)
     whole = whole_modes(planted)
     assert len(whole.momenta) == synthetic.STATE - 1
     # 2 * |0.1 - 0.6i| = 1.2166 against 1, though one of the pair alone is only 0.608.
@@ -388,13 +430,31 @@ def test_a_conjugate_pair_counts_whole(results):
     np.testing.assert_allclose(response, expected)
 
 
+def test_a_cluster_is_one_mode(results):
+    """Of three equal eigenvalues the first carries the rate of all, and none of them is "the next"."""
+    modes = results["rosenbrock"].optimizers[0].linearization
+    eigenvalues = modes.eigenvalues.copy()
+    eigenvalues[:3] = 0.96
+    rates = np.zeros(synthetic.STATE, complex)
+    rates[0], rates[3] = 2.0, 0.5
+    heads = np.ones(synthetic.STATE, int)
+    heads[1:3] = 0
+    clusters = np.array([0, 0, 0, *range(1, synthetic.STATE - 2)])
+    merged = with_modes(modes, rates, eigenvalues, heads=heads, clusters=clusters)
+    optimizer = results["rosenbrock"].optimizers[0]._replace(linearization=merged)
+    changed = results["rosenbrock"]._replace(optimizers={0: optimizer})
+    assert len(whole_modes(merged).momenta) == synthetic.STATE - 2
+    assert value(changed, "leading_eigenvalue", seed=0) == pytest.approx(0.96)
+    assert value(changed, "next_eigenvalue", seed=0) == pytest.approx(modes.momenta[3])
+    assert value(changed, "leading_learning_rate", seed=0) == pytest.approx(2.0)
+    low = CRITERIA["next_mode_has_low_rate"].measure(changed, 0)
+    assert low == pytest.approx(0.25)
+
+
 def test_without_any_learning_rate_no_mode_leads(results):
     rosenbrock = results["rosenbrock"]
     modes = rosenbrock.optimizers[0].linearization
-    still = modes._replace(
-        complex_learning_rates=np.zeros(synthetic.STATE, complex),
-        learning_rates=np.zeros(synthetic.STATE),
-    )
+    still = with_modes(modes, np.zeros(synthetic.STATE))
     optimizer = rosenbrock.optimizers[0]._replace(linearization=still)
     changed = rosenbrock._replace(optimizers={0: optimizer})
     for name in ("slow_mode_carries_largest_learning_rate", "next_mode_has_low_rate"):
@@ -419,10 +479,10 @@ def test_one_convergence_point_counts_stable_points(results):
         }
         assert answer(convergence_code=0, **attractors) == expected
         assert answer(convergence_code=1, **attractors) == "no"
-    # Records that tell no stability: every distinct point counts.
-    for count, expected in ((1, "yes"), (2, "no")):
-        points = np.zeros((count, synthetic.STATE))
-        assert answer(convergence_code=0, distinct_points=points) == expected
+    # Neither a line attractor nor a cycle is one point, however many runs end there.
+    for code in (Code.CONTINUUM, Code.LIMIT_CYCLE):
+        attractors = {"attractor_stable": np.array([1]), "attractor_codes": np.array([int(code)])}
+        assert answer(convergence_code=0, **attractors) == "no"
 
 
 def test_the_autonomous_path_ends_where_it_should(results):
@@ -479,6 +539,38 @@ def test_gradients_met(results):
     quantile = value(linear, "gradient_quantile", 0.99)
     assert quantile == trajectories.gradient_quantiles[list(levels).index(0.99)]
     assert math.isnan(value(linear, "gradient_quantile", 0.3))
+
+
+def test_every_eigenvalue_counts_and_rounding_does_not(results):
+    criterion, rosenbrock = CRITERIA["all_eigenvalues_inside_circle"], results["rosenbrock"]
+    modes = rosenbrock.optimizers[0].linearization
+    for last, expected in ((0.3, "yes"), (1.0 + 1e-12, "yes"), (1.001, "no"), (-1.2, "no")):
+        eigenvalues = modes.eigenvalues.copy()
+        eigenvalues[-1] = last  # of no learning rate: it counts all the same
+        changed = with_modes(modes, np.append(modes.complex_learning_rates[:-1], 0.0), eigenvalues)
+        optimizer = rosenbrock.optimizers[0]._replace(linearization=changed)
+        changed = rosenbrock._replace(optimizers={0: optimizer})
+        assert criterion.answer(criterion.measure(changed, 0)) == expected, last
+
+
+def test_drift_flatness_and_conditions_are_those_of_the_records(results):
+    """What no claim was about: the update at h*, a flat schedule, the density of condition numbers."""
+    rosenbrock, linear = results["rosenbrock"], results["linear_regression"]
+    found = rosenbrock.optimizers[0].fixed_points._replace(convergence_update=np.array(-2e-3))
+    optimizer = rosenbrock.optimizers[0]._replace(fixed_points=found)
+    changed = rosenbrock._replace(optimizers={0: optimizer})
+    assert value(changed, "update_at_convergence_point", seed=0) == -2e-3
+    published = [v for v in published_values() if v.quantity == "update_at_convergence_point"]
+    assert {v.task for v in published} == set(synthetic.SEEDS)
+    assert {float(v.published) for v in published} == {0.0}
+    rates = 1.6e-3 * np.linspace(1.0, 1.25, 201)[::-1]
+    sloped = with_responses(rosenbrock, 0, autonomous_learning_rates=rates)
+    assert value(sloped, "autonomous_learning_rate_ratio", seed=0) == pytest.approx(1.25)
+    flat = {v.task for v in published_values() if v.quantity == "autonomous_learning_rate_ratio"}
+    assert flat == {"rosenbrock", "two_moons"}
+    conditions = linear.portrait.log10_condition_numbers
+    assert value(linear, "median_condition_number") == pytest.approx(10 ** np.median(conditions))
+    assert value(linear, "largest_condition_number") == pytest.approx(10 ** conditions.max())
 
 
 # --- the verdict ---------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
+import synthetic_results as synthetic
 
 from lopt.analysis.gains import gain, rates_at_zero, secants
+from lopt.analysis.responses import typical_gradient
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.adam import Adam, AdamTheta
 from lopt.optimizers.momentum import Momentum, MomentumTheta
@@ -105,3 +107,10 @@ def test_secants_are_one_sided():
     )
     with pytest.raises(ValueError, match=r"typical_gradient is 0\.0, expected a size"):
         rates_at_zero(component, STATES, 0.0)
+
+
+def test_the_typical_gradient_is_the_median_of_those_met():
+    """Of |g| from an exponential distribution of this scale: scale log 2."""
+    met = synthetic.trajectories("rosenbrock", 0)
+    scale = met.gradient_quantiles[0] / -np.log(1.0 - met.gradient_quantile_levels[0])
+    assert typical_gradient(met) == pytest.approx(scale * np.log(2.0))

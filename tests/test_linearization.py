@@ -156,3 +156,26 @@ def test_the_adam_family_is_smooth_at_its_fixed_point():
     found = linearize(component, np.zeros(4))
     np.testing.assert_allclose(found.momenta, [0.99, 0.99, 0.9, 0.9], atol=1e-14)
     assert found.learning_rates.sum() == pytest.approx(0.02 * 0.1 / 1e-3)
+
+
+def test_typical_gradients_are_linearized_at_besides_zero(planted):
+    """At -g and g: as a linearization there says, whose learning rates sum to the slope of the update."""
+    component, point = planted
+    found = linearize(component, point, typical_gradient=0.7)
+    assert found.typical_gradient == 0.7
+    for arm, g in enumerate((-0.7, 0.7)):
+        there = linearize(component, point, g)
+        np.testing.assert_allclose(found.typical_eigenvalues[arm], there.eigenvalues, atol=1e-12)
+        total = there.complex_learning_rates.sum().real
+        assert found.typical_learning_rates[arm] == pytest.approx(total, rel=1e-8)
+        updates = [
+            float(component.readout(component.transition(jnp.asarray(point), jnp.asarray(at))))
+            for at in (g - 1e-5, g + 1e-5)
+        ]
+        slope = -(updates[1] - updates[0]) / 2e-5
+        assert found.typical_learning_rates[arm] == pytest.approx(slope, rel=1e-6)
+    # It saturates: the rate at 0 is another one.
+    rate = effective_learning_rate(component, jnp.asarray(point))
+    assert not np.allclose(found.typical_learning_rates, rate, rtol=0.05)
+    without = linearize(component, point)
+    assert np.isnan(without.typical_gradient) and np.isnan(without.typical_learning_rates).all()

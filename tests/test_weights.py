@@ -4,6 +4,7 @@ import dataclasses
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_results as synthetic
 import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, weights
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.optimizers import make_baseline
-from lopt.records import store, stored
+from lopt.records import attractors, store, stored
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
@@ -93,8 +95,75 @@ def test_the_description_is_from_the_metadata(released):
     assert row == {
         **{"task": "rosenbrock", "seed": 3, "units": 2, "problems": 4, "meta_steps": 20},
         **{"best_at": 10, "skipped": 0, "meta_objective": "0.2500 ± 7.0000", "final_loss": "7"},
-        **{"device": "cpu", "hours": "0.50"},
+        **{"drift": "", "device": "cpu", "hours": "0.50"},
     }
+
+
+def analyzed(results: Path, task="rosenbrock", seed=3) -> dict:
+    """Store what the analysis found of the optimizer: two stable points, and one between them."""
+    found = synthetic.fixed_points(task, seed)
+    place = results / "analysis" / task / f"seed_{seed}" / "fixed_points.npz"
+    store.save(place, found, {"task": task, "seed": seed})
+    return found
+
+
+def test_a_release_says_where_each_optimizer_ends_and_how_it_drifts_there(released, tmp_path):
+    found = analyzed(tmp_path / "results")
+    for names in (
+        weights.release(tmp_path / "results", tmp_path / "anew"),
+        weights.release(tmp_path / "results", tmp_path / "anew"),
+    ):
+        assert "attractors.csv" in names
+    # Of what is released already, by a command; nothing else changes.
+    before = {path: path.read_bytes() for path in released.rglob("*.npz")}
+    done = command("attractors", tmp_path / "results", released)
+    assert (done.returncode, done.stdout) == (0, "rosenbrock/seed_3\n"), done.stderr
+    assert {path: path.read_bytes() for path in released.rglob("*.npz")} == before
+    for folder in (tmp_path / "anew", released):
+        table = attractors.load_attractors(folder / "attractors.csv")
+        np.testing.assert_allclose(table["drift"], found.attractor_updates)
+        np.testing.assert_allclose(table["learning_rate"], found.attractor_learning_rates)
+        np.testing.assert_allclose(
+            table[["drift_low", "drift_high"]], found.attractor_update_intervals
+        )
+        assert table["stable"].tolist() == [1, 1, 0] and table["shown"].tolist() == [1, 0, 0]
+        (row,) = weights.describe(folder).to_dict("records")
+        assert row["drift"] == "1e-06 (75%), -0.002 (25%)"
+        sums = (folder / weights.SUMS).read_text()
+        digest = hashlib.sha256((folder / "attractors.csv").read_bytes()).hexdigest()
+        assert f"{digest}  attractors.csv" in sums
+    # Of one attractor that all arrive at nothing needs to be said but the drift.
+    one = table[:1].assign(basin_share=1.0)
+    assert attractors.drifts(one, "rosenbrock", 3) == "1e-06"
+    assert attractors.drifts(one, "rosenbrock", 4) == ""
+    (released / "attractors.csv").write_text((released / "attractors.csv").read_text() + "x\n")
+    with pytest.raises(StoreError, match=r"attractors\.csv: its SHA-256 is"):
+        weights.describe(released)
+
+
+def test_attractors_are_those_of_the_released_optimizer(released, tmp_path):
+    with pytest.raises(StoreError, match="has analyzed none of the optimizers"):
+        weights.record_attractors(tmp_path / "results", released)
+    analyzed(tmp_path / "results")
+    path = tmp_path / "results/meta_training/rosenbrock/seed_3/theta.npz"
+    theta, metadata = store.load(path, GRUTheta)
+    store.save(path, theta._replace(readout_bias=theta.readout_bias + np.float32(1.0)), metadata)
+    with pytest.raises(StoreError, match=r"theta\.npz: is not the optimizer that .*seed_3\.npz"):
+        weights.record_attractors(tmp_path / "results", released)
+    assert not (released / "attractors.csv").exists()
+
+
+def test_rows_of_other_optimizers_stay(tmp_path):
+    table, path = {}, tmp_path / "attractors.csv"
+    for key in (("rosenbrock", 0), ("two_moons", 3)):
+        table[key] = attractors.of_optimizer(*key, synthetic.fixed_points(*key))
+    attractors.update(path, table)
+    attractors.update(path, {("rosenbrock", 0): table["rosenbrock", 0][:1]})
+    assert attractors.load_attractors(path)["task"].tolist() == ["rosenbrock", *["two_moons"] * 3]
+    attractors.update(path, {("two_moons", 3): None})
+    assert attractors.load_attractors(path)["task"].tolist() == ["rosenbrock"]
+    attractors.update(tmp_path / "none.csv", {("two_moons", 3): None})
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_the_checksums_are_sha256sums(released):
@@ -191,6 +260,17 @@ OPTIMIZERS = [
     ]
 ]
 BASELINES = sorted(path.parent for path in SHIPPED.glob("baselines/*/*/best.json"))
+
+
+def test_the_page_beside_the_weights_shows_their_description():
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (SHIPPED / "README.md").read_text().splitlines()
+        if re.match(r"\| (task|\w+ \| \d+) \|", line)
+    ]
+    table = weights.describe(SHIPPED)
+    assert cells == [list(table), *table.astype(str).to_numpy().tolist()]
+    assert (table["drift"] != "").all()
 
 
 def test_every_shipped_file_has_its_checksum():

@@ -57,22 +57,28 @@ for _name, _arm in ARMS.items():
 @criterion(
     "fixed_points_trace_s_curve",
     "the fixed points for constant gradients trace an S-curve",
-    "the turning of the less bent arm in degrees (negative: both arms turn the same way)",
+    "the turning of the less bent arm in degrees on the branch of the convergence point (negative: both "
+    "arms turn the same way)",
     AT_LEAST,
     20.0,
 )
 def _s_curve(results: TaskResults, seed: int) -> float:
     """Measure how much the two arms bend, in the plane in which the points extend most.
 
-    The path runs from the largest negative gradient to the largest positive one; the step from
-    arm to arm belongs to both. An S turns one way on one arm and the other way on the other.
+    The path runs from the largest negative gradient to the largest positive one, on the branch of
+    the convergence point: where that has ended, at a fold, what is found beyond is no part of it.
+    The step from arm to arm belongs to both. An S turns one way on one arm and the other way on the
+    other; of an arm with fewer than two points on the branch that cannot be said.
     """
     responses = results.optimizers[seed].responses
     pair = responses.constant_gradient_pair
+    own = np.asarray(responses.constant_gradient_branches) == 0
+    path = responses.projected_constant_gradient[own][:, pair]
+    middle = int(np.sum(responses.constant_gradients[own] < 0.0))
+    if min(middle, len(path) - middle) < 2:
+        return np.nan
     if pair[0] == pair[1]:
         return 0.0  # of a single state variable: all points lie on a line
-    path = responses.projected_constant_gradient[:, pair]
-    middle = int(np.searchsorted(responses.constant_gradients, 0.0))
     turns = [turning(path[: middle + 1]), turning(path[middle - 1 :])]
     size = float(min(np.abs(turns)))
     return size if turns[0] * turns[1] < 0 else -size

@@ -1,8 +1,10 @@
-r"""Modes of a linearized optimizer, a conjugate pair counted as the one thing that it is.
+r"""Modes of a linearized optimizer, each counted as the one thing that it is.
 
-The two modes of a pair are one oscillation of the real state and never act alone. Its size is what both
-contribute, |alpha| + |alpha conj| = 2 |alpha|, its learning rate the sum alpha + alpha conj = 2 Re alpha.
-Counting half a pair against a whole real mode would move the mode that carries the largest rate.
+The two modes of a conjugate pair are one oscillation of the real state and never act alone, and modes whose
+eigenvalues are equal within their errors (a cluster) mean something as a group only. The records count both
+once, by ``heads``: the size of such a whole mode is the sum of its members' |alpha|, its learning rate the
+sum of their alphas. Counting half a pair against a whole real mode would move the mode that carries the
+largest rate.
 """
 
 from typing import NamedTuple
@@ -22,12 +24,12 @@ __all__ = [
 
 
 class WholeModes(NamedTuple):
-    """Real modes and conjugate pairs, slowest first."""
+    """Real modes, conjugate pairs and clusters, slowest first."""
 
     momenta: Float[np.ndarray, " whole"]
     """|lambda|."""
     sizes: Float[np.ndarray, " whole"]
-    """Sum of |alpha| over the one or two modes."""
+    """Sum of |alpha| over the members."""
     learning_rates: Float[np.ndarray, " whole"]
     """Sum of alpha over them: real."""
 
@@ -38,13 +40,12 @@ class WholeModes(NamedTuple):
 
 
 def whole_modes(modes: Linearization) -> WholeModes:
-    """Return the modes with every conjugate pair as one."""
-    firsts = modes.eigenvalues.imag >= 0.0
-    alphas, count = modes.complex_learning_rates[firsts], 1.0 + (modes.eigenvalues.imag[firsts] > 0)
+    """Return the modes with every conjugate pair and every cluster as one."""
+    heads = np.asarray(modes.heads) == 1
     return WholeModes(
-        momenta=modes.momenta[firsts],
-        sizes=count * np.abs(alphas),
-        learning_rates=count * alphas.real,
+        momenta=modes.momenta[heads],
+        sizes=modes.whole_sizes[heads],
+        learning_rates=modes.whole_learning_rates[heads],
     )
 
 
@@ -53,11 +54,7 @@ def cancellation_ratio(modes: Linearization) -> float:
 
     NaN where no mode moves the update.
     """
-    alphas = modes.complex_learning_rates
-    total, net = np.abs(alphas).sum(), np.abs(alphas.sum())
-    if not total > 0.0:
-        return np.nan
-    return float(total / net) if net > 0.0 else np.inf
+    return float(modes.cancellation_ratio) if np.any(modes.whole_sizes) else np.nan
 
 
 def impulse_response(
@@ -73,22 +70,14 @@ def impulse_response(
     return np.real(eigenvalues ** np.arange(steps)[:, None] @ alphas)
 
 
-# What runs can end at that is not a point; names that the records of this version may not have.
-NOT_POINTS = [Code[name] for name in ("CONTINUUM", "LIMIT_CYCLE") if name in Code.__members__]
-
-
 def stable_point_count(found: FixedPointAnalysis) -> float:
     """Return how many distinct stable fixed points at g = 0 runs can end at.
 
-    0 where no search converged, infinite where runs end at a continuum of points or at a cycle. Records
-    that do not list attractors count every distinct point that was found, whether it is stable or not.
+    0 where no search converged, infinite where runs end at a continuum of points or at a cycle.
     """
     if int(found.convergence_code) != Code.CONVERGED:
         return 0.0
-    stable = getattr(found, "attractor_stable", None)
-    if stable is None:
-        return float(len(found.distinct_points))
-    stable = np.asarray(stable) == 1
-    if np.isin(found.attractor_codes[stable], NOT_POINTS).any():
+    stable = np.asarray(found.attractor_stable) == 1
+    if np.isin(np.asarray(found.attractor_codes)[stable], [Code.CONTINUUM, Code.LIMIT_CYCLE]).any():
         return np.inf
     return float(stable.sum())

@@ -63,10 +63,9 @@ def _early_is_slightly_worse(results: TaskResults, seed: int) -> float:
 def _explained_by_leading_mode(results: TaskResults, seed: int) -> float:
     """Compare sum_m alpha_m lambda_m^k with the leading mode's own (a pair's: of both)."""
     modes = results.early.linearization
-    leading = np.abs(modes.complex_learning_rates) * np.where(modes.eigenvalues.imag, 2.0, 1.0)
-    if not leading.max() > 0.0:
+    if not np.any(modes.whole_sizes):
         return np.nan
-    first = modes.eigenvalues[leading.argmax()]
+    first = modes.eigenvalues[int(modes.leading_mode)]
     own = np.isclose(modes.eigenvalues, first) | np.isclose(modes.eigenvalues, first.conj())
     alphas = modes.complex_learning_rates
     answer, alone = (

@@ -9,24 +9,30 @@ Draws three rows, a column per task:
      is computed at. Inset: total variance of the states across runs against iteration: it falls to
      nothing when all runs end at one point.
   b  the update function at each position, in its arrow's color: momentum shifts it vertically. Where the
-     curves cannot be told apart, an inset shows their differences from their mean over positions.
+     curves cannot be told apart, an inset shows their differences from their mean over positions. The black
+     square is the drift, the update at the convergence point where the gradient is 0, which is stated above
+     with what its error leaves open.
   c  the eigenvalues of the linearized optimizer at the convergence point with the unit circle, colored
-     by |alpha|, the magnitude of the mode's learning rate.
+     by the size of the mode's learning rate: |alpha|, of a conjugate pair that of both, of a cluster of equal
+     eigenvalues that of all. Rings are around the slow mode. Above: the cancellation ratio sum |alpha| /
+     |sum alpha|, 1 where all modes pull one way, and the slow mode's learning rate, of a pair that of both
+     together; likewise the leading mode's, if that is another one.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 
-from lopt.figures import layout, style, tables, ticks
+from lopt.figures import codes, layout, style, tables, ticks
 from lopt.figures.roles import Roles
+from lopt.records.analysis import Linearization, ModeCode
 from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
@@ -35,12 +41,22 @@ TITLE = "Figure 2"
 CAPTION = """\
 **Momentum.** Top: states near the convergence point with five positions along the slow mode;
 inset: variance of the states across runs. Middle: update functions at these positions; momentum
-shifts them vertically. Bottom: eigenvalues of the linearized optimizer in the complex plane,
-colored by learning rate.
+shifts them vertically; square: the drift, the update at the convergence point without gradient.
+Bottom: eigenvalues of the linearized optimizer in the complex plane, colored by learning rate,
+pairs whole; rings: the slow mode. Above: how much the modes cancel, and what the slow mode's
+members do together.
 """
 READS = ("selection", "trajectories", "linearization", "responses")
 
 LIMIT = 1.0  # of row a, as published
+RING = {
+    "marker": "o",
+    "markersize": 7.0,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#DE4968",
+    "mew": 0.9,
+    "linestyle": "",
+}
 RATES = LinearSegmentedColormap.from_list("rates", ["#D5D9DE", "#7FA8D2", "#2B6CB8", "#0B2A55"])
 
 
@@ -58,8 +74,16 @@ class Column(NamedTuple):
     total_variance: Float[np.ndarray, " steps_plus_1"]
     gradients: Float[np.ndarray, " update_grid"]
     updates: Float[np.ndarray, "position update_grid"]
+    drift: float
+    drift_interval: Float[np.ndarray, "2"]
     eigenvalues: Complex[np.ndarray, " mode"]
-    learning_rates: Complex[np.ndarray, " mode"]
+    sizes: Float[np.ndarray, " mode"]
+    learning_rates: Float[np.ndarray, " mode"]
+    learning_rate_errors: Float[np.ndarray, " mode"]
+    slow: Bool[np.ndarray, " mode"]
+    leading: Bool[np.ndarray, " mode"]
+    cancellation_ratio: float
+    mode_code: int
 
 
 class Data(NamedTuple):
@@ -97,9 +121,25 @@ def _column(results: Results, task: str) -> Column:
         total_variance=results.trajectories(task, seed).total_variance,
         gradients=responses.update_gradients,
         updates=responses.slow_mode_updates,
+        drift=float(responses.convergence_update),
+        drift_interval=responses.convergence_update_interval,
         eigenvalues=linearization.eigenvalues,
-        learning_rates=linearization.complex_learning_rates,
+        sizes=linearization.whole_sizes,
+        learning_rates=linearization.whole_learning_rates,
+        learning_rate_errors=linearization.learning_rate_errors,
+        slow=_members(linearization, int(linearization.slow_mode)),
+        leading=_members(linearization, int(linearization.leading_mode)),
+        cancellation_ratio=float(linearization.cancellation_ratio),
+        mode_code=int(linearization.mode_code),
     )
+
+
+def _members(modes: Linearization, head: int) -> Bool[np.ndarray, " mode"]:
+    """Return which eigenvalues are one mode with that of ``head``: its cluster, and their conjugates."""
+    own = modes.clusters == modes.clusters[head]
+    if modes.eigenvalues[head].imag > 0.0:
+        own |= modes.clusters == modes.clusters[head + 1]
+    return own
 
 
 @style.styled
@@ -121,6 +161,7 @@ def draw(data: Data) -> Figure:
             Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
             Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
             style.mark("positions along the slow mode", r"$\downarrow$", arrow_color, markersize=7),
+            Line2D([], [], **RING, label="slow mode"),
         ],
     )
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
@@ -207,6 +248,10 @@ def _updates(panel: Axes, column: Column) -> None:
         panel.plot(column.gradients, update, color=color)
     ticks.modest_ticks(panel)
     ticks.gradient_axis(panel, column.gradients)
+    codes.intervals(panel, np.zeros(1), column.drift_interval[None], style.INK)
+    panel.plot(0.0, column.drift, **style.CONVERGENCE_POINT, zorder=4)
+    drift = codes.with_error(column.drift, column.drift_interval)
+    layout.note_above(panel, f"drift: {drift}", style.INK)
     panel.set_xlabel("gradient $g$")
     shifts = _shifts(column)
     if shifts is None:
@@ -228,7 +273,7 @@ def _eigenvalues(panel: Axes, column: Column) -> None:
     panel.axhline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)
     panel.axvline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)
     panel.add_patch(Circle((0.0, 0.0), 1.0, fill=False, edgecolor=style.INK, linewidth=0.7))
-    rates = np.abs(column.learning_rates)
+    rates = column.sizes
     order = np.argsort(rates, kind="stable")  # the fastest on top
     cloud = panel.scatter(
         column.eigenvalues.real[order],
@@ -245,8 +290,39 @@ def _eigenvalues(panel: Axes, column: Column) -> None:
     panel.set_xlabel(r"Re $\lambda$")
     panel.set_xticks([-1, 0, 1])
     panel.set_yticks([-1, 0, 1])
+    slow = column.eigenvalues[column.slow]
+    panel.plot(slow.real, slow.imag, **RING, zorder=4)
+    for note in _notes(column):
+        layout.note_above(panel, note, style.INK)
     bar = panel.figure.colorbar(cloud, ax=panel, location="bottom", pad=0.03, aspect=22, shrink=0.8)
-    ticks.scaled_colorbar(bar, r"learning rate of the mode, $|\alpha|$")
+    ticks.scaled_colorbar(bar, r"learning rate of the mode, $\Sigma|\alpha|$")
+
+
+def _notes(column: Column) -> list[str]:
+    """Return what stands above the eigenvalues, from the bottom up."""
+    notes = [_stated("slow", column, column.slow)]
+    if np.any(column.slow != column.leading):
+        notes.append(_stated("leading", column, column.leading))
+    ratio = column.cancellation_ratio
+    shown = ticks.number(ratio, 3) if np.isfinite(ratio) else r"$\infty$"
+    notes.append(rf"$\Sigma|\alpha| \, / \, |\Sigma\alpha| =$ {shown}")
+    if column.mode_code != ModeCode.RESOLVED:
+        meaning = "act as one" if column.mode_code == ModeCode.MERGED else "mean something together"
+        notes.append(f"equal eigenvalues {meaning}")
+    return notes
+
+
+def _stated(name: str, column: Column, members: Bool[np.ndarray, " mode"]) -> str:
+    """Return what one mode does, in words: of a pair, both members together."""
+    head = int(np.argmax(members))
+    rate, error = column.learning_rates[head], column.learning_rate_errors[head]
+    value = complex(column.eigenvalues[head])
+    text, kind, rates = ticks.number(value.real, 3), "mode", r"\alpha"
+    if value.imag:
+        text, kind = f"{text} $\\pm$ {ticks.number(value.imag, 3)}$i$", "pair"
+        rates = r"\Sigma\alpha"
+    stated = codes.with_error(rate, rate + np.array([-error, error]), always=False)
+    return f"{name} {kind} {text}: ${rates} =$ {stated}"
 
 
 def numbers(data: Data) -> pd.DataFrame:
@@ -277,15 +353,36 @@ def numbers(data: Data) -> pd.DataFrame:
             x, y = ("gradient", column.gradients), ("difference_from_mean_update", shift)
             value = ("position", position)
             parts.append(tables.rows("b, inset", task, seed, "update function", x, y, value))
-        parts.append(
-            tables.rows(
-                "c",
-                task,
-                seed,
-                "eigenvalues",
-                ("real_part", column.eigenvalues.real),
-                ("imaginary_part", column.eigenvalues.imag),
-                ("learning_rate_magnitude", np.abs(column.learning_rates)),
-            )
-        )
+        parts += _drift_and_modes(column)
     return tables.table(parts)
+
+
+def _drift_and_modes(column: Column) -> list[pd.DataFrame]:
+    task, seed = column.task, column.seed
+    low, high = column.drift_interval
+    parts = [
+        tables.rows("b", task, seed, "convergence point", ("gradient", 0.0), (quantity, number))
+        for quantity, number in (("drift", column.drift), ("drift_low", low), ("drift_high", high))
+    ]
+    for chosen, series in (
+        (np.full(len(column.sizes), True), "eigenvalues"),
+        (column.slow, "slow mode"),
+        (column.leading, "leading mode"),
+    ):
+        x = ("real_part", column.eigenvalues.real[chosen])
+        y = ("imaginary_part", column.eigenvalues.imag[chosen])
+        values = [("learning_rate_magnitude", column.sizes)]
+        if series != "eigenvalues":
+            values += [
+                ("learning_rate_of_all_members", column.learning_rates),
+                ("learning_rate_error", column.learning_rate_errors),
+            ]
+        for name, numbers_ in values:
+            head = numbers_[chosen] if series == "eigenvalues" else numbers_[np.argmax(chosen)]
+            parts.append(tables.rows("c", task, seed, series, x, y, (name, head)))
+    for quantity, number in (
+        ("cancellation_ratio", column.cancellation_ratio),
+        ("mode_code", column.mode_code),
+    ):
+        parts.append(tables.rows("c", task, seed, "all modes", ("", np.nan), (quantity, number)))
+    return parts

@@ -6,10 +6,10 @@ Reads, per task: ``analysis/<task>/seed_<n>/linearization.npz`` of all seeds and
 
 Draws a panel per task: every mode m at the convergence point as (alpha_m, beta_m), where alpha_m is the real
 part of its learning rate (for a conjugate pair, drawn once as a diamond, the sum of the two) and beta_m =
-|lambda_m| its momentum; the seed that the other figures show in blue. The black star is the heavy ball
-that is fastest on the task's range of eigenvalues, the orange one tuned momentum. An optimizer that
-resembles momentum has a mode at the star: the one whose training ended early (green triangles), where the
-scale has one. Larger markers carry more of the update.
+|lambda_m| its momentum (eigenvalues that are equal within their errors are one mode); the seed that the other
+figures show in blue. The black star is the heavy ball that is fastest on the task's range of eigenvalues, the
+orange one tuned momentum. An optimizer that resembles momentum has a mode at the star: the one whose training
+ended early (green triangles), where the scale has one. Larger markers carry more of the update.
 """
 
 from typing import NamedTuple
@@ -38,7 +38,7 @@ READS = ("selection", "portraits", "linearization_early", "momentum")
 
 
 class Modes(NamedTuple):
-    """The modes of one optimizer, conjugate pairs once."""
+    """The modes of one optimizer, conjugate pairs and clusters of equal eigenvalues once."""
 
     learning_rates: Float[np.ndarray, " mode"]
     momenta: Float[np.ndarray, " mode"]
@@ -90,10 +90,9 @@ def _column(results: Results, task: str) -> Column:
 
 
 def _modes(linearization: Linearization) -> Modes:
-    drawn = linearization.eigenvalues.imag >= 0.0
+    drawn = linearization.heads == 1
     pairs = linearization.eigenvalues.imag[drawn] > 0.0
-    rates = linearization.learning_rates[drawn]
-    return Modes(np.where(pairs, 2.0 * rates, rates), linearization.momenta[drawn], pairs)
+    return Modes(linearization.whole_learning_rates[drawn], linearization.momenta[drawn], pairs)
 
 
 @style.styled

@@ -50,12 +50,15 @@ def rows(
 ) -> pd.DataFrame:
     """Return the rows of one series; each quantity is (name, numbers), a single number is repeated.
 
+    A series without numbers has no rows.
+
     >>> rows("a", "rosenbrock", 0, "learned", ("iteration", [0, 1]), ("loss", [3.0, 2.0])).y.tolist()
     [3.0, 2.0]
     """
     columns = {"panel": panel, "task": task, "seed": seed, "series": series}
     arrays = [np.asarray(numbers, float).ravel() for _, numbers in (x, y, value)]
-    size = max(array.size for array in arrays)
+    sizes = [array.size for array in arrays]
+    size = max(sizes) if min(sizes) else 0
     for name, (quantity, _), array in zip("xyv", (x, y, value), arrays, strict=True):
         name = "value" if name == "v" else name
         columns[f"{name}_quantity"] = quantity

@@ -1,5 +1,7 @@
 """Where the axes of figures end, and what stands along them."""
 
+import re
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -72,15 +74,17 @@ def gradient_axis(panel: Axes, gradients: np.ndarray) -> None:
     panel.axvline(0.0, color=GRAY, linewidth=0.5, zorder=0)
 
 
-def number(value: float) -> str:
-    r"""Return a number of two digits as a person writes it.
+def number(value: float, digits: int = 2) -> str:
+    r"""Return a number of two digits as a person writes it, or one of more with all of them.
 
-    >>> number(-1e4), number(0.00316), number(0.72)
-    ('$-10^{4}$', '$3.2\\times10^{-3}$', '$0.72$')
+    >>> number(-1e4), number(0.00316), number(0.72), number(0.5, digits=3)
+    ('$-10^{4}$', '$3.2\\times10^{-3}$', '$0.72$', '$0.500$')
     """
-    mantissa, exponent = f"{value:.1e}".split("e")
-    mantissa, exponent = mantissa.removesuffix(".0"), int(exponent)
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    mantissa, exponent = re.sub(r"\.0+$", "", mantissa), int(exponent)
     if value == 0.0 or -3 < exponent < 4:
+        if digits > 2 and value:
+            return f"${value:.{max(digits - 1 - exponent, 0)}f}$"
         return f"${value:.2g}$" if abs(value) < 100.0 else f"${value:.0f}$"
     power = f"10^{{{exponent}}}"
     return {"1": f"${power}$", "-1": f"$-{power}$"}.get(mantissa, rf"${mantissa}\times{power}$")
