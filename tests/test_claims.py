@@ -836,6 +836,8 @@ def test_identified_settings_are_marked():
     assert marked == {
         ("rosenbrock", "start_loss"),
         ("rosenbrock", "tuned_momentum_learning_rate"),
+        ("rosenbrock", "saturation_level"),
+        ("rosenbrock", "saturation_gradient"),
         ("two_moons", "momentum_loss"),
     }
 

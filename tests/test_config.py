@@ -98,8 +98,8 @@ def test_another_family_keeps_of_the_settings_what_it_knows():
         "family": "lstm",
         "units": 8,
         "layers": 1,
-        "input_scale": 0.01,
-        "output_scale": 0.1,
+        "input_scale": 0.1,
+        "output_scale": 0.003,
     }
 
 
