@@ -15,6 +15,7 @@ rule record_run:
         # Not read: so that these jobs have ended, and their run times are known.
         responses=results("responses", early=True),
         nulls=results("nulls_sums"),
+        interventions=results("interventions"),
     output:
         run_times=result("run_times"),
         trainings=result("trainings"),
@@ -36,7 +37,14 @@ rule record_run:
         benchmarks=lambda wildcards, output: str(
             Path(output.run_times).with_name("benchmarks")
         ),
-        stages=["meta_train", "tune", "evaluate", "analyze", "analyze_nulls"],
+        stages=[
+            "meta_train",
+            "tune",
+            "evaluate",
+            "analyze",
+            "analyze_nulls",
+            "intervene",
+        ],
     script:
         "../workflow/scripts/record_run.py"
 

@@ -1,0 +1,55 @@
+# Remove one mechanism at a time from every trained optimizer: what each is worth.
+
+
+rule intervene:
+    input:
+        theta=result("theta"),
+        linearization=result("linearization"),
+    output:
+        result("intervention_runs"),
+    log:
+        "results/{scale}/logs/intervene/{task}_seed_{seed}_part_{part}.log",
+    benchmark:
+        "results/{scale}/benchmarks/intervene/{task}_seed_{seed}_part_{part}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=code("intervene.py", "task", "family"),
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        evaluation=study("tasks", "{task}", "evaluation"),
+        interventions=study("tasks", "{task}", "interventions"),
+    script:
+        "../workflow/scripts/intervene.py"
+
+
+rule weigh_interventions:
+    input:
+        runs=results("intervention_runs"),
+        losses=result("losses"),
+    output:
+        costs=result("interventions"),
+        broken=result("broken"),
+    log:
+        "results/{scale}/logs/weigh_interventions/{task}.log",
+    benchmark:
+        "results/{scale}/benchmarks/weigh_interventions/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("weigh_interventions.py"),
+    script:
+        "../workflow/scripts/weigh_interventions.py"
+
+
+rule interventions:
+    input:
+        at_configured_scale("interventions"),
