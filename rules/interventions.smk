@@ -50,6 +50,36 @@ rule weigh_interventions:
         "../workflow/scripts/weigh_interventions.py"
 
 
+rule stabilize:
+    input:
+        theta=results("theta"),
+        linearization=results("linearization"),
+        selection=results("selection"),
+        nulls=lambda wildcards: map(ancient, results("nulls")(wildcards)),
+        nulls_sums=results("nulls_sums"),
+    output:
+        result("stability"),
+    log:
+        "results/{scale}/logs/stabilize/{task}.log",
+    benchmark:
+        "results/{scale}/benchmarks/stabilize/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=code("stabilize.py", "task", "family"),
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        analysis=study("tasks", "{task}", "analysis"),
+        presentation=presentation,
+    script:
+        "../workflow/scripts/stabilize.py"
+
+
 rule interventions:
     input:
         at_configured_scale("interventions"),
+        at_configured_scale("stability"),

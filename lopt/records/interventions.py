@@ -46,8 +46,12 @@ class Stability(NamedTuple):
     """Of the joint map of (x, h - h*)."""
     rates: Float[np.ndarray, "row curvature"]
     """Largest |eigenvalue| among the modes that x takes part in: x shrinks by it each iteration."""
+    stable_up_to: Float[np.ndarray, " row"]
+    """Below this lambda x decays (infinite: on the whole grid; 0: not even at its first)."""
     largest_stable: Float[np.ndarray, " row"]
-    """The largest lambda up to which x decays (infinite: on the whole grid; 0: nowhere)."""
+    """The largest lambda at which it does; beyond ``stable_up_to`` where there are unstable bands."""
+    learning_rates: Float[np.ndarray, " row"]
+    """Effective learning rate at h*."""
     drifts: Float[np.ndarray, " row"]
     """dx at h* and g = 0."""
     stationary_errors: Float[np.ndarray, "row curvature"]

@@ -33,6 +33,7 @@ __all__ = [
     "load_best",
     "load_claims",
     "load_curve",
+    "load_interventions",
     "load_run",
     "load_search_trials",
     "load_selection",
@@ -106,6 +107,19 @@ VALIDATION = {
     "error": SCORE,
     "tolerance": Number(low=0),
     "verdict": Text(("pass", "fail")),
+}
+ANY = Number(infinite=True, missing=True)
+INTERVENTIONS = {
+    "task": Text(),
+    "optimizer": Text(),
+    "seed": COUNT,
+    "kind": Text(("intact", "intervention", "modes", "baseline")),
+    "modes": Number(low=-1, integer=True),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "broken": COUNT,
+    **dict.fromkeys(("meta_objective", "final_loss", "difference", "cost", "median_ratio"), ANY),
+    **dict.fromkeys(("meta_objective_se", "difference_se", "cost_se"), SCORE),
 }
 SEARCH_TRIALS = {
     "rung": COUNT,
@@ -253,6 +267,15 @@ def load_validation(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, VALIDATION)
+
+
+def load_interventions(path: str | Path) -> pd.DataFrame:
+    """Return what interventions cost, one on an optimizer a row, and the baselines beside them.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, INTERVENTIONS)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:
