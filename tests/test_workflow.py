@@ -24,6 +24,8 @@ FIGURES = [
     "fig3_gradient_clipping",
     "fig4_learning_rate_schedules",
     "fig5_learning_rate_adaptation",
+    "fig6_interventions",
+    "fig7_stability",
 ]
 
 pytestmark = pytest.mark.workflow
