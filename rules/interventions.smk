@@ -79,7 +79,39 @@ rule stabilize:
         "../workflow/scripts/stabilize.py"
 
 
+rule distill:
+    input:
+        theta=results("theta"),
+        trajectories=results("trajectories"),
+        linearization=results("linearization"),
+        responses=results("responses"),
+        selection=results("selection"),
+        losses=result("losses"),
+    output:
+        result("distilled"),
+    log:
+        "results/{scale}/logs/distill/{task}.log",
+    benchmark:
+        "results/{scale}/benchmarks/distill/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=code("distill.py", "task", "family"),
+        problem=study("tasks", "{task}", "problem"),
+        steps=study("tasks", "{task}", "steps"),
+        evaluation=study("tasks", "{task}", "evaluation"),
+        interventions=study("tasks", "{task}", "interventions"),
+        tuning=study("tasks", "{task}", "tuning"),
+    script:
+        "../workflow/scripts/distill.py"
+
+
 rule interventions:
     input:
         at_configured_scale("interventions"),
         at_configured_scale("stability"),
+        at_configured_scale("distilled"),
