@@ -14,6 +14,7 @@ rule compare:
         responses=results("responses", early=True),
         interventions=results("interventions"),
         stability=results("stability"),
+        distilled=results("distilled"),
         # A folder has no checksum that says whether it is the same; the list of its files' has.
         nulls=lambda wildcards: map(ancient, results("nulls")(wildcards)),
         nulls_sums=results("nulls_sums"),

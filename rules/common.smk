@@ -331,6 +331,7 @@ READABLE = {
     "common_optimizers": results("common_optimizers"),
     "interventions": results("interventions"),
     "stability": results("stability"),
+    "distilled": results("distilled"),
     "validation": [result("validation")],
 }
 

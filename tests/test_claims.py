@@ -973,6 +973,8 @@ def test_what_mechanisms_are_worth_is_shown_without_a_verdict(results, table):
         assert own.loc["clipping_prevents_divergence", "ours"] == ("yes" if worst else "no")
         assert own.loc["drift_costs_nothing", "ours"] in ("yes", "no")
         assert float(own.loc["stable_up_to", "ours"]) > 0.0
+        shares = found.distilled[found.distilled["numbers"] == "read off"].set_index("seed").share
+        assert float(own.loc["distilled_share", "ours"]) == pytest.approx(shares[found.selected])
         # No intervention was run on a null.
         nulls = [name for name in own if name.startswith("null_")]
         assert set(own.loc["lead_needs_nonlinearity", nulls]) <= {"unknown", ""}

@@ -119,3 +119,18 @@ def _stable_up_to(results: TaskResults, seed: int, at: float) -> float:
         return np.nan
     (rows,) = np.nonzero((record.optimizers == LEARNED) & (record.seeds == seed))
     return float(record.stable_up_to[rows[0]]) if rows.size else np.nan
+
+
+@quantity(
+    "distilled_share",
+    "share of the lead over the best baseline that a hand-written optimizer recovers, its numbers read off",
+)
+def _distilled_share(results: TaskResults, seed: int, at: float) -> Measurement:
+    table = results.distilled
+    if table is None:
+        return Measurement(np.nan)
+    found = table[(table["seed"] == seed) & (table["numbers"] == "read off")]
+    if not len(found):
+        return Measurement(np.nan)
+    error = float(found["share_se"].iloc[0])
+    return Measurement(float(found["share"].iloc[0]), error if np.isfinite(error) else 0.0)

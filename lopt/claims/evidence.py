@@ -81,6 +81,8 @@ class TaskResults(NamedTuple):
     """By name, in the order of the table's columns."""
     interventions: pd.DataFrame | None = None
     """What every intervention on the learned optimizers costs; of a null there is none."""
+    distilled: pd.DataFrame | None = None
+    """What their distilled optimizers recover, likewise."""
     stability: Stability | None = None
     """Closed loops with a quadratic, likewise."""
 
@@ -111,6 +113,7 @@ def gather(results: Results, task: str) -> TaskResults:
         early=optimizer(early_seed) if task in results.early else None,
         early_seed=early_seed,
         interventions=results.interventions(task),
+        distilled=results.distilled(task),
         stability=results.stability(task),
     )
     return gathered._replace(nulls=_nulls(results, task, gathered))
@@ -165,7 +168,10 @@ def stand_in(results: TaskResults, name: str, *, early: bool = False) -> TaskRes
     taken = (np.asarray(evaluation.optimizers) == LEARNED) & (np.asarray(evaluation.seeds) == seed)
     losses[taken] = null.losses
     results = results._replace(
-        evaluation=evaluation._replace(losses=losses), interventions=None, stability=None
+        evaluation=evaluation._replace(losses=losses),
+        interventions=None,
+        distilled=None,
+        stability=None,
     )
     if early:
         return results._replace(early=null.optimizer)

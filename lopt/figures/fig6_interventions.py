@@ -1,11 +1,13 @@
 """Figure 6: what each mechanism is worth: the trained optimizer without it, on the same held-out problems.
 
-Reads, per task: ``interventions/<task>/interventions.csv`` and ``meta_training/<task>/selection.json``.
+Reads, per task: ``interventions/<task>/{interventions, distilled}.csv`` and
+``meta_training/<task>/selection.json``.
 
 Draws two rows, a column per task:
   a  what removing a mechanism costs: mean meta-objective over the intact optimizer's, bars with standard
      errors of the paired comparison; dots: the other training seeds; tuned baselines as lines. A bar that
-     ends in an arrow leaves the panel, or some runs diverged: the number says on how many problems.
+     ends in an arrow leaves the panel, or some runs diverged: the number says on how many problems. Gray: the
+     hand-written optimizer whose numbers are read off the analysis, and the same with tuned numbers.
   b  meta-objective of the linearized optimizer that keeps k modes, by gain: hollow where runs diverged (then
      the median over problems times the intact mean); the intact optimizer and the baselines as lines.
 """
@@ -28,21 +30,22 @@ __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "Row", "draw", "number
 TITLE = "Figure 6"
 CAPTION = """\
 **What each mechanism is worth.** Top: meta-objective of the trained optimizer without one of its
-mechanisms, over that of the intact one, on the same problems; lines: tuned baselines. Bottom: the
-linearized optimizer with its k modes of the largest gain.
+mechanisms, over that of the intact one, on the same problems; gray: hand-written with numbers read off
+the analysis; lines: tuned baselines. Bottom: linearized, with its k modes of the largest gain.
 """
-READS = ("selection", "interventions")
+READS = ("selection", "interventions", "distilled")
 
 LABELS = {
-    "no_drift": "drift",
-    "no_schedule": "schedule",
-    "no_clipping": "clipping",
-    "no_adaptation": "adaptation",
-    "no_adaptation_at_rest": "adaptation, schedule",
-    "linear": "all nonlinearity",
-    "no_memory": "memory",
+    "no_drift": "no drift",
+    "no_schedule": "no schedule",
+    "no_clipping": "no clipping",
+    "no_adaptation": "no adaptation",
+    "no_adaptation_at_rest": "no adaptation, schedule",
+    "linear": "linear",
+    "no_memory": "no memory",
 }
-"""How interventions are called below "without", from the top; others follow by their own names."""
+"""How interventions are called, from the top; others follow by their own names."""
+DISTILLED = "distilled, "
 LARGEST = 30.0  # cost at which bars leave the panel
 HEIGHT = 0.6
 
@@ -108,10 +111,23 @@ def _column(results: Results, task: str) -> Column:
         task,
         seed,
         rows("intact")[0],
-        tuple(interventions),
+        (*interventions, *_distilled(results, task, seed)),
         tuple(rows("modes")),
         tuple(rows("baseline")),
     )
+
+
+def _distilled(results: Results, task: str, seed: int) -> list[Row]:
+    """Return the distilled optimizers of the selected seed, and what others' read off cost."""
+    table = results.distilled(task)
+    table = table.assign(
+        optimizer=DISTILLED + table["numbers"],
+        modes=-1,
+        cost=table["meta_objective"] / table["learned"],
+        cost_se=np.nan,
+        median_ratio=np.nan,
+    )
+    return [_row(entry, table) for _, entry in table[table["seed"] == seed].iterrows()]
 
 
 def _row(entry: pd.Series, table: pd.DataFrame) -> Row:
@@ -137,7 +153,7 @@ def draw(data: Data) -> Figure:
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
         _costs(top, column, data.roles, labelled=place == 0)
         _truncations(bottom, column, data.roles)
-    axes[0, 0].set_ylabel("without")
+    axes[0, 0].set_ylabel("optimizer")
     axes[1, 0].set_ylabel("meta-objective")
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
@@ -158,6 +174,8 @@ def _handles(data: Data) -> list[Line2D]:
         Line2D([], [], color=LEARNED.color, linewidth=5.0, label="learned optimizer, changed"),
         Line2D([], [], color=LEARNED.color, linewidth=1.0, label="intact"),
     ]
+    if any(row.name.startswith(DISTILLED) for c in data.columns for row in c.interventions):
+        handles.append(Line2D([], [], color=style.GRAY, linewidth=5.0, label="hand-written"))
     if any(row.others.size for column in data.columns for row in column.interventions):
         handles.append(style.mark("other seeds", "o", style.INK, markersize=2.2))
     names = {row.name for column in data.columns for row in column.baselines}
@@ -181,7 +199,8 @@ def _costs(panel: Axes, column: Column, roles: Roles, labelled: bool) -> None:
     for place, row in enumerate(column.interventions):
         inside = np.isfinite(row.cost) and row.cost <= high
         end = row.cost if inside else high
-        panel.barh(place, end - 1.0, HEIGHT, left=1.0, color=LEARNED.color, alpha=0.85, zorder=2)
+        color = style.GRAY if row.name.startswith(DISTILLED) else LEARNED.color
+        panel.barh(place, end - 1.0, HEIGHT, left=1.0, color=color, alpha=0.85, zorder=2)
         if inside and np.isfinite(row.error):
             panel.errorbar(
                 row.cost, place, xerr=row.error, color=style.INK, elinewidth=0.8, zorder=4

@@ -135,6 +135,10 @@ class Results:
         """Return what every intervention costs, and the baselines beside them."""
         return stored.load_interventions(self._files.path("interventions", task=task))
 
+    def distilled(self, task: str) -> pd.DataFrame:
+        """Return the distilled optimizers, read off and tuned; it has no row if none could be."""
+        return stored.load_distilled(self._files.path("distilled", task=task))
+
     def stability(self, task: str) -> Stability:
         """Return learned and hand-made optimizers in the closed loop with a quadratic."""
         path = self._files.path("stability", task=task)

@@ -33,6 +33,7 @@ __all__ = [
     "load_best",
     "load_claims",
     "load_curve",
+    "load_distilled",
     "load_interventions",
     "load_run",
     "load_search_trials",
@@ -120,6 +121,18 @@ INTERVENTIONS = {
     "broken": COUNT,
     **dict.fromkeys(("meta_objective", "final_loss", "difference", "cost", "median_ratio"), ANY),
     **dict.fromkeys(("meta_objective_se", "difference_se", "cost_se"), SCORE),
+}
+DISTILLED = {
+    "task": Text(),
+    "seed": COUNT,
+    "numbers": Text(("read off", "tuned")),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "meta_objective": ANY,
+    "learned": ANY,
+    "baseline": Text(),
+    "share": ANY,
+    "share_se": SCORE,
 }
 SEARCH_TRIALS = {
     "rung": COUNT,
@@ -276,6 +289,15 @@ def load_interventions(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, INTERVENTIONS)
+
+
+def load_distilled(path: str | Path) -> pd.DataFrame:
+    """Return the numbers of distilled optimizers, and which share of the learned one's lead they recover.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, DISTILLED)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:
