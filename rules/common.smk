@@ -332,6 +332,7 @@ READABLE = {
     "interventions": results("interventions"),
     "stability": results("stability"),
     "distilled": results("distilled"),
+    "transfer": [result("transfer")],
     "validation": [result("validation")],
 }
 

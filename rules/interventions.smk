@@ -110,8 +110,43 @@ rule distill:
         "../workflow/scripts/distill.py"
 
 
+rule transfer:
+    input:
+        theta=results("theta"),
+        selection=results("selection"),
+        best=results("best"),
+        trajectories=results("trajectories"),
+        linearization=results("linearization"),
+        responses=results("responses"),
+        stability=results("stability"),
+        nulls=lambda wildcards: map(ancient, results("nulls")(wildcards)),
+        nulls_sums=results("nulls_sums"),
+    output:
+        result("transfer"),
+    log:
+        "results/{scale}/logs/transfer.log",
+    benchmark:
+        "results/{scale}/benchmarks/transfer.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=code("transfer.py", "task", "family", "baselines"),
+        tasks=lambda wildcards: {
+            task: {key: values[key] for key in ("problem", "steps", "interventions")}
+            for task, values in STUDIES[wildcards.scale]["tasks"].items()
+        },
+        presentation=presentation,
+    script:
+        "../workflow/scripts/transfer.py"
+
+
 rule interventions:
     input:
         at_configured_scale("interventions"),
         at_configured_scale("stability"),
         at_configured_scale("distilled"),
+        result("transfer").format(scale=SCALE),

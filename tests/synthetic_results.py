@@ -440,6 +440,35 @@ def stability(task: str, seeds, baselines=BASELINES) -> Stability:
     )
 
 
+def transfer(tasks) -> pd.DataFrame:
+    """At home all is well; elsewhere it diverges, as predicted; rescaled gradients surprise."""
+    rows = []
+    for home in tasks:
+        runs = [("task", task, 0.03 if task == home else np.inf) for task in tasks]
+        for condition, value, objective in [
+            *runs,
+            ("horizon", "5", 0.01),
+            ("gradients", "100", 0.9),
+        ]:
+            rows.append(
+                {
+                    "home": home,
+                    "optimizer": "learned",
+                    "condition": condition,
+                    "value": value,
+                    "task": value if condition == "task" else home,
+                    "problems": 32,
+                    "diverged": 9 * int(np.isinf(objective)),
+                    "failing": float(np.isinf(objective)),
+                    "meta_objective": objective,
+                    "median_meta_objective": min(objective, 2.0),
+                    "predicted": "yes" if objective > 0.5 else "no",
+                    "failed": "yes" if np.isinf(objective) else "no",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def trials(task: str, optimizer: str) -> pd.DataFrame:
     """Scores on a parabola in log10(learning rate), some infinite; the second half was dropped early."""
     rng, count = np.random.default_rng(40), 200
@@ -465,6 +494,7 @@ def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
         ValidationRow("rmsprop", "eigenvalue", 0.99, 0.99, 1e-15, 1e-12, "pass"),
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
+    store.save_table(folder / "interventions" / "transfer.csv", transfer(seeds))
     for task, numbers in seeds.items():
         facts = {"task": task}
         losses = evaluation(task, numbers, baselines)

@@ -130,6 +130,7 @@ KINDS = {
     "interventions": "interventions.csv",
     "stability": "stability.npz",
     "distilled": "distilled.csv",
+    "transfer": "interventions/transfer.csv",
 }
 
 
@@ -903,3 +904,13 @@ def test_figure_7_draws_rates_over_the_curvatures_met(drawn):
         assert steps.get_data().values.sum() == pytest.approx(record.met_weights[positive].sum())
         assert rates.get_xlim() == met.get_xlim() == pytest.approx(record.curvatures[[0, -1]])
         assert any(text.get_text().startswith("10% below") for text in met.texts)
+        away = panel(figure, 2, number)
+        runs = [line for line in away.get_lines() if line.get_marker() in ("o", "X")]
+        labels = [label.get_text() for label in panel(figure, 2, 0).get_yticklabels()]
+        assert labels[-2:] == ["5 times the steps", "gradients \u00d7 100"]
+        assert len(runs) == len(labels) == len(TASKS) + 2
+        at = {labels[int(line.get_ydata()[0])]: line for line in runs}
+        home = at[f"on {synthetic.LABELS[task]}"]
+        assert home.get_xdata()[0] == 0.03 and home.get_marker() == "o"
+        assert [line.get_marker() for line in runs].count("X") == len(TASKS) - 1
+        assert at["gradients \u00d7 100"].get_markerfacecolor() == "white"

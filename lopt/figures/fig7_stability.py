@@ -1,14 +1,19 @@
 """Figure 7: where optimizers are stable and how fast, over the curvatures that the task has.
 
-Reads, per task: ``interventions/<task>/stability.npz`` and ``meta_training/<task>/selection.json``.
+Reads ``interventions/transfer.csv`` and, per task, ``interventions/<task>/stability.npz`` and
+``meta_training/<task>/selection.json``.
 
-Draws two rows, a column per task, over the same curvatures lambda:
+Draws three rows, a column per task, the first two over the same curvatures lambda:
   a  the rate |mu| at which x decays per iteration on f = 1/2 lambda x^2, close to the convergence point:
      below the line at 1 it converges, the lower the faster (what is faster than 0.8 leaves the panel).
      Learned optimizer (other seeds thin), tuned baselines, and the heavy ball that is fastest on the
      curvatures below.
   b  the curvatures met: eigenvalues of the Hessian along test runs, as shares of the spectrum; how much of it
      is not positive stands above.
+  c  the optimizer of this task away from home: mean meta-objective on other tasks, in a longer run, with
+     rescaled gradients, at other widths. A filled marker: what is known at home foretold whether it fails;
+     hollow: it did not. Crosses fail (more than a tenth of the problems diverge or go nowhere); at the right
+     edge lies what diverged.
 """
 
 from typing import NamedTuple
@@ -31,14 +36,26 @@ __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "re
 TITLE = "Figure 7"
 CAPTION = """\
 **Stability and speed by curvature.** Top: rate at which the parameter decays on a quadratic, close to
-the convergence point (below 1: stable). Bottom: the curvatures that the task has along test runs.
+the convergence point (below 1: stable). Middle: the curvatures that the task has along test runs.
+Bottom: the optimizer on other tasks, horizons, gradients and sizes, and whether failure was foretold.
 """
-READS = ("selection", "stability")
+READS = ("selection", "stability", "transfer")
 
 HEAVY_BALL = "heavy_ball"
 HEAVY_BALL_LOOK = {"color": style.INK, "linestyle": (0, (1.0, 1.0)), "linewidth": 1.0}
 LOWEST, HIGHEST = 0.8, 1.12  # of the rates shown
 BINS = 30
+FARTHEST = 30.0  # meta-objective at which runs lie that went further, or diverged
+
+
+class Away(NamedTuple):
+    """One run away from home."""
+
+    label: str
+    objective: float
+    diverged: int
+    failed: bool
+    foretold: bool
 
 
 class Column(NamedTuple):
@@ -47,6 +64,7 @@ class Column(NamedTuple):
     task: str
     seed: int
     stability: Stability
+    away: tuple["Away", ...]
 
 
 class Data(NamedTuple):
@@ -63,19 +81,48 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
+    roles, table = Roles.of(results), results.transfer()
     columns = [
-        Column(task, results.selected(task), results.stability(task)) for task in results.tasks
+        Column(task, results.selected(task), results.stability(task), _away(table, task, roles))
+        for task in results.tasks
     ]
-    return Data(results.scale, Roles.of(results), tuple(columns))
+    return Data(results.scale, roles, tuple(columns))
+
+
+def _away(table: pd.DataFrame, home: str, roles: Roles) -> tuple[Away, ...]:
+    own = table[(table["home"] == home) & (table["optimizer"] == evaluation.LEARNED)]
+    return tuple(
+        Away(
+            _called(str(entry.condition), str(entry.value), roles),
+            float(entry.meta_objective),
+            int(entry.diverged),
+            entry.failed == "yes",
+            entry.failed == entry.predicted,
+        )
+        for entry in own.itertuples()
+    )
+
+
+def _called(condition: str, value: str, roles: Roles) -> str:
+    """Return what a condition is called."""
+    if condition == "task":
+        return f"on {roles.label(value)}"
+    if condition == "horizon":
+        return f"{value} times the steps"
+    return f"{condition} \u00d7 {float(value):g}"
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    figure, axes = layout.panels([1.6, 1.05], len(data.columns))
-    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _rates(top, column, data.roles)
-        _curvatures(bottom, column)
+    labels = list(dict.fromkeys(run.label for column in data.columns for run in column.away))
+    heights = [1.6, 1.05, max(1.05, 0.3 + 0.15 * len(labels))]
+    figure, axes = layout.panels(heights, len(data.columns))
+    for place, (panels, column) in enumerate(zip(axes.T, data.columns, strict=True)):
+        _rates(panels[0], column, data.roles)
+        _curvatures(panels[1], column)
+        _transfer(panels[2], column, labels, labelled=place == 0)
+    axes[2, 0].set_ylabel("away from home")
     axes[0, 0].set_ylabel("rate $|\\mu|$ per iteration")
     axes[1, 0].set_ylabel("share of spectrum")
     layout.column_titles(axes, data.roles.titles(data.columns))
@@ -94,7 +141,12 @@ def _handles(data: Data) -> list[Line2D]:
     ]
     if any(len(column.stability.optimizers) > 1 for column in data.columns):
         handles.append(Line2D([], [], **HEAVY_BALL_LOOK, label="fastest heavy ball"))
-    return handles
+    return [
+        *handles,
+        style.mark("works", "o", LEARNED.color),
+        style.mark("fails", "X", LEARNED.color),
+        style.mark("not foretold", "o", LEARNED.color, markerfacecolor="white"),
+    ]
 
 
 def _rates(panel: Axes, column: Column, roles: Roles) -> None:
@@ -139,6 +191,24 @@ def _curvatures(panel: Axes, column: Column) -> None:
     ticks.modest_ticks(panel)
 
 
+def _transfer(panel: Axes, column: Column, labels: list[str], labelled: bool) -> None:
+    known = [run.objective for run in column.away if np.isfinite(run.objective)]
+    low = 0.5 * min([*known, 0.1])
+    for run in column.away:
+        place = labels.index(run.label)
+        look = {"marker": "X" if run.failed else "o", "color": LEARNED.color, "markersize": 4.5}
+        look["markerfacecolor"] = LEARNED.color if run.foretold else "white"
+        inside = np.isfinite(run.objective) and run.objective <= FARTHEST
+        panel.plot(run.objective if inside else FARTHEST, place, linestyle="", zorder=3, **look)
+    panel.axvline(1.0, color=style.INK, linewidth=0.6, zorder=1)
+    panel.hlines(range(len(labels)), low, 2.0 * FARTHEST, color="#EEEEEE", linewidth=0.5, zorder=0)
+    panel.set(xscale="log", xlim=(low, 2.0 * FARTHEST), ylim=(len(labels) - 0.4, -0.6))
+    ticks.modest_ticks(panel)
+    panel.set_yticks(range(len(labels)), labels if labelled else [""] * len(labels))
+    panel.tick_params(axis="y", length=0.0)
+    panel.set_xlabel("meta-objective")
+
+
 def numbers(data: Data) -> pd.DataFrame:
     """Return every number drawn."""
     parts = []
@@ -156,4 +226,8 @@ def numbers(data: Data) -> pd.DataFrame:
         edges = _edges(record)
         x, y = ("curvature", np.sqrt(edges[1:] * edges[:-1])), ("share", _shares(record))
         parts.append(tables.rows("b", column.task, column.seed, "curvatures met", x, y))
+        for run in column.away:
+            x, y = ("meta_objective", run.objective), ("failed", float(run.failed))
+            value = ("foretold", float(run.foretold))
+            parts.append(tables.rows("c", column.task, column.seed, run.label, x, y, value))
     return tables.table(parts)

@@ -35,6 +35,7 @@ PLACES: Mapping[str, str] = {
     "intervention_runs": "interventions/{task}/seed_{seed}/part_{part}.npz",
     "interventions": "interventions/{task}/interventions.csv",
     "broken": "interventions/{task}/broken.csv",
+    "transfer": "interventions/transfer.csv",
     "distilled": "interventions/{task}/distilled.csv",
     "stability": "interventions/{task}/stability.npz",
     "portrait": "portraits/{task}.npz",

@@ -139,6 +139,10 @@ class Results:
         """Return the distilled optimizers, read off and tuned; it has no row if none could be."""
         return stored.load_distilled(self._files.path("distilled", task=task))
 
+    def transfer(self) -> pd.DataFrame:
+        """Return how optimizers of all tasks did away from home, beside what foretells it."""
+        return stored.load_transfer(self._files.path("transfer"))
+
     def stability(self, task: str) -> Stability:
         """Return learned and hand-made optimizers in the closed loop with a quadratic."""
         path = self._files.path("stability", task=task)

@@ -40,6 +40,7 @@ __all__ = [
     "load_selection",
     "load_summary",
     "load_training",
+    "load_transfer",
     "load_trials",
     "load_validation",
 ]
@@ -133,6 +134,14 @@ DISTILLED = {
     "baseline": Text(),
     "share": ANY,
     "share_se": SCORE,
+}
+TRANSFER = {
+    **dict.fromkeys(("home", "optimizer", "condition", "value", "task"), Text()),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "failing": Number(low=0, high=1),
+    **dict.fromkeys(("meta_objective", "median_meta_objective"), ANY),
+    **dict.fromkeys(("predicted", "failed"), Text(("yes", "no"))),
 }
 SEARCH_TRIALS = {
     "rung": COUNT,
@@ -298,6 +307,15 @@ def load_distilled(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, DISTILLED)
+
+
+def load_transfer(path: str | Path) -> pd.DataFrame:
+    """Return how optimizers did away from home, a run on several problems a row.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, TRANSFER)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:
