@@ -16,6 +16,8 @@ rule record_run:
         responses=results("responses", early=True),
         nulls=results("nulls_sums"),
         interventions=results("interventions"),
+        stability=results("stability"),
+        distilled=results("distilled"),
     output:
         run_times=result("run_times"),
         trainings=result("trainings"),
@@ -44,6 +46,8 @@ rule record_run:
             "analyze",
             "analyze_nulls",
             "intervene",
+            "stabilize",
+            "distill",
         ],
     script:
         "../workflow/scripts/record_run.py"

@@ -14,6 +14,7 @@ from lopt.analysis.stability import (
     stability_record,
     stable_range,
     stationary_errors,
+    total_gain,
 )
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
@@ -112,3 +113,15 @@ def test_what_is_stored(tmp_path):
     np.testing.assert_allclose(loaded.stable_up_to, [30.0, 3.8 / 9.0])
     np.testing.assert_allclose(loaded.learning_rates, [0.1, 9.0])
     np.testing.assert_allclose(loaded.drifts, [1e-3, 0.0])
+
+
+def test_a_clock_beside_the_optimizer_changes_no_gain(x64):
+    """An eigenvalue 1 that no gradient moves: I - J has no inverse."""
+    ball = HeavyBall.of(0.2, 0.5)
+    clocked = HeavyBall(
+        ball.update, np.diag([0.5, 1.0]), np.array([1.0, 0.0]), np.array([-0.2, 0.0])
+    )
+    assert total_gain(clocked) == pytest.approx(total_gain(ball)) == pytest.approx(0.4)
+    np.testing.assert_allclose(
+        closed_loop(clocked, np.array([1.0])).rates, closed_loop(ball, np.array([1.0])).rates
+    )

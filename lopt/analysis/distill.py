@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from lopt.analysis.stability import total_gain
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.distilled import DistilledTheta
 from lopt.records.analysis import Linearization, Responses, Trajectories
@@ -61,9 +62,7 @@ def read_off(
     peak = int(np.argmax(schedule))
     fallen = schedule[peak:] <= end + (schedule[peak] - end) / np.e
     decay = int(np.argmax(fallen)) if fallen.any() else len(schedule)
-    gain = float(
-        np.real(np.sum(linearization.complex_learning_rates / (1.0 - linearization.eigenvalues)))
-    )
+    gain = total_gain(linearization)
     h = jnp.asarray(trajectories.visited_states)
     memory = np.abs(component.readout(component.transition(h, jnp.zeros(len(h), h.dtype))))
     level = float(np.mean(responses.saturation_levels))

@@ -45,6 +45,7 @@ __all__ = [
     "stability_record",
     "stable_range",
     "stationary_errors",
+    "total_gain",
 ]
 
 TAKES_PART = 1e-3
@@ -149,12 +150,21 @@ def stationary_errors(
     linear: Linear, curvatures: Float[np.ndarray, " curvature"]
 ) -> Float[np.ndarray, " curvature"]:
     """Return |x| at which the loop rests where the drift and the gradient balance: |dx*| / (lambda |G|)."""
-    size = len(linear.input_vector)
-    gain = -linear.readout_vector @ np.linalg.solve(
-        np.eye(size) - linear.jacobian, linear.input_vector
-    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.abs(float(linear.update) / (np.asarray(curvatures) * gain))
+        return np.abs(float(linear.update) / (np.asarray(curvatures) * total_gain(linear)))
+
+
+def total_gain(linear: Linear) -> float:
+    """Return G = -r^T (I - J)^-1 j, the whole displacement that a unit impulse of the gradient causes.
+
+    A state that stays where it is (an eigenvalue 1) does no harm if no gradient moves it.
+    """
+    matrix = np.eye(len(linear.input_vector)) - linear.jacobian
+    try:
+        response = np.linalg.solve(matrix, linear.input_vector)
+    except np.linalg.LinAlgError:
+        response = np.linalg.lstsq(matrix, linear.input_vector)[0]
+    return float(-linear.readout_vector @ response)
 
 
 def curvature_grid(

@@ -27,7 +27,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from lopt.analysis.costs import objectives
-from lopt.analysis.stability import Linear, closed_loop, curvature_grid
+from lopt.analysis.stability import Linear, closed_loop, curvature_grid, total_gain
 from lopt.optimizers.component import (
     ComponentOptimizer,
     OptimizerFamily,
@@ -174,10 +174,7 @@ def outcome(
     weights = weights / weights.sum()
     grid = curvature_grid(met, weights)
     rates = np.interp(np.log(met), np.log(grid), closed_loop(home.linear, grid).rates)
-    size = len(home.linear.input_vector)
-    gain = -home.linear.readout_vector @ np.linalg.solve(
-        np.eye(size) - home.linear.jacobian, home.linear.input_vector
-    )
+    gain = total_gain(home.linear)
     unstable = float(weights[~(rates < 1.0)].sum())
     slow = float(weights[met * abs(gain) * steps < 1.0].sum())
     below, above, saturated = np.mean(shares, axis=0)
