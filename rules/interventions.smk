@@ -74,7 +74,7 @@ rule stabilize:
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         analysis=study("tasks", "{task}", "analysis"),
-        presentation=presentation,
+        baselines=study("baselines"),
     script:
         "../workflow/scripts/stabilize.py"
 
@@ -136,10 +136,13 @@ rule transfer:
     params:
         code=code("transfer.py", "task", "family", "baselines"),
         tasks=lambda wildcards: {
-            task: {key: values[key] for key in ("problem", "steps", "interventions")}
+            task: {
+                key: values[key]
+                for key in ("problem", "steps", "seeds", "interventions")
+            }
             for task, values in STUDIES[wildcards.scale]["tasks"].items()
         },
-        presentation=presentation,
+        baselines=study("baselines"),
     script:
         "../workflow/scripts/transfer.py"
 

@@ -27,7 +27,7 @@ def linearizations(wildcards, inputs, params):
         place = identify(path)
         yield LEARNED, place["seed"], store.load(path, Linearization, expect=place)[0]
     folder = Path(inputs.nulls[0])
-    for name in params.presentation["baselines"]:
+    for name in params.baselines:
         path = folder / name / "linearization.npz"
         if path.exists():
             expect = {"task": wildcards.task, "null": name}

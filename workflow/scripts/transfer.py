@@ -1,7 +1,5 @@
 """Run every task's selected optimizer and tuned baselines away from home, beside what foretells failure."""
 
-from pathlib import Path
-
 from lopt.process import prepare
 
 logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
@@ -16,7 +14,7 @@ from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers import make_baseline
 from lopt.records import store
-from lopt.records.layout import Files
+from lopt.records.layout import Files, identify
 from lopt.records.results import Results
 from lopt.tasks import make_task, sample_batch
 
@@ -42,8 +40,9 @@ def conditions(home, settings):
 def optimizers(results, task, inputs):
     """Yield (name, family, theta, what is known of it at home)."""
     seed = results.selected(task)
-    (path,) = (p for p in inputs.theta if f"/{task}/seed_{seed}/" in Path(p).as_posix())
-    family, theta, _ = load_optimizer(path, task=task, seed=seed)
+    own = {"task": task, "seed": seed}
+    (path,) = (path for path in inputs.theta if identify(path) == own)
+    family, theta, _ = load_optimizer(path, **own)
     trajectories = results.trajectories(task, seed)
     levels = trajectories.gradient_quantile_levels
     low, high = (
@@ -62,7 +61,8 @@ def optimizers(results, task, inputs):
 
 
 def main(inputs, params, output) -> None:
-    results, rows = Results(Files.listed(inputs), **params.presentation), []
+    seeds = {task: settings["seeds"] for task, settings in params.tasks.items()}
+    results, rows = Results(Files.listed(inputs), seeds, params.baselines), []
     spectra = {task: results.stability(task) for task in results.tasks}
     for home in results.tasks:
         for name, family, theta, known in optimizers(results, home, inputs):
