@@ -109,7 +109,9 @@ def _stable_share(results: TaskResults, seed: int) -> float:
         return np.nan
     met, weights = record.met_curvatures[positive], record.met_weights[positive]
     rates = np.interp(np.log(met), np.log(record.curvatures), record.rates[rows[0]])
-    return float(weights[rates < 1.0].sum() / weights.sum())
+    # Between two curvatures of the grid the limit itself is known.
+    stable = (rates < 1.0) | (met < record.stable_up_to[rows[0]])
+    return float(weights[stable].sum() / weights.sum())
 
 
 @quantity("stable_up_to", "largest curvature below which the optimizer is stable")
