@@ -417,6 +417,11 @@ WRONG = [
         2.0,
         "gradients.log10_smallest': 2.0 should be less than log10_largest (1.0)",
     ),
+    (
+        TASK + "interventions/parts",
+        129,
+        "interventions.parts': 129 should be at most the number of problems (128)",
+    ),
 ]
 
 
