@@ -33,7 +33,7 @@ _HOMES = {
     "lopt.records.store": ["StoreError", "load", "save"],
     "lopt.records.results": ["Results"],
     "lopt.weights": ["load_released"],
-    "lopt.unrolling": ["evaluate", "meta_objective", "record", "unroll"],
+    "lopt.unrolling": ["Recording", "evaluate", "meta_objective", "record", "unroll"],
     "lopt.meta_training.gradient": ["meta_gradient"],
     "lopt.meta_training.loop": ["Training", "meta_train"],
     "lopt.tuning": ["Rung", "SearchRange", "search"],
@@ -54,6 +54,7 @@ _HOMES = {
         "find_fixed_points",
     ],
     "lopt.analysis.linearization": ["linearize"],
+    "lopt.analysis.recorded": ["drive"],
     "lopt.analysis.responses": [
         "effective_learning_rate",
         "respond",
@@ -61,6 +62,7 @@ _HOMES = {
         "update_function",
     ],
     "lopt.analysis.validation": ["validate"],
+    "lopt.inspection.one_call": ["Analysis", "analyze"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

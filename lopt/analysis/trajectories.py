@@ -31,7 +31,13 @@ from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, run
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 
-__all__ = ["autonomous_trajectory", "default_magnitude_edges", "summarize_trajectories"]
+__all__ = [
+    "QUANTILE_LEVELS",
+    "autonomous_trajectory",
+    "default_magnitude_edges",
+    "magnitude_quantiles",
+    "summarize_trajectories",
+]
 
 QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
@@ -146,7 +152,7 @@ def summarize_trajectories(
         magnitude_edges=magnitudes,
         magnitude_counts=magnitude_counts,
         gradient_quantile_levels=np.array(QUANTILE_LEVELS),
-        gradient_quantiles=_quantiles(magnitude_counts, magnitudes),
+        gradient_quantiles=magnitude_quantiles(magnitude_counts, magnitudes),
         autonomous_states=np.asarray(autonomous),
         problems=np.array(count),
         diverged=np.array(count - int(finite.sum())),
@@ -256,11 +262,12 @@ def _standard_error(losses: Float[np.ndarray, "problem step"]) -> Float[np.ndarr
     return losses.std(axis=0, ddof=1) / len(losses) ** 0.5
 
 
-def _quantiles(
+def magnitude_quantiles(
     counts: Int[np.ndarray, " bin"], edges: Float[np.ndarray, " edge"]
 ) -> Float[np.ndarray, " quantile"]:
     """Return quantiles of |g|, interpolating the cumulative histogram of log10 |g|."""
     cumulative = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-    # Empty bins are flat stretches: keep the last edge of each, so that np.interp can invert.
-    rising = np.append(np.diff(cumulative) > 0, True)
-    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[rising], edges[rising])
+    # Both edges of each bin that is not empty: between two of them the distribution jumps.
+    filled = np.flatnonzero(np.diff(cumulative) > 0)
+    kept = np.stack([filled, filled + 1], axis=1).reshape(-1)
+    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[kept], edges[kept])

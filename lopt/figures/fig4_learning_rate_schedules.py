@@ -22,7 +22,7 @@ from lopt.figures import layout, style, tables, ticks
 from lopt.figures.roles import Roles
 from lopt.records.results import Results
 
-__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "fill", "numbers", "read"]
 
 TITLE = "Figure 4"
 CAPTION = """\
@@ -87,10 +87,7 @@ def _column(results: Results, task: str) -> Column:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.68, 1.4], len(data.columns))
-    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _trajectory(top, column)
-        _learning_rate(bottom, column, data.roles.tuned("momentum"))
-    axes[1, 0].set_ylabel("effective learning rate")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     handles = [
@@ -104,6 +101,14 @@ def draw(data: Data) -> Figure:
     layout.legend(figure, handles)
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, two rows with a column for each of the data's."""
+    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
+        _trajectory(top, column)
+        _learning_rate(bottom, column, data.roles.tuned("momentum"))
+    axes[1, 0].set_ylabel("effective learning rate")
 
 
 def _trajectory(panel: Axes, column: Column) -> None:

@@ -11,6 +11,7 @@ It is run for a few steps, on one scalar parameter and on arrays of many, and lo
 ``Unreadable`` is raised with the true reason where the answer is that it can't be read.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -48,6 +49,8 @@ class Audit(NamedTuple):
     reads_parameter: bool
     state_names: tuple[str, ...] = ()
     operating_point: Any = None
+    again: Callable[[Any], Any] | None = None
+    """Reads the transformation once more, in the floating-point type that it is given."""
 
 
 def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: Any) -> Audit:
@@ -70,6 +73,12 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
     both, updates = _try(lambda: run(starts, gradients), "one scalar parameter")
     states = jax.tree.map(lambda array: array[0], both)
     leaves = _leaves(transformation, starts[0], gradients, states)
+    reads_parameter = not _same(updates[0], updates[1], dtype)
+    if not reads_parameter:
+        # Not in two runs from two starts: then what the state knows of the parameter moved with it.
+        middle = jax.tree.map(lambda stack: stack[STEPS // 2], states)
+        there = [transformation.update(gradients[0], middle, x)[0] for x in starts]
+        reads_parameter = not _same(*there, dtype)
     for leaf in leaves:
         if leaf.kind == "random":
             raise Unreadable(
@@ -77,7 +86,7 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
                 "update is not a function of state and gradient"
             )
     _refuse_coupling(transformation, random, dtype)
-    return Audit(leaves, reads_parameter=not _same(updates[0], updates[1], dtype))
+    return Audit(leaves, reads_parameter)
 
 
 def _run(
