@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lopt.analysis.checks import check_grid
 from lopt.analysis.trajectories import (
     QUANTILE_LEVELS,
+    DivergedError,
     autonomous_trajectory,
     default_magnitude_edges,
     magnitude_quantiles,
@@ -138,7 +139,7 @@ def summarize_recording(
         finite &= ~np.isnan(losses).any(axis=1)
     count = len(finite)
     if not finite.any():
-        raise ValueError(f"all {count} recorded runs became non-finite")
+        raise DivergedError(count, f"all {count} recorded runs became non-finite")
     losses, gradients, h = losses[finite], gradients[finite], h[finite]
 
     generator = np.random.default_rng(seed)

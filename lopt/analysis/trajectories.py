@@ -33,6 +33,7 @@ from lopt.tasks import Task
 
 __all__ = [
     "QUANTILE_LEVELS",
+    "DivergedError",
     "autonomous_trajectory",
     "default_magnitude_edges",
     "magnitude_quantiles",
@@ -45,6 +46,14 @@ QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 def default_magnitude_edges() -> Float[np.ndarray, " magnitude_edge"]:
     """Return edges for log10 |g| from -12 to 8, forty bins a decade."""
     return np.linspace(-12.0, 8.0, 801)
+
+
+class DivergedError(ValueError):
+    """Every run became non-finite; ``count`` says how many there were."""
+
+    def __init__(self, count: int, message: str) -> None:
+        super().__init__(message)
+        self.count = count
 
 
 class _Observation(NamedTuple):
@@ -128,7 +137,9 @@ def summarize_trajectories(
     finite = np.all(np.isfinite(runs.losses), axis=1)
     finite &= np.all(np.isfinite(runs.observations.scatter), axis=1)
     if not finite.any():
-        raise ValueError(f"all {count} runs became non-finite: the optimizer diverges on this task")
+        raise DivergedError(
+            count, f"all {count} runs became non-finite: the optimizer diverges on this task"
+        )
     runs = jax.tree.map(lambda array: array[finite], runs)
 
     losses = runs.losses.astype(np.float64)

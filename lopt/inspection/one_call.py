@@ -22,7 +22,7 @@ from lopt.analysis.grids import arms, gradient_edges, update_gradients
 from lopt.analysis.impulses import impulse_responses, run_learning_rates
 from lopt.analysis.recorded import drive, summarize_recording
 from lopt.analysis.stages import STAGES, gather, stages
-from lopt.analysis.trajectories import summarize_trajectories
+from lopt.analysis.trajectories import DivergedError, summarize_trajectories
 from lopt.claims.evidence import Absent, OptimizerResults
 from lopt.inspection import drawn
 from lopt.inspection.questions import Answer, Evidence, answers
@@ -60,11 +60,15 @@ class Analysis:
     freezes nothing: then it is ``responses.autonomous_learning_rates``."""
     missing: Mapping[str, str]
     reads_parameter: bool | None = None
+    lost: int = 0
+    """How many runs there were, if all of them became non-finite."""
 
     @property
     def answers(self) -> tuple[Answer, ...]:
         """Every question with its answer; see ``lopt.inspection.questions``."""
-        return answers(Evidence(self._results, self.impulses, self.run_rates, self.reads_parameter))
+        return answers(
+            Evidence(self._results, self.impulses, self.run_rates, self.reads_parameter, self.lost)
+        )
 
     def answer(self, name: str) -> Answer:
         """Return the answer to the question called ``name``.
@@ -199,10 +203,10 @@ def analyze(
         summarize, words = _runs(subject, source, problems, steps, visited_states)
         try:
             limit = largest_gradient or _largest(summarize(1.0))
-        except ValueError as error:
+        except DivergedError as error:
             missing = {"trajectories": str(error)}
             missing |= {stage: "rests on trajectories" for stage in STAGES[1:]}
-            return _assembled(subject, words, {}, missing, None, None)
+            return _assembled(subject, words, {}, missing, lost=error.count)
         found = gather(
             stages(
                 subject.component,
@@ -234,8 +238,9 @@ def _assembled(
     words: str,
     records: Mapping[str, Any],
     missing: Mapping[str, str],
-    impulses: np.ndarray | None,
-    run_rates: np.ndarray | None,
+    impulses: np.ndarray | None = None,
+    run_rates: np.ndarray | None = None,
+    lost: int = 0,
 ) -> Analysis:
     return Analysis(
         name=subject.name,
@@ -248,6 +253,7 @@ def _assembled(
         run_rates=run_rates,
         missing=dict(missing),
         reads_parameter=subject.reads_parameter,
+        lost=lost,
     )
 
 

@@ -50,6 +50,8 @@ class Evidence(NamedTuple):
     """Effective learning rate along the run without gradients, iterations being real."""
     reads_parameter: bool | None
     """Whether the update depends on the parameter (None: not known)."""
+    lost: int = 0
+    """How many runs there were, if all of them became non-finite."""
 
     def measured(self, criterion: str) -> float:
         """Return the number that one of the study's criteria is about."""
@@ -443,8 +445,11 @@ def _reads_parameter(evidence: Evidence) -> Found:
     1.0,
 )
 def _finite_runs(evidence: Evidence) -> Found:
-    met = evidence.results.trajectories
-    lost, count = int(met.diverged), int(met.problems)
+    if evidence.lost:
+        lost = count = evidence.lost
+    else:
+        met = evidence.results.trajectories
+        lost, count = int(met.diverged), int(met.problems)
     return Found(float(lost), f"{lost} of {count} runs became non-finite")
 
 
