@@ -15,7 +15,7 @@ import optax
 import optax.contrib
 
 import lopt
-from lopt.optimizers.known_dynamics import cycle_of_two, two_wells
+from lopt.optimizers.known_dynamics import cycle_of_two, hysteresis
 from lopt.optimizers.sgd import ClippedSGD, ClippedSGDTheta, ScheduledSGD, ScheduledSGDTheta
 
 
@@ -156,7 +156,7 @@ KNOWN = {
     "signum": Known(
         lambda: optax.signum(0.01), f"momentum {NORMALIZED}", "linearity reads_parameter"
     ),
-    "two wells": Known(lambda: two_wells(0.5), "drift", "one_point", size=0.02),
+    "hysteresis": Known(hysteresis, "drift finite_runs", "one_point"),
     "cycle": Known(cycle_of_two, "drift", "one_point", size=0.02),
     "nothing": Known(optax.set_to_zero, "finite_runs one_point", "drift reads_parameter"),
 }

@@ -71,7 +71,7 @@ def _impulses(
 
 
 def run_learning_rates(
-    component: ComponentOptimizer, steps: int, parameter: float = 0.0
+    component: ComponentOptimizer, steps: int, parameter: float = 0.0, loss: float = 0.0
 ) -> Float[np.ndarray, " steps"]:
     """Return the rate of the run at 0 ... steps - 1, by autodiff.
 
@@ -79,19 +79,23 @@ def run_learning_rates(
         component: the optimizer.
         steps: of the run.
         parameter: where the parameter is held.
+        loss: what an optimizer that reads it is told.
     """
     check_shapes(component)
     dtype = jnp.asarray(component.initial_state).dtype
     run = running(component)
-    return np.asarray(_run_rates(run, jnp.asarray(parameter, dtype), steps=steps))
+    held = (jnp.asarray(value, dtype) for value in (parameter, loss))
+    return np.asarray(_run_rates(run, *held, steps=steps))
 
 
 @partial(jax.jit, static_argnames=("run", "steps"))
-def _run_rates(run: Run, parameter: Float[Array, ""], *, steps: int) -> Float[Array, " steps"]:
+def _run_rates(
+    run: Run, parameter: Float[Array, ""], loss: Float[Array, ""], *, steps: int
+) -> Float[Array, " steps"]:
     zero, one = jnp.zeros_like(parameter), jnp.ones_like(parameter)
 
     def step(state: Any, _: None) -> tuple[Any, Array]:
-        rate = -jax.jvp(lambda g: run.step(state, g, parameter)[1], (zero,), (one,))[1]
-        return run.step(state, zero, parameter)[0], rate
+        rate = -jax.jvp(lambda g: run.advance(state, g, parameter, loss)[1], (zero,), (one,))[1]
+        return run.advance(state, zero, parameter, loss)[0], rate
 
     return jax.lax.scan(step, run.start(parameter), length=steps)[1]

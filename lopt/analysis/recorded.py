@@ -64,7 +64,7 @@ def drive(
     @jax.jit
     def every(gradients: Array, places: Array) -> tuple[Array, Array]:
         def step(state: Array, met: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-            after, update = run.step(state, *met)
+            after, update = run.advance(state, *met, None)
             return after, (run.read(state), update)
 
         def one(gradients: Array, places: Array) -> tuple[Array, Array]:

@@ -223,7 +223,7 @@ def _run_all(
             x, state, gradient_counts, magnitude_counts = carry
             loss, g = value_and_grad(problem, x)
             observation = observe(run.read(state), kept)
-            after, update = run.step(state, g, x)
+            after, update = run.advance(state, g, x, loss)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
             magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) * (bins / (high - low)))
             magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)

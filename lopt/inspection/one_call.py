@@ -228,7 +228,9 @@ def analyze(
             )
             if subject.component.run is not None:
                 length = len(found.stages["trajectories"].autonomous_states)
-                run_rates = run_learning_rates(subject.component, length)
+                run_rates = run_learning_rates(
+                    subject.component, length, subject.held("parameter"), subject.held("loss")
+                )
         tell("done")
         return _assembled(subject, words, found.stages, found.missing, impulses, run_rates)
 

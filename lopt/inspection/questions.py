@@ -12,7 +12,7 @@ the study asks the same (``lopt.claims``), the number is the study's own, and so
     schedule     largest over smallest effective learning rate without gradients, iterations being real
     adaptation   effective learning rate under the largest constant gradient over that under the smallest
     drift        size of the update once the gradient is 0 over that of the answer to a typical gradient
-    one point    how many stable fixed points runs can end at
+    one point    how many stable fixed points runs end at; infinite of a continuum, a cycle, or none
     forgetting   largest |eigenvalue| at the convergence point
     linearity    gain at a typical gradient over the derivative at g = 0, at the convergence point
     finite runs  runs that became non-finite
@@ -338,7 +338,7 @@ def _drift(evidence: Evidence) -> Found:
 @_question(
     "one_point",
     "Do all runs end at one point of the state?",
-    "the number of stable fixed points (infinite for a continuum, a cycle, or none)",
+    "the number of stable fixed points that runs and searches from the states visited end at",
     CRITERIA["one_convergence_point"].threshold,
     2.0,
 )

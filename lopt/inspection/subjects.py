@@ -16,6 +16,7 @@ from lopt.extensions import TASKS
 from lopt.learned.stored import load_optimizer
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.from_optax import from_optax
+from lopt.optimizers.from_step import FrozenAt
 from lopt.optimizers.optax_audit import Audit
 from lopt.tasks import Task, as_dtype, make_task
 from lopt.unrolling import Recording
@@ -33,7 +34,15 @@ class Subject(NamedTuple):
     def operating_point(self) -> str:
         """Where what is not state was frozen, in words; empty if there is nothing else than state."""
         audit = self.component.audit
-        return str(audit.operating_point) if isinstance(audit, Audit) else ""
+        known = isinstance(audit, Audit) and audit.operating_point is not None
+        return str(audit.operating_point) if known else ""
+
+    def held(self, name: str) -> float:
+        """Return where the parameter or the loss is held; 0 where nothing says."""
+        point = getattr(self.component.audit, "operating_point", None)
+        if isinstance(point, FrozenAt):
+            return float(dict(point.values).get(name, 0.0))
+        return float(getattr(point, name, 0.0))
 
     @property
     def reads_parameter(self) -> bool | None:

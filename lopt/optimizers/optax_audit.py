@@ -43,7 +43,10 @@ class Leaf(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """What was found; ``operating_point`` says where what is not state was frozen."""
+    """What was found; ``operating_point`` says where what is not state was frozen.
+
+    Of an optimizer that is no optax transformation ``leaves`` is empty.
+    """
 
     leaves: tuple[Leaf, ...]
     reads_parameter: bool
@@ -72,13 +75,13 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
     run = jax.jit(jax.vmap(lambda x, g: _run(transformation, x, g), in_axes=(0, None)))
     both, updates = _try(lambda: run(starts, gradients), "one scalar parameter")
     states = jax.tree.map(lambda array: array[0], both)
-    leaves = _leaves(transformation, starts[0], gradients, states)
+    after = _one_step(transformation, gradients[STEPS // 2], states)
+    leaves = _leaves(after, starts[0], states)
     reads_parameter = not _same(updates[0], updates[1], dtype)
     if not reads_parameter:
-        # Not in two runs from two starts: then what the state knows of the parameter moved with it.
-        middle = jax.tree.map(lambda stack: stack[STEPS // 2], states)
-        there = [transformation.update(gradients[0], middle, x)[0] for x in starts]
-        reads_parameter = not _same(*there, dtype)
+        # Not in two runs from two starts; but what the state knows of the parameter may move with it.
+        middle = [stack[STEPS // 2] for stack in jax.tree.leaves(states)]
+        reads_parameter = not _same(*(after(middle, x)[0] for x in starts), dtype)
     for leaf in leaves:
         if leaf.kind == "random":
             raise Unreadable(
@@ -119,11 +122,21 @@ def _try(run: Any, what: str) -> Any:
         raise Unreadable(f"it does not run on {what} ({type(error).__name__}: {text})") from None
 
 
-def _leaves(
-    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
-) -> tuple[Leaf, ...]:
+def _one_step(transformation: optax.GradientTransformation, gradient: Any, states: Any) -> Callable:
+    """Return what maps the leaves of one state, and a parameter, to the update and the next leaves."""
+    tree = jax.tree.structure(states)
+
+    @jax.jit
+    def after(leaves: list[Any], parameter: Any) -> tuple[Any, list[Any]]:
+        update, state = transformation.update(gradient, tree.unflatten(leaves), parameter)
+        return update, jax.tree.leaves(state)
+
+    return after
+
+
+def _leaves(after: Callable, start: Any, states: Any) -> tuple[Leaf, ...]:
     entries, _ = jax.tree_util.tree_flatten_with_path(states)
-    moved = _moved_by_nothing(transformation, start, gradients, states)
+    moved = _moved_by_nothing(after, start, states)
     return tuple(
         _leaf(path, array, constant) for (path, array), constant in zip(entries, moved, strict=True)
     )
@@ -156,24 +169,14 @@ def _leaf(path: tuple, array: jax.Array, passes_through: bool) -> Leaf:
     return Leaf(name, kind, values)
 
 
-def _moved_by_nothing(
-    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
-) -> list[bool]:
+def _moved_by_nothing(after: Callable, start: Any, states: Any) -> list[bool]:
     """For each leaf: does it keep any value that is put there (of a counter: count on from it)?
 
     A number that happens to stay in one run need not; a hyperparameter does. A counter that begins again
     after some steps does not count on from ``LATE``.
     """
-    flat, tree = jax.tree.flatten(states)
-    middle = STEPS // 2
-
-    @jax.jit
-    def after(leaves: list[Any]) -> list[Any]:
-        return jax.tree.leaves(
-            transformation.update(gradients[middle], tree.unflatten(leaves), start)[1]
-        )
-
-    here = [stack[middle] for stack in flat]
+    flat = jax.tree.leaves(states)
+    here = [stack[STEPS // 2] for stack in flat]
 
     def keeps(place: int) -> bool:
         leaf = flat[place]
@@ -190,7 +193,7 @@ def _moved_by_nothing(
                 for a, b in ((1.25, 0.01), (0.5, 0), (-1, -1))
             ]
             step = 0
-        results = (after([*here[:place], put, *here[place + 1 :]])[place] for put in puts)
+        results = (after([*here[:place], put, *here[place + 1 :]], start)[1][place] for put in puts)
         return all(
             np.array_equal(found, put + step) for found, put in zip(results, puts, strict=True)
         )
