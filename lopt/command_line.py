@@ -1,7 +1,7 @@
 """The command line: ``lopt`` or ``python -m lopt``.
 
     lopt analyze my_module:optimizer --on linear_regression     what it does, in sentences
-    lopt analyze theta.npz --figures looks/                     the figures of its mechanisms, too
+    lopt analyze theta.npz --figures looks/ --report page.html  figures and a page, too
     lopt train linear_regression theta.npz --recipe laptop      an optimizer of one's own
     lopt describe weights                                       what a folder of released weights holds
 
@@ -52,6 +52,9 @@ def _add_analyze(commands: Any) -> None:
     command.add_argument(
         "--figures", metavar="FOLDER", help="write the figures there, as PDF and PNG"
     )
+    command.add_argument(
+        "--report", metavar="FILE", help="write one page with everything: report.html"
+    )
     command.set_defaults(run=_analyze)
 
 
@@ -74,6 +77,9 @@ def _analyze(options: argparse.Namespace) -> None:
         progress=logger.info,
     )
     print(_printable(found.summary()), end="")
+    if options.report:
+        found.report(options.report)
+        logger.info("wrote %s", options.report)
     for mechanism in drawn.FIGURES if options.figures else ():
         folder = Path(options.figures)
         try:

@@ -1,10 +1,13 @@
 """One call over the analysis: its answers against planted mechanisms, its figures, its errors."""
 
+import html
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from browsing import look_at
 from known_mechanisms import KNOWN, gradients, wrong
 from matplotlib.figure import Figure
 from quadratics import quadratics
@@ -118,6 +121,78 @@ def test_a_figure_shows_the_numbers_of_the_analysis(found):
     x, y = panel.lines[0].get_data()
     np.testing.assert_array_equal(x, analysis.responses.update_gradients)
     np.testing.assert_allclose(y, -0.1 * np.clip(x, -0.5, 0.5), atol=1e-12)
+
+
+# Moves the slider, and leaves what it saw in the page.
+PROBE = """
+<script>
+window.seen = {errors: [], places: {}};
+window.addEventListener("error", event => seen.errors.push(String(event.message)));
+</script>
+"""
+VISITS = """
+<script>
+const choice = document.getElementById("path"), slider = document.getElementById("place");
+for (const path of choice.options) {
+  choice.value = path.value;
+  choice.dispatchEvent(new Event("change"));
+  const places = [];
+  for (const k of [0, Number(slider.max)]) {
+    slider.value = k;
+    slider.dispatchEvent(new Event("input"));
+    places.push({
+      where: document.getElementById("where").textContent,
+      update: document.querySelector("#update .now").getAttribute("d"),
+      here: document.querySelector("#rate .here").getAttribute("cx"),
+    });
+  }
+  seen.places[path.textContent] = places;
+}
+seen.fetched = performance.getEntriesByType("resource").map(entry => entry.name)
+  .filter(name => !name.startsWith("data:"));
+seen.images = [...document.images].map(image => image.naturalWidth);
+const note = document.createElement("pre");
+note.id = "seen";
+note.textContent = JSON.stringify(seen);
+document.body.appendChild(note);
+</script>
+"""
+
+
+def test_the_report_is_one_page_whose_slider_moves_the_state(found, tmp_path):
+    analysis = found["clipped momentum"]
+    analysis.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "http" not in text.replace("http-equiv", "")
+    for each in analysis.answers:
+        assert html.escape(each.sentence) in text
+    seen = look_at(tmp_path / "report.html", PROBE, VISITS, tmp_path)
+    assert seen["errors"] == [] and seen["fetched"] == []
+    assert len(seen["images"]) == 4 and all(seen["images"])
+    autonomous, slow = seen["places"].values()
+    assert [each["where"] for each in autonomous] == [
+        "iteration 0: effective learning rate 0.1",
+        "iteration 80: effective learning rate 0.1",
+    ]
+    # At rest the state stays where it is; along the slow mode the update function moves up.
+    assert autonomous[0]["update"] == autonomous[1]["update"]
+    assert [each["here"] for each in autonomous] == ["60.00", "410.00"]
+    heights = [
+        np.array([float(point.split()[1]) for point in each["update"][1:].split("L")])
+        for each in slow
+    ]
+    assert len(heights[0]) == len(analysis.responses.update_gradients)
+    assert np.ptp(heights[0] - heights[1]) < 0.02 and np.all(heights[0] > heights[1] + 1.0)
+
+
+def test_a_report_of_what_is_missing_says_so(tmp_path):
+    exploding = lopt.ComponentOptimizer(
+        jnp.ones(1), lambda h, g: 3.0 * h + 1.0 + 0.0 * g[..., None], lambda h: h[..., 0]
+    )
+    lopt.analyze(exploding, np.ones((1000, 1)), name="<b>").report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "How &lt;b&gt; works" in text and "<b>" not in text and "<script" not in text
+    assert "There are no trajectories: all 1 recorded runs became non-finite." in text
 
 
 def test_what_has_no_analysis_says_why():

@@ -9,6 +9,7 @@ gradients lie between it and a thousandth of it.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,10 +26,12 @@ from lopt.analysis.stages import STAGES, gather, stages
 from lopt.analysis.trajectories import DivergedError, summarize_trajectories
 from lopt.claims.evidence import Absent, OptimizerResults
 from lopt.inspection import drawn
+from lopt.inspection.page import page
 from lopt.inspection.questions import Answer, Evidence, answers
 from lopt.inspection.subjects import Subject, as_source, as_subject
 from lopt.keys import stream
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.records import store
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.tasks import Task, sample_batch
 from lopt.unrolling import Recording
@@ -129,6 +132,33 @@ class Analysis:
         Arguments and errors are those of ``plot_momentum``.
         """
         return self._plot("adaptation", others, axes)
+
+    def report(self, path: str | Path) -> None:
+        """Write one page that needs no network: answers, tables, figures, and a slider.
+
+        The slider moves the state along the autonomous trajectory or the slow mode, and redraws the update
+        function and the effective learning rate there.
+
+        Raises:
+            StoreError: if the file can't be written.
+        """
+        figures = {}
+        facts = [f"Run on {self.source}."]
+        facts += [f"Operating point: {self.operating_point}."] if self.operating_point else []
+        for stage, reason in self.missing.items():
+            facts.append(f"There are no {stage.replace('_', ' ')}: {reason}.")
+        for mechanism in drawn.FIGURES if not self.missing else ():
+            figures[mechanism.capitalize()] = self._plot(mechanism, (), None)
+        text = page(
+            f"How {self.name} works",
+            facts,
+            self.answers,
+            None if self.missing else self._results,
+            self.state_names,
+            self.component,
+            figures,
+        )
+        store.save_bytes(path, text.encode())
 
     def _plot(self, mechanism: str, others: tuple["Analysis", ...], axes: Any) -> Any:
         named = [(each._title, each._results) for each in (self, *others)]

@@ -331,6 +331,8 @@ def _drift(evidence: Evidence) -> Found:
         return Found(
             measured, "", f"the drift is only known to lie between {low:.3g} and {high:.3g}"
         )
+    if measured <= ROUNDING:
+        return Found(measured, "where the gradient is 0 the update is 0, too")
     sentence = f"it drifts by {drift:.3g} a step, {_percent(measured)} of its answer to |g| = {typical:.3g}"
     return Found(measured, sentence)
 
