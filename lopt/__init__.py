@@ -38,6 +38,7 @@ _HOMES = {
     "lopt.meta_training.loop": ["Training", "meta_train"],
     "lopt.tuning": ["Rung", "SearchRange", "search"],
     "lopt.optimizers.from_optax": ["from_optax"],
+    "lopt.optimizers.recorder": ["load_recording", "recorder", "save_recording"],
     "lopt.optimizers.from_step": ["Inputs", "from_step"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
     "lopt.optimizers.surrogates": [

@@ -33,6 +33,7 @@ def drive(
     component: ComponentOptimizer,
     gradients: Float[ArrayLike, "*runs steps components"],
     x: Float[ArrayLike, "*runs steps components"] | None = None,
+    losses: Float[ArrayLike, "*runs steps"] | None = None,
 ) -> Recording:
     """Return what ``component`` does with gradients that were met elsewhere.
 
@@ -40,11 +41,13 @@ def drive(
         component: the optimizer.
         gradients: g[0] ... g[steps - 1], for any number of components and runs.
         x: the parameters at which they were met (default: 0 throughout, for optimizers that do not read
-            them). The recording's own x and gradients end with a repetition of the last entry.
+            them). The recording's own x, gradients and losses end with a repetition of the last entry.
+        losses: that were met there (default: not known).
 
     Raises:
         ValueError: if the gradients are not finite, have no steps or no components, or if ``x`` has
-            another shape; if a function of the optimizer has wrong shapes.
+            another shape; if the optimizer reads a loss that is not known, or a function of it has wrong
+            shapes.
     """
     check_shapes(component)
     given = np.asarray(gradients)
@@ -59,21 +62,30 @@ def drive(
         raise ValueError(
             f"x has shape {list(places.shape)}, but the gradients have {list(given.shape)}"
         )
+    known = np.full(given.shape[:-1], np.nan) if losses is None else np.asarray(losses, float)
+    if known.shape != given.shape[:-1]:
+        raise ValueError(f"losses has shape {list(known.shape)}, expected {list(given.shape[:-1])}")
     run, dtype = running(component), jnp.asarray(component.initial_state).dtype
+    if run.reads_loss and np.isnan(known).any():
+        raise ValueError("this optimizer reads the loss, which is not known here")
 
     @jax.jit
-    def every(gradients: Array, places: Array) -> tuple[Array, Array]:
-        def step(state: Array, met: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-            after, update = run.advance(state, *met, None)
+    def every(gradients: Array, places: Array, losses: Array) -> tuple[Array, Array]:
+        def step(state: Array, met: tuple[Array, ...]) -> tuple[Array, tuple[Array, Array]]:
+            after, update = run.advance(state, *met)
             return after, (run.read(state), update)
 
-        def one(gradients: Array, places: Array) -> tuple[Array, Array]:
-            last, (states, updates) = jax.lax.scan(step, run.start(places[0]), (gradients, places))
+        def one(*met: Array) -> tuple[Array, Array]:
+            last, (states, updates) = jax.lax.scan(step, run.start(met[1][0]), met)
             return jnp.concatenate([states, run.read(last)[None]]), updates
 
-        return jax.vmap(one)(gradients, places)
+        return jax.vmap(one)(gradients, places, losses)
 
-    flat = [jnp.asarray(a, dtype).reshape(-1, *given.shape[-2:]) for a in (given, places)]
+    runs = int(np.prod(given.shape[:-2]))
+    flat = [
+        jnp.asarray(a, dtype).reshape(runs, *a.shape[given.ndim - 2 :])
+        for a in (given, places, known)
+    ]
     states, updates = every(*flat)
     steps, components = given.shape[-2:]
 
@@ -81,7 +93,7 @@ def drive(
         return np.concatenate([array, array[..., -1:, :]], axis=-2)
 
     return Recording(
-        losses=np.full((*given.shape[:-2], steps + 1), np.nan),
+        losses=np.concatenate([known, known[..., -1:]], axis=-1),
         x=extended(places),
         gradients=extended(given),
         h=np.asarray(states).reshape(*given.shape[:-2], steps + 1, components, -1),

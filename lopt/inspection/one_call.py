@@ -33,12 +33,14 @@ from lopt.keys import stream
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records import store
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.recorded_run import RecordedRun
 from lopt.tasks import Task, sample_batch
 from lopt.unrolling import Recording
 
 __all__ = ["Analysis", "analyze"]
 
 CONSTANT_DECADES, CONSTANT_COUNT = 3.0, 9  # per arm, below the largest gradient
+SAME_RUN = 0.01  # a run in float32 and the same one in float64 differ by less
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,8 @@ def analyze(
     Args:
         optimizer: a ``ComponentOptimizer``, an optax transformation, a pair of a learned family and its
             theta, or the path of a stored theta.
-        source: what it meets: a task or its name, a ``Recording`` of its runs, or gradients
-            [..., steps, components] that were met elsewhere.
+        source: what it meets: a task or its name, a ``Recording`` of its runs, the path of what a recorder
+            stored, or gradients [..., steps, components] that were met elsewhere.
         name: what the summary and figures call it.
         problems: how many problems of a task it is run on.
         steps: updates per problem of a task.
@@ -291,26 +293,37 @@ def _assembled(
 
 def _runs(
     subject: Subject,
-    source: Task | Recording | np.ndarray,
+    source: Task | Recording | RecordedRun | np.ndarray,
     problems: int,
     steps: int,
     visited_states: int,
 ) -> tuple[Callable[[float], Trajectories], str]:
     """Return what summarizes the runs, up to some size of gradients, and what was run in words."""
     component = subject.component
-    if isinstance(source, (Recording, np.ndarray)):
+    if isinstance(source, (Recording, RecordedRun, np.ndarray)):
+        note = ""
         if isinstance(source, np.ndarray):
             if subject.reads_parameter:
                 raise ValueError(
                     "this optimizer reads the parameter, and gradients alone don't say where they were met: "
-                    "give a Recording, or a task"
+                    "give a Recording, what a recorder stored, or a task"
                 )
             kind, source = "given gradients", drive(component, source)
+        elif isinstance(source, RecordedRun):
+            kind, recorded = "a recorded run", np.asarray(source.updates, np.float64)
+            known = None if np.isnan(source.losses).any() else source.losses
+            source = drive(component, source.gradients, source.x, known)
+            apart = np.linalg.norm(source.updates - recorded) / (np.linalg.norm(recorded) or 1.0)
+            note = (
+                ", which this optimizer made"
+                if apart <= SAME_RUN
+                else f", which another optimizer made: updates differ by {100 * apart:.3g} %"
+            )
         else:
-            kind = "recorded gradients"
+            kind = "recorded runs"
             source = Recording(*(np.asarray(part, np.float64) for part in source))
         *runs, length, components = source.gradients.shape
-        words = f"{kind}: {int(np.prod(runs))} x {length - 1} steps x {components} components"
+        words = f"{kind}: {int(np.prod(runs))} x {length - 1} steps x {components} components{note}"
         return lambda limit: summarize_recording(
             component,
             source,

@@ -2,7 +2,8 @@
 
 optimizer   a ``ComponentOptimizer``; an optax transformation; a learned family with its theta; the path
             of a stored theta
-source      a task, or its name; a ``Recording``; an array of gradients [..., steps, components]
+source      a task, or its name; a ``Recording``; the path of what a recorder stored; an array of
+            gradients [..., steps, components]
 """
 
 from pathlib import Path
@@ -18,6 +19,8 @@ from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.from_step import FrozenAt
 from lopt.optimizers.optax_audit import Audit
+from lopt.optimizers.recorder import load_recording
+from lopt.records.recorded_run import RecordedRun
 from lopt.tasks import Task, as_dtype, make_task
 from lopt.unrolling import Recording
 
@@ -95,19 +98,21 @@ def _raised(component: ComponentOptimizer) -> ComponentOptimizer:
     return component._replace(initial_state=jnp.asarray(component.initial_state, jnp.float64))
 
 
-def as_source(source: Any) -> Task | Recording | np.ndarray:
-    """Return a task, a recording, or an array of gradients.
+def as_source(source: Any) -> Task | Recording | RecordedRun | np.ndarray:
+    """Return a task, a recording, a recorded run, or an array of gradients.
 
     Raises:
         ValueError: if it is none of them, or there is no such task.
     """
+    if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".npz")):
+        return load_recording(source)
     if isinstance(source, str):
         if source not in TASKS.names():
             raise ValueError(
                 f"there is no task {source!r}; there are {', '.join(sorted(TASKS.names()))}"
             )
         return make_task(source)
-    if isinstance(source, Recording):
+    if isinstance(source, (Recording, RecordedRun)):
         return source
     if all(hasattr(source, part) for part in ("sample", "init", "loss", "components")):
         return source
@@ -117,7 +122,7 @@ def as_source(source: Any) -> Task | Recording | np.ndarray:
         gradients = None
     if gradients is None or gradients.ndim == 0:
         raise ValueError(
-            f"the source is a {type(source).__name__}; expected a task or its name, a Recording, or an "
-            "array of gradients [..., steps, components]"
+            f"the source is a {type(source).__name__}; expected a task or its name, a Recording, "
+            "the path of what a recorder stored, or an array of gradients [..., steps, components]"
         )
     return gradients[:, None] if gradients.ndim == 1 else gradients
