@@ -39,6 +39,7 @@ _HOMES = {
     "lopt.tuning": ["Rung", "SearchRange", "search"],
     "lopt.optimizers.from_optax": ["from_optax"],
     "lopt.optimizers.recorder": ["load_recording", "recorder", "save_recording"],
+    "lopt.optimizers.from_numpy": ["from_numpy"],
     "lopt.optimizers.from_step": ["Inputs", "from_step"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
     "lopt.optimizers.surrogates": [

@@ -215,7 +215,7 @@ def _saturation(evidence: Evidence) -> Found:
             f"it has no slope at g = 0; from |g| = {largest / 10:.3g} to {largest:.3g} it "
             f"grows like |g| to the power of {measured:.2g}",
         )
-    measured = evidence.measured("initial_update_saturates")
+    measured = evidence.measured("initial_update_saturates") + 0.0  # no negative zero
     if measured < 0.0:
         return Found(measured, "", "beyond some gradient the update falls again")
     bends = np.sqrt(np.prod(responses.half_saturation_gradients))
