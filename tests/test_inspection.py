@@ -22,7 +22,7 @@ from lopt.inspection.questions import QUESTIONS
 from lopt.keys import stream
 from lopt.tasks.linear_regression import LinearRegression
 
-# A few of each kind here; all of them: python tests/known_mechanisms.py
+# A few here, all of them below: make mechanisms.
 EXAMPLES = ("clipped momentum", "momentum, warming up", "sign descent")
 # What must be told of them, not only not be wrong.
 TOLD = {
@@ -46,6 +46,15 @@ def test_no_answer_is_wrong(found, name):
     assert wrong(KNOWN[name], found[name]) == []
     told = {each.name for each in found[name].answers if each.answer != "can't tell"}
     assert TOLD[name] <= told
+
+
+@pytest.mark.mechanisms
+@pytest.mark.parametrize("name", KNOWN)
+def test_no_answer_of_the_matrix_is_wrong(name):
+    known = KNOWN[name]
+    met = gradients(known.size)
+    analysis = lopt.analyze(known.make(), met, name=name, starts=16, visited_states=200)
+    assert wrong(known, analysis) == []
 
 
 def test_the_matrix_has_as_many_as_it_should():

@@ -259,15 +259,14 @@ def _schedule(evidence: Evidence) -> Found:
         return Found(
             np.nan, "", "its effective learning rate is 0, or not finite, without gradients"
         )
-    peak = int(np.argmax(rates))
-    rises = (
-        f"rises by a factor {rates[peak] / rates[0]:.3g} until iteration {peak}"
-        if rates[0] > 0
-        else ""
-    )
-    falls = f"falls to {rates[-1]:.3g} at iteration {len(rates) - 1}"
-    told = [rises] if rises and rates[peak] > 1.001 * rates[0] else []
-    told += [falls] if rates[-1] < 0.999 * rates[peak] else []
+    peak, last = int(np.argmax(rates)), len(rates) - 1
+    told = []
+    if rates[peak] > 1.001 * rates[0] and rates[0] > 0.0:
+        told.append(f"rises by a factor {rates[peak] / rates[0]:.3g} until iteration {peak}")
+    elif rates[peak] > 1.001 * rates[0]:
+        told.append(f"rises to {rates[peak]:.3g} until iteration {peak}")
+    if rates[-1] < 0.999 * rates[peak]:
+        told.append(f"falls to {rates[-1]:.3g} at iteration {last}")
     sentence = f"it is {rates[0]:.4g} at the start"
     sentence += f", {' and '.join(told)}" if told else ", and stays so"
     return Found(measured, sentence)
