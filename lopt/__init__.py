@@ -58,6 +58,7 @@ _HOMES = {
     ],
     "lopt.analysis.linearization": ["linearize"],
     "lopt.analysis.recorded": ["drive"],
+    "lopt.analysis.probes": ["preconditioner", "probe", "run_to"],
     "lopt.analysis.responses": [
         "effective_learning_rate",
         "respond",
