@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test fuzz test-slurm lint bench report train-paper-gpu clean
+.PHONY: env figures test mechanisms fuzz test-slurm lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -28,6 +28,10 @@ figures: env
 # In as many processes at a time as there are WORKERS; tests/conftest.py says which tests share one.
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# The one call on every optimizer whose mechanisms are known, and the examples that take long: minutes.
+mechanisms: env
+	$(BIN)/python -m pytest -n $(WORKERS) -m mechanisms
 
 # Damaged files and kills, in search of raw errors and wrong numbers; tests/fuzz says how to add to them.
 fuzz: env

@@ -28,6 +28,7 @@ include: "rules/weights.smk"
 include: "rules/evaluation.smk"
 include: "rules/analysis.smk"
 include: "rules/nulls.smk"
+include: "rules/interventions.smk"
 include: "rules/figures.smk"
 include: "rules/validation.smk"
 include: "rules/claims.smk"
@@ -40,4 +41,5 @@ rule all:
         figure_files(FIGURES),
         rules.validation.input,
         rules.claims.input,
+        rules.interventions.input,
         rules.report_pages.input,

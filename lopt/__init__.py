@@ -33,11 +33,14 @@ _HOMES = {
     "lopt.records.store": ["StoreError", "load", "save"],
     "lopt.records.results": ["Results"],
     "lopt.weights": ["load_released"],
-    "lopt.unrolling": ["evaluate", "meta_objective", "record", "unroll"],
+    "lopt.unrolling": ["Recording", "evaluate", "meta_objective", "record", "unroll"],
     "lopt.meta_training.gradient": ["meta_gradient"],
     "lopt.meta_training.loop": ["Training", "meta_train"],
     "lopt.tuning": ["Rung", "SearchRange", "search"],
     "lopt.optimizers.from_optax": ["from_optax"],
+    "lopt.optimizers.recorder": ["load_recording", "recorder", "save_recording"],
+    "lopt.optimizers.from_numpy": ["from_numpy"],
+    "lopt.optimizers.from_step": ["Inputs", "from_step"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
     "lopt.optimizers.surrogates": [
         "LinearSurrogate",
@@ -54,6 +57,8 @@ _HOMES = {
         "find_fixed_points",
     ],
     "lopt.analysis.linearization": ["linearize"],
+    "lopt.analysis.recorded": ["drive"],
+    "lopt.analysis.probes": ["preconditioner", "probe", "run_to"],
     "lopt.analysis.responses": [
         "effective_learning_rate",
         "respond",
@@ -61,6 +66,7 @@ _HOMES = {
         "update_function",
     ],
     "lopt.analysis.validation": ["validate"],
+    "lopt.inspection.one_call": ["Analysis", "analyze"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -51,7 +51,8 @@ class MetaTrainingSettings:
 
     The learning rate at meta-step k is ``learning_rate * decay_factor ** (k / decay_steps)``; the
     meta-gradient is clipped element-wise at ``clip``; ``theta_penalty`` multiplies ||theta||_2.
-    The last two may be left out of a configuration, or None: ``problem_clip`` is the norm that each
+    The last three may be left out of a configuration, or None: ``adjoint_bound`` keeps each problem's
+    way back in bounds (``lopt.learned.adjoint_bound``); ``problem_clip`` is the norm that each
     problem's meta-gradient is clipped to before their mean is taken, ``averaging`` the decay per meta-step
     of the moving average of theta that is validated and kept in place of theta.
     """
@@ -73,6 +74,7 @@ class MetaTrainingSettings:
     skipped_in_a_row: int
     memory_budget_gb: float
     precision: str
+    adjoint_bound: float | None = None
     problem_clip: float | None = None
     averaging: float | None = None
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from lopt.records.evaluation import Evaluation
 
-__all__ = ["LossCurves", "loss_curves", "summarize"]
+__all__ = ["LossCurves", "diverged_runs", "loss_curves", "summarize"]
 
 DIVERGENCE_FACTOR = 1e6
 
@@ -37,10 +37,11 @@ def loss_curves(evaluation: Evaluation) -> LossCurves:
     with np.errstate(over="ignore", invalid="ignore"):
         means = np.mean(losses, axis=1)
         spread = np.std(losses, axis=1, ddof=1) if count > 1 else np.zeros_like(means)
-    return LossCurves(means, spread / count**0.5, np.sum(_diverged(losses), axis=1))
+    return LossCurves(means, spread / count**0.5, np.sum(diverged_runs(losses), axis=1))
 
 
-def _diverged(losses: Float[np.ndarray, "*rows steps_plus_1"]) -> Bool[np.ndarray, "*rows"]:
+def diverged_runs(losses: Float[np.ndarray, "*rows steps_plus_1"]) -> Bool[np.ndarray, "*rows"]:
+    """Return which runs diverged: a loss is not finite, or exceeds the first by ``DIVERGENCE_FACTOR``."""
     with np.errstate(over="ignore"):
         bound = DIVERGENCE_FACTOR * losses[..., :1]
     return ~np.all(np.isfinite(losses) & (losses <= bound), axis=-1)
@@ -63,7 +64,7 @@ def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
                     "optimizer": str(optimizer),
                     "seed": int(seed),
                     "problems": len(losses),
-                    "diverged": int(_diverged(losses).sum()),
+                    "diverged": int(diverged_runs(losses).sum()),
                     "meta_objective": _mean(objectives),
                     "meta_objective_se": _standard_error(objectives),
                     "final_loss": _mean(losses[:, -1]),

@@ -3,7 +3,7 @@
 run_times       one row per job, from the benchmarks that the workflow wrote
 trainings       one row per trained optimizer, from the metadata it was stored with
 versions        what is installed here
-page            tables or a text as a self-contained HTML page
+page            tables or a text as a self-contained HTML page; ``table_html`` one table
 """
 
 import html
@@ -17,7 +17,7 @@ import pandas as pd
 
 import lopt
 
-__all__ = ["page", "run_times", "trainings", "versions"]
+__all__ = ["STYLE", "page", "run_times", "table_html", "trainings", "versions"]
 
 RUN_TIMES = ("stage", "job", "seconds", "cpu_seconds", "peak_memory_mb")
 TRAININGS = (
@@ -124,7 +124,7 @@ def page(title: str, note: str, content: Sequence[tuple[str, pd.DataFrame]] | st
         body = f"<pre>{html.escape(content)}</pre>"
     else:
         body = "\n".join(
-            (f"<h2>{html.escape(heading)}</h2>\n" if heading else "") + _table(table)
+            (f"<h2>{html.escape(heading)}</h2>\n" if heading else "") + table_html(table)
             for heading, table in content
         )
     return (
@@ -134,7 +134,8 @@ def page(title: str, note: str, content: Sequence[tuple[str, pd.DataFrame]] | st
     )
 
 
-def _table(table: pd.DataFrame) -> str:
+def table_html(table: pd.DataFrame) -> str:
+    """Return a table in HTML, its text escaped."""
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table)
     rows = "\n".join(
         f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.itertuples(index=False, name=None)

@@ -34,13 +34,14 @@ class Recording(NamedTuple):
 def unroll(
     task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
 ) -> Float[Array, " steps_plus_1"]:
-    """Return the losses of one run on one problem."""
+    """Return the losses of one run on one problem; a transformation that asks for the loss gets it."""
     value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    update_of = optax.with_extra_args_support(transformation).update
 
     def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], Array]:
         x, state = carry
         loss, gradient = value_and_grad(problem, x)
-        update, state = transformation.update(gradient, state, x)
+        update, state = update_of(gradient, state, x, value=loss, grad=gradient)
         return (x + update, state), loss
 
     x_0 = task.init(problem)
@@ -62,7 +63,7 @@ def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) 
     def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], tuple]:
         x, state = carry
         loss, gradient = value_and_grad(problem, x)
-        after, update = run.step(state, gradient, x)
+        after, update = run.advance(state, gradient, x, loss)
         return (x + update, after), (loss, x, gradient, run.read(state), update)
 
     x_0 = task.init(problem)

@@ -12,6 +12,9 @@ rule compare:
         fixed_points=results("fixed_points", early=True),
         linearization=results("linearization", early=True),
         responses=results("responses", early=True),
+        interventions=results("interventions"),
+        stability=results("stability"),
+        distilled=results("distilled"),
         # A folder has no checksum that says whether it is the same; the list of its files' has.
         nulls=lambda wildcards: map(ancient, results("nulls")(wildcards)),
         nulls_sums=results("nulls_sums"),

@@ -66,6 +66,7 @@ wildcard_constraints:
     optimizer="|".join(extensions.BASELINES.names()),
     figure="|".join(extensions.figures()),
     seed=r"\d+",
+    part=r"\d+",
 
 
 # What is wrong with a scale that no target is of is no error, but whoever wrote it will want to know.
@@ -222,6 +223,7 @@ def _paths(place, scale, task, optimizers, early):
     if early and settings["early"]:
         seeds.append(settings["early"]["seed"])
     values = {"scale": scale, "task": task, "seed": seeds, "optimizer": optimizers}
+    values["part"] = range(settings["interventions"]["parts"])
     return expand(
         place, **{key: value for key, value in values.items() if f"{{{key}}}" in place}
     )
@@ -327,6 +329,10 @@ READABLE = {
     "linearization_early": results("linearization", early=True),
     "responses": results("responses"),
     "common_optimizers": results("common_optimizers"),
+    "interventions": results("interventions"),
+    "stability": results("stability"),
+    "distilled": results("distilled"),
+    "transfer": [result("transfer")],
     "validation": [result("validation")],
 }
 

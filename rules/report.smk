@@ -15,6 +15,9 @@ rule record_run:
         # Not read: so that these jobs have ended, and their run times are known.
         responses=results("responses", early=True),
         nulls=results("nulls_sums"),
+        interventions=results("interventions"),
+        stability=results("stability"),
+        distilled=results("distilled"),
     output:
         run_times=result("run_times"),
         trainings=result("trainings"),
@@ -36,7 +39,16 @@ rule record_run:
         benchmarks=lambda wildcards, output: str(
             Path(output.run_times).with_name("benchmarks")
         ),
-        stages=["meta_train", "tune", "evaluate", "analyze", "analyze_nulls"],
+        stages=[
+            "meta_train",
+            "tune",
+            "evaluate",
+            "analyze",
+            "analyze_nulls",
+            "intervene",
+            "stabilize",
+            "distill",
+        ],
     script:
         "../workflow/scripts/record_run.py"
 

@@ -21,6 +21,7 @@ from lopt.records.analysis import (
     ValidationRow,
 )
 from lopt.records.evaluation import Evaluation
+from lopt.records.interventions import Stability
 from lopt.records.portraits import (
     CommonOptimizers,
     ConditionNumbers,
@@ -352,6 +353,122 @@ def common_optimizers(task: str, baselines=BASELINES) -> CommonOptimizers:
     )
 
 
+def interventions(task: str, seeds, baselines=BASELINES) -> pd.DataFrame:
+    """Costs that a formula says; without clipping some runs of the first seed diverge."""
+    intact, rows = 0.03, []
+    costs = {"intact": 1.0, "no_drift": 0.99, "no_schedule": 1.2, "no_clipping": np.inf}
+    costs |= {"no_adaptation": 1.6, "linear": 2.0, "no_memory": 500.0}
+    costs |= {f"modes_{2**k}": 1.5 + 8.0 / 2**k for k in range(5)} | {"modes_32": np.inf}
+    costs |= {name: 1.5 + place for place, name in enumerate(baselines)}
+    for number, seed in enumerate(seeds):
+        for name, cost in costs.items():
+            cost = 3.0 if number and np.isinf(cost) else cost * (1.0 + 0.1 * number)
+            kind = "baseline" if name in baselines else "intervention"
+            kind = "modes" if name.startswith("modes") else "intact" if name == "intact" else kind
+            rows.append(
+                {
+                    "task": task,
+                    "optimizer": name,
+                    "seed": seed,
+                    "kind": kind,
+                    "modes": int(name[6:]) if kind == "modes" else -1,
+                    "problems": 128,
+                    "diverged": 7 * int(np.isinf(cost)),
+                    "meta_objective": intact * cost,
+                    "meta_objective_se": 0.001 if np.isfinite(cost) else np.nan,
+                    "final_loss": cost,
+                    "difference": intact * (cost - 1.0),
+                    "difference_se": 0.002 if np.isfinite(cost) else np.nan,
+                    "cost": cost,
+                    "cost_se": 0.05 * cost if np.isfinite(cost) else np.nan,
+                    "median_ratio": cost if np.isfinite(cost) else 4.0,
+                    "broken": 9 * int(np.isinf(cost)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def distilled(task: str, seeds) -> pd.DataFrame:
+    """Read off half as good again as tuned."""
+    rows = []
+    for number, seed in enumerate(seeds):
+        for numbers, cost in (("read off", 1.3 + 0.1 * number), ("tuned", 1.2))[: 2 - number]:
+            rows.append(
+                {
+                    "task": task,
+                    "seed": seed,
+                    "numbers": numbers,
+                    "problems": 128,
+                    "diverged": 0,
+                    "meta_objective": 0.03 * cost,
+                    "learned": 0.03,
+                    "baseline": "momentum",
+                    "baseline_meta_objective": 0.045,
+                    "share": (1.5 - cost) / 0.5,
+                    "share_se": 0.05,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def stability(task: str, seeds, baselines=BASELINES) -> Stability:
+    """Heavy balls of one stability limit each: the curvature times the learning rate is what counts."""
+    rate = MAGNITUDES.get(task, UNKNOWN).learning_rate
+    names = ["learned"] * len(seeds) + [*baselines, "heavy_ball"]
+    alphas = rate * (1.0 + 0.2 * np.arange(len(names)))
+    curvatures, beta = np.geomspace(1e-4, 10.0, 61) / rate, 0.85
+    b = 1.0 + beta - alphas[:, None] * curvatures
+    root = np.sqrt((b * b - 4.0 * beta).astype(complex))
+    rates = np.maximum(np.abs(b + root), np.abs(b - root)) / 2.0
+    met = 10.0 ** np.random.default_rng(50).uniform(-3.0, 0.3, 200) / rate
+    met[:20] *= -1.0
+    limits = 2.0 * (1.0 + beta) / alphas
+    return Stability(
+        optimizers=np.array(names),
+        seeds=np.array([*seeds, *[-1] * (len(names) - len(seeds))]),
+        curvatures=curvatures,
+        spectral_radii=rates,
+        rates=rates,
+        stable_up_to=limits,
+        largest_stable=limits,
+        learning_rates=alphas,
+        drifts=np.where(np.array(names) == "learned", -1e-3 * rate, 0.0),
+        stationary_errors=1e-3 * (1.0 - beta) / curvatures * np.ones((len(names), 1)),
+        met_curvatures=met,
+        met_weights=np.full(200, 1.0 / 200),
+        met_iterations=np.repeat([0, 200], 100),
+    )
+
+
+def transfer(tasks) -> pd.DataFrame:
+    """At home all is well; elsewhere it diverges, as predicted; rescaled gradients surprise."""
+    rows = []
+    for home in tasks:
+        runs = [("task", task, 0.03 if task == home else np.inf) for task in tasks]
+        for condition, value, objective in [
+            *runs,
+            ("horizon", "5", 0.01),
+            ("gradients", "100", 0.9),
+        ]:
+            rows.append(
+                {
+                    "home": home,
+                    "optimizer": "learned",
+                    "condition": condition,
+                    "value": value,
+                    "task": value if condition == "task" else home,
+                    "problems": 32,
+                    "diverged": 9 * int(np.isinf(objective)),
+                    "failing": float(np.isinf(objective)),
+                    "meta_objective": objective,
+                    "median_meta_objective": min(objective, 2.0),
+                    "predicted": "yes" if objective > 0.5 else "no",
+                    "failed": "yes" if np.isinf(objective) else "no",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def trials(task: str, optimizer: str) -> pd.DataFrame:
     """Scores on a parabola in log10(learning rate), some infinite; the second half was dropped early."""
     rng, count = np.random.default_rng(40), 200
@@ -377,6 +494,7 @@ def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
         ValidationRow("rmsprop", "eigenvalue", 0.99, 0.99, 1e-15, 1e-12, "pass"),
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
+    store.save_table(folder / "interventions" / "transfer.csv", transfer(seeds))
     for task, numbers in seeds.items():
         facts = {"task": task}
         losses = evaluation(task, numbers, baselines)
@@ -384,6 +502,10 @@ def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
         store.save(folder / "evaluation" / task / "losses.npz", losses, facts)
         record = common_optimizers(task, baselines)
         store.save(folder / "common_optimizers" / f"{task}.npz", record, facts)
+        causes = folder / "interventions" / task
+        store.save_table(causes / "interventions.csv", interventions(task, numbers, baselines))
+        store.save_table(causes / "distilled.csv", distilled(task, numbers))
+        store.save(causes / "stability.npz", stability(task, numbers, baselines), facts)
         training = folder / "meta_training" / task
         store.save_json(training / "selection.json", {"selected": SELECTED.get(task, numbers[0])})
         for seed in numbers:

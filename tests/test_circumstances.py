@@ -179,7 +179,8 @@ def test_a_module_with_a_prefix_finds_what_it_wrote(finished: Path, outer: Path)
         assert (ours / "report" / page.name).stat().st_size > 500
     times = pd.read_csv(ours / "run_times.csv")
     assert times.equals(pd.read_csv(theirs / "run_times.csv"))
-    assert set(times["stage"]) == {"meta_train", "tune", "evaluate", "analyze", "analyze_nulls"}
+    stages = {"meta_train", "tune", "evaluate", "analyze", "analyze_nulls"}
+    assert set(times["stage"]) == stages | {"intervene", "stabilize", "distill"}
 
 
 def test_no_script_knows_a_path() -> None:

@@ -836,6 +836,8 @@ def test_identified_settings_are_marked():
     assert marked == {
         ("rosenbrock", "start_loss"),
         ("rosenbrock", "tuned_momentum_learning_rate"),
+        ("rosenbrock", "saturation_level"),
+        ("rosenbrock", "saturation_gradient"),
         ("two_moons", "momentum_loss"),
     }
 
@@ -1045,3 +1047,28 @@ def test_the_page_is_the_same_from_the_stored_table(table, tmp_path):
     for (heading, part), (again, from_file) in zip(sections(table), sections(stored), strict=True):
         assert heading == again
         assert part.astype(str).values.tolist() == from_file.astype(str).values.tolist()
+
+
+def test_what_mechanisms_are_worth_is_shown_without_a_verdict(results, table):
+    """Figures 6 and 7 show what nobody published: numbers and answers, nothing to agree with."""
+    rows = table[table["figure"].isin(["6", "7"])]
+    assert set(rows["task"]) == set(results) and (rows["published"] == "").all()
+    assert (rows["verdict"] == "").all() and (rows["counted"] == "no").all()
+    assert not summarize(table)["figure"].isin(["6", "7"]).any()
+    for task, found in results.items():
+        own = rows[(rows["task"] == task) & (rows["plotted"] == "yes")].set_index("name")
+        costs = found.interventions[found.interventions["seed"] == found.selected]
+        costs = costs.set_index("optimizer")
+        assert float(own.loc["cost_linear", "ours"]) == pytest.approx(
+            costs.cost["linear"], rel=1e-4
+        )
+        assert own.loc["lead_needs_nonlinearity", "ours"] == "yes"  # 2 over 1.5
+        worst = costs.broken["no_clipping"]
+        assert own.loc["clipping_prevents_divergence", "ours"] == ("yes" if worst else "no")
+        assert own.loc["drift_costs_nothing", "ours"] in ("yes", "no")
+        assert float(own.loc["stable_up_to", "ours"]) > 0.0
+        shares = found.distilled[found.distilled["numbers"] == "read off"].set_index("seed").share
+        assert float(own.loc["distilled_share", "ours"]) == pytest.approx(shares[found.selected])
+        # No intervention was run on a null.
+        nulls = [name for name in own if name.startswith("null_")]
+        assert set(own.loc["lead_needs_nonlinearity", nulls]) <= {"unknown", ""}

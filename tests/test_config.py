@@ -98,8 +98,8 @@ def test_another_family_keeps_of_the_settings_what_it_knows():
         "family": "lstm",
         "units": 8,
         "layers": 1,
-        "input_scale": 0.01,
-        "output_scale": 0.1,
+        "input_scale": 0.1,
+        "output_scale": 0.003,
     }
 
 
@@ -416,6 +416,11 @@ WRONG = [
         TASK + "analysis/gradients/log10_smallest",
         2.0,
         "gradients.log10_smallest': 2.0 should be less than log10_largest (1.0)",
+    ),
+    (
+        TASK + "interventions/parts",
+        129,
+        "interventions.parts': 129 should be at most the number of problems (128)",
     ),
 ]
 

@@ -98,7 +98,7 @@ def shown(task):
 
 
 def test_there_is_a_module_for_every_figure():
-    assert len(NAMES) == 11
+    assert len(NAMES) == 13
     for name in NAMES:
         module = import_module(f"lopt.figures.{name}")
         assert module.__doc__ and {"read", "draw", "numbers", "Data"} <= set(module.__all__)
@@ -128,6 +128,10 @@ KINDS = {
     "responses": "responses.npz",
     "common_optimizers": r"common_optimizers/\w+.npz",
     "validation": "validation.csv",
+    "interventions": "interventions.csv",
+    "stability": "stability.npz",
+    "distilled": "distilled.csv",
+    "transfer": "interventions/transfer.csv",
 }
 
 
@@ -348,7 +352,7 @@ def test_every_curve_is_in_the_table(name, drawn):
             if len(y) >= 20 and line.get_transform() == axes.transData:
                 assert np.isin(y[np.isfinite(y)], numbers).all()
                 curves += 1
-    assert curves or name == "figS_modes"
+    assert curves or name in ("figS_modes", "fig6_interventions")
 
 
 @each_figure_of_tasks
@@ -857,3 +861,66 @@ def test_rows_of_a_table():
     assert part.value.tolist() == [5.0, 5.0]
     assert tables.table([]).empty
     assert isinstance(tables.table([part]), pd.DataFrame)
+
+
+# Figures 6 and 7.
+
+
+def test_figure_6_draws_costs_and_says_what_diverged(drawn):
+    figure = drawn("fig6_interventions")[1]
+    for number, task in enumerate(TASKS):
+        table = synthetic.interventions(task, synthetic.SEEDS[task])
+        own = table[(table.seed == shown(task)) & (table.kind == "intervention")]
+        costs, truncations = panel(figure, 0, number), panel(figure, 1, number)
+        high = costs.get_xlim()[1]
+        ends = {round(bar.get_x() + bar.get_width(), 9) for bar in costs.patches}
+        hand_written = synthetic.distilled(task, synthetic.SEEDS[task])
+        hand_written = hand_written[hand_written.seed == shown(task)].meta_objective / 0.03
+        assert ends == {round(min(cost, high), 9) for cost in (*own.cost, *hand_written)}
+        said = {text.get_text() for text in costs.texts if text.get_text() not in "abc"}
+        if shown(task) == synthetic.SEEDS[task][0]:  # the seed whose runs diverge
+            assert "7 of 128 diverge \u2192" in said
+        assert any(
+            "\u2192" in text and "diverge" not in text for text in said
+        )  # 500 times, in a number
+        modes = table[(table.seed == shown(task)) & (table.kind == "modes")]
+        (line,) = (line for line in truncations.get_lines() if line.get_linewidth() == 0.8)
+        assert line.get_xdata().tolist() == modes.modes.tolist()
+        finite = np.isfinite(modes.cost.to_numpy())
+        np.testing.assert_allclose(line.get_ydata()[finite], modes.meta_objective[finite])
+        np.testing.assert_allclose(line.get_ydata()[~finite], 4.0 * 0.03)  # the median
+
+
+def test_figure_6_has_interventions_in_order_on_the_first_panel(drawn):
+    figure = drawn("fig6_interventions")[1]
+    names = [label.get_text() for label in panel(figure, 0, 0).get_yticklabels()]
+    assert names[:3] == ["no drift", "no schedule", "no clipping"]
+    assert names[3:6] == ["no adaptation", "linear", "no memory"]
+    assert names[6] == "distilled, read off"
+    assert not any(label.get_text() for label in panel(figure, 0, 1).get_yticklabels())
+
+
+def test_figure_7_draws_rates_over_the_curvatures_met(drawn):
+    figure = drawn("fig7_stability")[1]
+    for number, task in enumerate(TASKS):
+        record = synthetic.stability(task, synthetic.SEEDS[task])
+        rates, met = panel(figure, 0, number), panel(figure, 1, number)
+        curves = [line for line in rates.get_lines() if len(line.get_xdata()) == 61]
+        assert len(curves) == len(record.optimizers)
+        for curve, truth in zip(curves, record.rates, strict=True):
+            np.testing.assert_allclose(curve.get_ydata(), truth)
+        (steps,) = (patch for patch in met.patches if isinstance(patch, StepPatch))
+        positive = record.met_curvatures > 0.0
+        assert steps.get_data().values.sum() == pytest.approx(record.met_weights[positive].sum())
+        assert rates.get_xlim() == met.get_xlim() == pytest.approx(record.curvatures[[0, -1]])
+        assert any(text.get_text().startswith("10% below") for text in met.texts)
+        away = panel(figure, 2, number)
+        runs = [line for line in away.get_lines() if line.get_marker() in ("o", "X")]
+        labels = [label.get_text() for label in panel(figure, 2, 0).get_yticklabels()]
+        assert labels[-2:] == ["5 times the steps", "gradients \u00d7 100"]
+        assert len(runs) == len(labels) == len(TASKS) + 2
+        at = {labels[int(line.get_ydata()[0])]: line for line in runs}
+        home = at[f"on {synthetic.LABELS[task]}"]
+        assert home.get_xdata()[0] == 0.03 and home.get_marker() == "o"
+        assert [line.get_marker() for line in runs].count("X") == len(TASKS) - 1
+        assert at["gradients \u00d7 100"].get_markerfacecolor() == "white"

@@ -35,6 +35,9 @@ ORDER = [
     ["analysis"],
     ["claims"],
     ["figures"],
+    ["inspection"],
+    ["command_line"],
+    ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
@@ -104,6 +107,7 @@ def test_the_workflow_is_parsed_without_jax():
         "lopt.process",
         "lopt.records.analysis",
         "lopt.learned",
+        "lopt.command_line",
     ],
 )
 def test_cheap_modules_do_not_import_jax(module):

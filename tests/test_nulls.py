@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from lopt.analysis import nulls
+from lopt.analysis import stages
 from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.claims.evidence import Null, OptimizerResults, TaskResults
 from lopt.claims.measure import CRITERIA
@@ -112,10 +112,10 @@ def test_an_untrained_optimizer_has_nothing_to_show(found):
 
 
 def test_what_a_null_does_not_have_is_told(found, monkeypatch):
-    def fails(*arguments):
+    def fails(*arguments, **settings):
         raise ValueError("there are no modes")
 
-    monkeypatch.setattr(nulls, "linearize", fails)
+    monkeypatch.setattr(stages, "linearize", fails)
     family, theta = make_baseline("momentum", {"learning_rate": 0.5, "momentum": 0.8}, np.float64)
     analysis = analyze(family, theta)
     assert list(analysis.stages) == ["trajectories", "fixed_points"]

@@ -1,17 +1,13 @@
 """The report: its tables and pages, and the whole thing in a browser without a network."""
 
-import contextlib
 import html.parser
-import json
-import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from browsing import look_at
 from PIL import Image
 from workflow_project import snakemake
 
@@ -19,7 +15,6 @@ from lopt import report
 from lopt.records import store
 
 PAGES = ["claims", "validation", "run_times", "trainings", "versions", "configuration"]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def test_run_times_end_with_totals():
@@ -137,49 +132,9 @@ visit();
 """
 
 
-def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"NO BROWSER, THE REPORT WAS NOT OPENED: install one of {', '.join(BROWSERS)}")
-    return found
-
-
 def open_in_browser(path: Path, folder: Path) -> dict:
     """Open a report offline, look at all that it has, and return what was seen."""
-    text = path.read_text()
-    instrumented = folder / "instrumented.html"
-    text = text.replace("<head>", "<head>" + PROBE, 1)
-    body, end = text.rsplit("</body>", 1)
-    instrumented.write_text(f"{body}{VISITS}</body>{end}")
-    command = [
-        browser(),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--window-size=1600,1200",
-        "--virtual-time-budget=120000",
-        "--dump-dom",
-        instrumented.as_uri(),
-    ]
-    # A browser without a screen sometimes hangs at its start (seen once in some twenty runs): start another.
-    for attempt in range(3):
-        profile = f"--user-data-dir={folder / f'profile_{attempt}'}"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                [*command, profile], capture_output=True, text=True, timeout=90, check=True
-            )
-            break
-    else:
-        pytest.fail("the browser hung three times")
-    match = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match, f"the report's script did not come to its end: {done.stderr[-2000:]}"
-    return json.loads(html.unescape(match.group(1)))
+    return look_at(path, PROBE, VISITS, folder)
 
 
 @pytest.fixture(scope="module")

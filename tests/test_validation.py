@@ -33,6 +33,9 @@ def test_every_row_passes(finished):
         "line attractor",
         "jordan block",
         "slow point",
+        "momentum without ...",
+        "aggregated momentum without ...",
+        "closed loop of the heavy ball 0.569, 0.85",
     ):
         assert (table.optimizer == optimizer).sum() >= 5, optimizer
     for optimizer in ("sign descent", "cycle of two", "cycle that never closes"):

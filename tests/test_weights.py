@@ -288,7 +288,8 @@ def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps
     # Stored before there was more than one family: without its name.
     settings["optimizer"] = {k: v for k, v in entry["optimizer"].items() if k != "family"}
     settings["problem"] = entry["problem"] | (entry["meta_training_problem"] or {})
-    settings["meta_training"] = entry["meta_training"] | {"meta_steps": steps}
+    recipe = entry["meta_training"] | {"meta_steps": steps}
+    settings["meta_training"] = {k: v for k, v in recipe.items() if v is not None}
     assert metadata["meta_training"] == settings["meta_training"]
     assert metadata["config_digest"] == config.digest(settings)
     assert (metadata["task"], metadata["seed"]) == (task, seed)

@@ -24,6 +24,8 @@ FIGURES = [
     "fig3_gradient_clipping",
     "fig4_learning_rate_schedules",
     "fig5_learning_rate_adaptation",
+    "fig6_interventions",
+    "fig7_stability",
 ]
 
 pytestmark = pytest.mark.workflow
@@ -54,6 +56,13 @@ def test_everything_is_made(finished):
     verdicts = store.load_table(results / "claims.csv")["verdict"]
     assert set(verdicts.dropna()) <= {"agrees", "exceeds", "differs"}
     assert set(store.load_table(results / "validation.csv")["verdict"]) == {"pass"}
+    for task in TASKS:
+        costs = store.load_table(results / f"interventions/{task}/interventions.csv")
+        assert {"intact", "no_memory", "linear", "modes_4", "adam"} <= set(costs["optimizer"])
+        intact = costs[costs["optimizer"] == "intact"]
+        summary = store.load_table(results / f"evaluation/{task}/summary.csv")
+        learned = summary[summary["optimizer"] == "learned"]
+        assert set(intact["seed"]) <= set(learned["seed"]) and (intact["cost"] == 1.0).all()
 
 
 def test_theta_carries_where_it_comes_from(finished):

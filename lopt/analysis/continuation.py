@@ -201,7 +201,9 @@ class Arm:
                 ahead = np.linalg.solve(bordered, np.append(np.zeros(len(unit)), 1.0))
             except np.linalg.LinAlgError:
                 return None
-            if not np.all(np.isfinite(step)) or np.linalg.norm(step) > 0.5 * min(size, length):
+            with np.errstate(over="ignore"):  # a step beyond all numbers is too long, too
+                long = np.linalg.norm(step) > 0.5 * min(size, length)
+            if not np.all(np.isfinite(step)) or long:
                 # Rounding is all that is left, or the correction does not stay beside the tangent.
                 if size <= 1e-8 * max(length, 1e-8):
                     break

@@ -106,6 +106,9 @@ def _invert(
     if not len(a):
         return a, False
     unit = np.where(scale > 0.0, scale, 1.0)
+    unit = np.maximum(
+        unit, 1e-150 * unit.max()
+    )  # the ratio of two is a number, whatever has died out
     scaled = a * unit / unit[:, None]
     try:
         inverse = np.linalg.inv(scaled)

@@ -9,32 +9,20 @@ no error here: the stage is missing, and why is told.
 An untrained optimizer is the family's initial theta: what meta-training set out from.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float, PyTree
 
-from lopt.analysis.fixed_points import analyze_fixed_points
-from lopt.analysis.linearization import linearize
-from lopt.analysis.responses import respond
+from lopt.analysis.stages import Gathered, gather, stages
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
+from lopt.records.analysis import Trajectories
 from lopt.tasks import Task, as_dtype, sample_batch
 
-__all__ = ["SHARE", "NullAnalysis", "analyze_null", "reduced_count"]
+__all__ = ["SHARE", "analyze_null", "reduced_count"]
 
 SHARE = 8
 """Of the study's problems and starts, one in so many: enough for a yes or a no."""
-
-
-class NullAnalysis(NamedTuple):
-    """The records of the stages, and for each that is missing the reason."""
-
-    stages: Mapping[str, tuple]
-    missing: Mapping[str, str]
 
 
 def reduced_count(count: int, least: int = 2) -> int:
@@ -59,7 +47,7 @@ def analyze_null(
     constant_gradients: Float[ArrayLike, " constant_grid"],
     gradient_edges: Float[ArrayLike, " gradient_edge"],
     update_gradients: Float[ArrayLike, " update_grid"],
-) -> NullAnalysis:
+) -> Gathered:
     """Return trajectories, fixed points, linearization and responses of one null, or why there are none.
 
     The runs are in float32, what is read off them in float64, as for every optimizer of the study.
@@ -77,11 +65,8 @@ def analyze_null(
         gradient_edges: of the histogram of the gradients met.
         update_gradients: grid of the update functions, ascending.
     """
-    component = family.component(as_dtype(theta, np.float64))
-    stages: dict[str, Any] = {}
-    missing: dict[str, str] = {}
 
-    def trajectories() -> tuple:
+    def summarize() -> Trajectories:
         return summarize_trajectories(
             task,
             family.component(as_dtype(theta, np.float32)),
@@ -93,36 +78,12 @@ def analyze_null(
             batch_size=batch_size,
         )
 
-    def fixed_points() -> tuple:
-        visited = stages["trajectories"]
-        return analyze_fixed_points(
-            component,
-            visited.visited_states,
-            visited.late_states,
-            constant_gradients,
+    return gather(
+        stages(
+            family.component(as_dtype(theta, np.float64)),
+            summarize,
             starts=reduced_count(starts, least=8),
-        )
-
-    def linearization() -> tuple:
-        return linearize(component, stages["fixed_points"].convergence_point)
-
-    def responses() -> tuple:
-        return respond(
-            component,
-            stages["trajectories"],
-            stages["fixed_points"],
-            stages["linearization"],
+            constant_gradients=constant_gradients,
             update_gradients=update_gradients,
         )
-
-    # Each stage rests on those before it.
-    for compute in (trajectories, fixed_points, linearization, responses):
-        name = compute.__name__
-        if missing:
-            missing[name] = f"rests on {next(iter(missing))}"
-            continue
-        try:
-            stages[name] = jax.tree.map(np.asarray, compute())
-        except ValueError as error:
-            missing[name] = str(error)
-    return NullAnalysis(stages, missing)
+    )

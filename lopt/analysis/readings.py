@@ -72,9 +72,9 @@ def read(
     )
     parts = [np.asarray(part)[..., :count] for part in parts]
     values, samples, terms, floors = parts  # [reading, ..., row]
-    with np.errstate(invalid="ignore"):
-        low = np.nanmin(np.concatenate([values[:, None], samples], axis=1), axis=1)
-        high = np.nanmax(np.concatenate([values[:, None], samples], axis=1), axis=1)
+    # fmin and fmax pass over NaN, and say nothing where there is nothing else.
+    everything = np.concatenate([values[:, None], samples], axis=1)
+    low, high = np.fmin.reduce(everything, axis=1), np.fmax.reduce(everything, axis=1)
     unknown = ~known[:, 0] | ~np.isfinite(values)
     low, high = np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
     determined = np.all(high - low <= tolerance * terms + FLOOR * floors, axis=0)

@@ -31,7 +31,14 @@ from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, run
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 
-__all__ = ["autonomous_trajectory", "default_magnitude_edges", "summarize_trajectories"]
+__all__ = [
+    "QUANTILE_LEVELS",
+    "DivergedError",
+    "autonomous_trajectory",
+    "default_magnitude_edges",
+    "magnitude_quantiles",
+    "summarize_trajectories",
+]
 
 QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
@@ -39,6 +46,14 @@ QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 def default_magnitude_edges() -> Float[np.ndarray, " magnitude_edge"]:
     """Return edges for log10 |g| from -12 to 8, forty bins a decade."""
     return np.linspace(-12.0, 8.0, 801)
+
+
+class DivergedError(ValueError):
+    """Every run became non-finite; ``count`` says how many there were."""
+
+    def __init__(self, count: int, message: str) -> None:
+        super().__init__(message)
+        self.count = count
 
 
 class _Observation(NamedTuple):
@@ -122,7 +137,9 @@ def summarize_trajectories(
     finite = np.all(np.isfinite(runs.losses), axis=1)
     finite &= np.all(np.isfinite(runs.observations.scatter), axis=1)
     if not finite.any():
-        raise ValueError(f"all {count} runs became non-finite: the optimizer diverges on this task")
+        raise DivergedError(
+            count, f"all {count} runs became non-finite: the optimizer diverges on this task"
+        )
     runs = jax.tree.map(lambda array: array[finite], runs)
 
     losses = runs.losses.astype(np.float64)
@@ -146,7 +163,7 @@ def summarize_trajectories(
         magnitude_edges=magnitudes,
         magnitude_counts=magnitude_counts,
         gradient_quantile_levels=np.array(QUANTILE_LEVELS),
-        gradient_quantiles=_quantiles(magnitude_counts, magnitudes),
+        gradient_quantiles=magnitude_quantiles(magnitude_counts, magnitudes),
         autonomous_states=np.asarray(autonomous),
         problems=np.array(count),
         diverged=np.array(count - int(finite.sum())),
@@ -206,7 +223,7 @@ def _run_all(
             x, state, gradient_counts, magnitude_counts = carry
             loss, g = value_and_grad(problem, x)
             observation = observe(run.read(state), kept)
-            after, update = run.step(state, g, x)
+            after, update = run.advance(state, g, x, loss)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
             magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) * (bins / (high - low)))
             magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)
@@ -256,11 +273,12 @@ def _standard_error(losses: Float[np.ndarray, "problem step"]) -> Float[np.ndarr
     return losses.std(axis=0, ddof=1) / len(losses) ** 0.5
 
 
-def _quantiles(
+def magnitude_quantiles(
     counts: Int[np.ndarray, " bin"], edges: Float[np.ndarray, " edge"]
 ) -> Float[np.ndarray, " quantile"]:
     """Return quantiles of |g|, interpolating the cumulative histogram of log10 |g|."""
     cumulative = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-    # Empty bins are flat stretches: keep the last edge of each, so that np.interp can invert.
-    rising = np.append(np.diff(cumulative) > 0, True)
-    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[rising], edges[rising])
+    # Both edges of each bin that is not empty: between two of them the distribution jumps.
+    filled = np.flatnonzero(np.diff(cumulative) > 0)
+    kept = np.stack([filled, filled + 1], axis=1).reshape(-1)
+    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[kept], edges[kept])

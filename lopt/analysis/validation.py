@@ -17,7 +17,9 @@ Closed forms (notation of the modules under ``lopt.optimizers``):
 * a GRU with planted weights: its fixed point, spectrum and learning rates.
 
 ``validation_scales`` adds four adaptive optimizers over seven decades of gradients,
-``validation_dynamics`` several attractors, continua, cycles, folds, Jordan blocks and jumps.
+``validation_dynamics`` several attractors, continua, cycles, folds, Jordan blocks and jumps,
+``validation_interventions`` what removing a mechanism costs that is there or is not,
+``validation_stability`` closed loops with a quadratic.
 Everything is fixed (seeds and parameters), float64, and takes under a minute.
 """
 
@@ -35,8 +37,10 @@ from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import effective_learning_rate, saturation
 from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.analysis.validation_dynamics import dynamics
+from lopt.analysis.validation_interventions import interventions
 from lopt.analysis.validation_rows import deviation, generator, row
 from lopt.analysis.validation_scales import adaptive_optimizers
+from lopt.analysis.validation_stability import stability
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.adam import Adam, AdamTheta
@@ -72,6 +76,8 @@ def validate() -> list[ValidationRow]:
         _planted_gru,
         adaptive_optimizers,
         dynamics,
+        interventions,
+        stability,
     )
     return [entry for check in checks for entry in check()]
 

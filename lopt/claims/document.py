@@ -14,6 +14,8 @@ TITLES = {
     "3": "Figure 3, gradient clipping",
     "4": "Figure 4, learning-rate schedules",
     "5": "Figure 5, learning-rate adaptation",
+    "6": "Figure 6, what each mechanism is worth",
+    "7": "Figure 7, stability and speed by curvature",
     "S": "Supplement",
 }
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.records.evaluation import LEARNED, Evaluation
+from lopt.records.interventions import Stability
 from lopt.records.portraits import CommonOptimizers, Portrait
 from lopt.records.results import Results
 
@@ -77,6 +79,12 @@ class TaskResults(NamedTuple):
     """... and its training seed."""
     nulls: Mapping[str, Null] = {}
     """By name, in the order of the table's columns."""
+    interventions: pd.DataFrame | None = None
+    """What every intervention on the learned optimizers costs; of a null there is none."""
+    distilled: pd.DataFrame | None = None
+    """What their distilled optimizers recover, likewise."""
+    stability: Stability | None = None
+    """Closed loops with a quadratic, likewise."""
 
 
 def gather(results: Results, task: str) -> TaskResults:
@@ -104,6 +112,9 @@ def gather(results: Results, task: str) -> TaskResults:
         common_optimizers=results.common_optimizers(task),
         early=optimizer(early_seed) if task in results.early else None,
         early_seed=early_seed,
+        interventions=results.interventions(task),
+        distilled=results.distilled(task),
+        stability=results.stability(task),
     )
     return gathered._replace(nulls=_nulls(results, task, gathered))
 
@@ -156,7 +167,12 @@ def stand_in(results: TaskResults, name: str, *, early: bool = False) -> TaskRes
     losses = np.array(evaluation.losses[:, :count], np.float64)
     taken = (np.asarray(evaluation.optimizers) == LEARNED) & (np.asarray(evaluation.seeds) == seed)
     losses[taken] = null.losses
-    results = results._replace(evaluation=evaluation._replace(losses=losses))
+    results = results._replace(
+        evaluation=evaluation._replace(losses=losses),
+        interventions=None,
+        distilled=None,
+        stability=None,
+    )
     if early:
         return results._replace(early=null.optimizer)
     return results._replace(optimizers={seed: null.optimizer})

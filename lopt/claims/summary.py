@@ -80,7 +80,7 @@ def _distance(points: pd.DataFrame) -> dict[str, float | str]:
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the headline: a row per figure and task, with counts of what is independent.
+    """Return the headline: a row per published figure and task, with counts of what is independent.
 
     Of numbers: ``items`` and how many agree, exceed and differ, with the whole allowance, half of it
     and none. Of statements: how many agree, exceed and differ, and of those that agree how many separate
@@ -90,7 +90,10 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     independent = items(table)
     answers = table[(table["comparison"] == "answer") & (table["plotted"] == "yes")]
     answers = answers[answers["published"] != ""]
-    places = dict.fromkeys(zip(table["figure"], table["task"], strict=True))
+    with_values = table["figure"].isin(table.loc[table["published"] != "", "figure"])
+    # Of other figures nothing is published; if of none, all are shown.
+    compared = table[with_values] if with_values.any() else table
+    places = dict.fromkeys(zip(compared["figure"], compared["task"], strict=True))
     rows = []
     for figure, task in places:
         numbers, statements = (

@@ -35,7 +35,7 @@ from lopt.figures.roles import Roles
 from lopt.records.analysis import Linearization, ModeCode
 from lopt.records.results import Results
 
-__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "fill", "numbers", "read"]
 
 TITLE = "Figure 2"
 CAPTION = """\
@@ -146,12 +146,7 @@ def _members(modes: Linearization, head: int) -> Bool[np.ndarray, " mode"]:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.575, 1.34, 1.81], len(data.columns))
-    for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
-        _states(top, column)
-        _updates(middle, column)
-        _eigenvalues(bottom, column)
-    axes[1, 0].set_ylabel(r"update $\Delta x$")
-    axes[2, 0].set_ylabel(r"Im $\lambda$")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     arrow_color = style.shades(style.POSITIONS, 5)[2]
@@ -166,6 +161,16 @@ def draw(data: Data) -> Figure:
     )
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, three rows with a column for each of the data's."""
+    for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
+        _states(top, column)
+        _updates(middle, column)
+        _eigenvalues(bottom, column)
+    axes[1, 0].set_ylabel(r"update $\Delta x$")
+    axes[2, 0].set_ylabel(r"Im $\lambda$")
 
 
 def _states(panel: Axes, column: Column) -> None:

@@ -21,7 +21,7 @@ from lopt.figures import layout, style, tables, ticks
 from lopt.figures.roles import Roles
 from lopt.records.results import Results
 
-__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "fill", "numbers", "read"]
 
 TITLE = "Figure 3"
 CAPTION = """\
@@ -88,11 +88,7 @@ def _column(results: Results, task: str) -> Column:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.52, 1.38], len(data.columns))
-    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _update_function(top, column)
-        _density(bottom, column)
-    axes[0, 0].set_ylabel(r"update $\Delta x$")
-    axes[1, 0].set_ylabel("density of gradients")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     layout.small_print(
@@ -103,6 +99,15 @@ def draw(data: Data) -> Figure:
         + ", ".join(ticks.number(column.share_beyond) for column in data.columns),
     )
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, two rows with a column for each of the data's."""
+    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
+        _update_function(top, column)
+        _density(bottom, column)
+    axes[0, 0].set_ylabel(r"update $\Delta x$")
+    axes[1, 0].set_ylabel("density of gradients")
 
 
 def _update_function(panel: Axes, column: Column) -> None:

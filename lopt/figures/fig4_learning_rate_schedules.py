@@ -30,7 +30,7 @@ from lopt.records import attractors
 from lopt.records.analysis import Code, FixedPointAnalysis, RateCode
 from lopt.records.results import Results
 
-__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "fill", "numbers", "read"]
 
 TITLE = "Figure 4"
 CAPTION = """\
@@ -104,10 +104,7 @@ def _column(results: Results, task: str) -> Column:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.68, 1.4], len(data.columns))
-    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
-        _trajectory(top, column)
-        _learning_rate(bottom, column, data.roles.tuned("momentum"))
-    axes[1, 0].set_ylabel("effective learning rate")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     handles = [
@@ -166,6 +163,14 @@ def _looks(kinds: set[tuple[Code, bool]]) -> list[tuple[str, dict]]:
         )
         for code, stable in sorted(kinds, key=lambda kind: (kind[0], not kind[1]))
     ]
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, two rows with a column for each of the data's."""
+    for (top, bottom), column in zip(axes.T, data.columns, strict=True):
+        _trajectory(top, column)
+        _learning_rate(bottom, column, data.roles.tuned("momentum"))
+    axes[1, 0].set_ylabel("effective learning rate")
 
 
 def _trajectory(panel: Axes, column: Column) -> None:

@@ -33,7 +33,7 @@ from lopt.figures.roles import Roles
 from lopt.records.analysis import Code, RateCode
 from lopt.records.results import Results
 
-__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "numbers", "read"]
+__all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "draw", "fill", "numbers", "read"]
 
 TITLE = "Figure 5"
 CAPTION = """\
@@ -119,13 +119,7 @@ def _column(results: Results, task: str) -> Column:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     figure, axes = layout.panels([1.58, 1.375, 1.375], len(data.columns))
-    for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
-        colors = _colors(column.constant_gradients)
-        _points(top, column, colors)
-        _updates(middle, column, colors)
-        _learning_rates(bottom, column, colors, data.roles.tuned("momentum"))
-    axes[1, 0].set_ylabel(r"update $\Delta x(g) - \Delta x(0)$")
-    axes[2, 0].set_ylabel("effective learning rate")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     handles = [
@@ -148,6 +142,17 @@ def draw(data: Data) -> Figure:
     layout.legend(figure, handles)
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, three rows with a column for each of the data's."""
+    for (top, middle, bottom), column in zip(axes.T, data.columns, strict=True):
+        colors = _colors(column.constant_gradients)
+        _points(top, column, colors)
+        _updates(middle, column, colors)
+        _learning_rates(bottom, column, colors, data.roles.tuned("momentum"))
+    axes[1, 0].set_ylabel(r"update $\Delta x(g) - \Delta x(0)$")
+    axes[2, 0].set_ylabel("effective learning rate")
 
 
 NEGATIVE_MARKER, POSITIVE_MARKER = "v", "^"

@@ -132,11 +132,13 @@ def small_print(
     figure: Figure, scale: str, seeds: Sequence[tuple[str, int]] = (), note: str = ""
 ) -> None:
     """Say at the foot which scale and which trained optimizers (title, seed) the figure shows."""
-    parts = [f"scale: {scale}"]
+    parts = [f"scale: {scale}"] if scale else []
     if seeds:
         parts.append("seed: " + ", ".join(f"{title} {seed}" for title, seed in seeds))
     if note:
         parts.append(note)
+    if not parts:
+        return
     width, size = figure.get_figwidth() - 4.0 * MARGIN, 5.5
     text = wrap_parts(figure, parts, "  ·  ", width, fontsize=size)
     figure.supxlabel(text, fontsize=size, color="#666666", x=0.995, ha="right")

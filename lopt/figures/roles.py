@@ -72,8 +72,11 @@ class Roles(NamedTuple):
         return [self.label(column.task) for column in columns]
 
     def seeds(self, columns: Iterable) -> list[tuple[str, int]]:
-        """Return whose training is shown in a figure's columns: (title, seed)."""
-        return [(self.label(column.task), column.seed) for column in columns]
+        """Return whose training is shown in a figure's columns: (title, seed).
+
+        What was not trained has a negative seed, and is left out.
+        """
+        return [(self.label(column.task), column.seed) for column in columns if column.seed >= 0]
 
     def tuned(self, optimizer: str) -> dict:
         """Keyword arguments of ``Axes.plot`` for the learning rate of a tuned optimizer.

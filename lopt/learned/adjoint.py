@@ -13,6 +13,9 @@ with the second derivatives of the task by autodiff, those of the optimizer's st
     step(theta, h, g) -> (h', dx, residuals)
     step_adjoint(theta, residuals, h'_bar, dx_bar) -> (h_bar, g_bar, theta_bar)
 
+With a ``bound`` the way back of each problem is kept to a size that says something
+(``lopt.learned.adjoint_bound``).
+
 All components of all problems are rows of one matrix: h is [rows, state], g and dx are [rows]. Memory is
 bounded by blocks of steps: only the states between blocks are kept, and each block is run again before
 it is differentiated. With a single block nothing is run twice (three forward-equivalents instead of four).
@@ -25,6 +28,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from lopt.learned.adjoint_bound import factors, loss_weights, scaled
 from lopt.tasks import Task
 
 __all__ = ["adjoint_meta_gradient"]
@@ -33,6 +37,14 @@ __all__ = ["adjoint_meta_gradient"]
 class _Carry(NamedTuple):
     x: Float[Array, "problems components"]
     h: Float[Array, "rows state"]
+
+
+class _Bars(NamedTuple):
+    """What goes backward: cotangents of the carry, theta's so far, and s_k of ``adjoint_bound``."""
+
+    carry: _Carry
+    theta: Any
+    injected: Float[Array, " problems"]
 
 
 def adjoint_meta_gradient(
@@ -44,6 +56,7 @@ def adjoint_meta_gradient(
     *,
     step: Callable[[Any, Array, Array], tuple[Array, Array, PyTree]],
     step_adjoint: Callable[[Any, PyTree, Array, Array], tuple[Array, Array, Any]],
+    bound: float | None = None,
 ) -> tuple[Float[Array, ""], Any]:
     """Return the batch-averaged meta-objective and its gradient in theta.
 
@@ -56,6 +69,7 @@ def adjoint_meta_gradient(
         step: the optimizer's step on rows, and what its derivative needs (a pytree of arrays).
         step_adjoint: that derivative, reverse mode. Of theta's cotangent, ``initial_state`` is
             left at zero: it is the state's cotangent once the recursion is through.
+        bound: of each problem's adjoint (``lopt.learned.adjoint_bound``); None: none.
     """
     if steps % block:
         raise ValueError(f"block {block} does not divide {steps} steps")
@@ -74,29 +88,47 @@ def adjoint_meta_gradient(
     def run_block(carry: _Carry) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
         return jax.lax.scan(forward_step, carry, length=block)
 
-    def backward_block(bars: tuple[_Carry, Any], kept: tuple[Array, PyTree]) -> tuple[_Carry, Any]:
-        def step_back(bars: tuple[_Carry, Any], kept: tuple[Array, PyTree]):
-            (bar, theta_bar), (x, residuals) = bars, kept
+    def backward_block(bars: _Bars, kept: tuple[Array, PyTree]) -> _Bars:
+        def step_back(bars: _Bars, kept: tuple[Array, PyTree]) -> tuple[_Bars, None]:
+            (bar, theta_bar, injected), (x, residuals) = bars, kept
             h_bar, g_bar, increment = step_adjoint(theta, residuals, bar.h, bar.x.reshape(-1))
-            _, pull_back = jax.vjp(losses_and_gradients, x)
-            (x_bar,) = pull_back((loss_bar, g_bar.reshape(x.shape)))
-            return (_Carry(bar.x + x_bar, h_bar), jax.tree.map(jnp.add, theta_bar, increment)), None
+            (losses, gradients), pull_back = jax.vjp(losses_and_gradients, x)
+            f_bar = cotangents(losses)
+            (x_bar,) = pull_back((f_bar, g_bar.reshape(x.shape)))
+            carry = _Carry(bar.x + x_bar, h_bar)
+            carry, injected = bounded(carry, injected, f_bar, gradients)
+            return _Bars(carry, jax.tree.map(jnp.add, theta_bar, increment), injected), None
 
         return jax.lax.scan(step_back, bars, kept, reverse=True)[0]
 
     start = _Carry(x_0, h_0)
     first_losses = jax.vmap(task.loss)(problems, x_0)
     loss_bar = 1.0 / ((steps + 1) * batch * first_losses)
-    theta_bar = jax.tree.map(jnp.zeros_like, theta)
 
-    def end_bars(end: _Carry) -> tuple[Array, _Carry]:
-        last_losses, last_gradients = losses_and_gradients(end.x)
-        return last_losses, _Carry(loss_bar[:, None] * last_gradients, jnp.zeros_like(end.h))
+    def cotangents(losses: Array) -> Array:
+        return loss_bar if bound is None else loss_bar * loss_weights(losses, first_losses)
+
+    def bounded(
+        carry: _Carry, injected: Array, f_bar: Array, gradients: Array
+    ) -> tuple[_Carry, Array]:
+        if bound is None:
+            return carry, injected
+        injected = injected + f_bar * jnp.linalg.norm(gradients, axis=1)
+        factor = factors(carry.x, bound * injected)
+        h = scaled(carry.h.reshape(batch, -1), factor).reshape(carry.h.shape)
+        return _Carry(scaled(carry.x, factor), h), injected
+
+    def end_bars(end: _Carry) -> tuple[Array, _Bars]:
+        last_losses, gradients = losses_and_gradients(end.x)
+        f_bar = cotangents(last_losses)
+        carry = _Carry(f_bar[:, None] * gradients, jnp.zeros_like(end.h))
+        carry, injected = bounded(carry, jnp.zeros_like(f_bar), f_bar, gradients)
+        return last_losses, _Bars(carry, jax.tree.map(jnp.zeros_like, theta), injected)
 
     if block == steps:
         end, (losses, x, residuals) = run_block(start)
         last_losses, bars = end_bars(end)
-        bars, theta_bar = backward_block((bars, theta_bar), (x, residuals))
+        bars = backward_block(bars, (x, residuals))
     else:
 
         def forward(carry: _Carry, _: None) -> tuple[_Carry, tuple[_Carry, Array]]:
@@ -106,11 +138,11 @@ def adjoint_meta_gradient(
         end, (starts, losses) = jax.lax.scan(forward, start, length=steps // block)
         last_losses, bars = end_bars(end)
 
-        def backward(bars: tuple[_Carry, Any], start: _Carry):
+        def backward(bars: _Bars, start: _Carry) -> tuple[_Bars, None]:
             _, (_, x, residuals) = run_block(start)
             return backward_block(bars, (x, residuals)), None
 
-        (bars, theta_bar), _ = jax.lax.scan(backward, (bars, theta_bar), starts, reverse=True)
+        bars, _ = jax.lax.scan(backward, bars, starts, reverse=True)
 
     objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
-    return objective, theta_bar._replace(initial_state=jnp.sum(bars.h, axis=0))
+    return objective, bars.theta._replace(initial_state=jnp.sum(bars.carry.h, axis=0))

@@ -96,7 +96,13 @@ class HasMetaGradient(Protocol):
     """A family with a meta-gradient of its own, faster than autodiff; both methods or neither."""
 
     def meta_gradient(
-        self, task: Task, theta: Any, problems: PyTree, steps: int, block: int
+        self,
+        task: Task,
+        theta: Any,
+        problems: PyTree,
+        steps: int,
+        block: int,
+        bound: float | None = None,
     ) -> tuple[Float[Array, ""], Any]:
         """Return what ``lopt.meta_training.gradient.meta_gradient`` returns."""
 

@@ -112,7 +112,13 @@ class GRU(LearnedFamily):
         return ComponentOptimizer(theta.initial_state, transition, readout)
 
     def meta_gradient(
-        self, task: Task, theta: GRUTheta, problems: PyTree, steps: int, block: int
+        self,
+        task: Task,
+        theta: GRUTheta,
+        problems: PyTree,
+        steps: int,
+        block: int,
+        bound: float | None = None,
     ) -> tuple[Float[Array, ""], GRUTheta]:
         """Return the meta-objective and its gradient by the adjoint method (``lopt.learned.adjoint``)."""
         return adjoint_meta_gradient(
@@ -123,6 +129,7 @@ class GRU(LearnedFamily):
             block,
             step=partial(step, self),
             step_adjoint=partial(step_adjoint, self),
+            bound=bound,
         )
 
     def unroll_bytes(self, rows: int, steps: int, block: int) -> int:

@@ -13,8 +13,10 @@ Memory is bounded by blocks of steps: only the states between blocks are kept, a
 again before it is differentiated. With a single block no optimizer step is run twice. Of the task, only
 the parameters are kept at each step: its gradient is computed again on the way back.
 
-``clipped_meta_gradient`` bounds what any one problem contributes to the mean: through an unroll that
-passes an unstable spell the derivative grows without bound, and its sign says nothing.
+Through an unroll that passes an unstable spell the derivative grows without bound, and its sign says
+nothing: with a ``bound`` each problem's way back is kept to a size that says something
+(``lopt.learned.adjoint_bound``). ``clipped_meta_gradient`` bounds what any one problem contributes to the
+mean, at the price of a meta-gradient per problem.
 
 ``autodiff_meta_gradient`` computes what ``meta_gradient`` does problem by problem, through
 ``family.build`` and without blocks; it is the oracle of the tests.
@@ -31,6 +33,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from lopt.learned.adjoint_bound import bound_adjoint, loss_weights
 from lopt.learned.base import HasMetaGradient, LearnedFamily
 from lopt.optimizers.component import OptimizerFamily
 from lopt.tasks import Task
@@ -43,6 +46,9 @@ __all__ = [
     "meta_gradient",
     "unroll_bytes",
 ]
+
+
+_Carry = tuple[Array, Array, Array]  # parameters, states, and what carries s_k back
 
 
 def unroll_bytes(family: LearnedFamily, rows: int, steps: int, block: int) -> int:
@@ -114,6 +120,7 @@ def meta_gradient(
     problems: PyTree,
     steps: int,
     block: int | None = None,
+    bound: float | None = None,
 ) -> tuple[Float[Array, ""], Any]:
     """Return the batch-averaged meta-objective and its gradient in theta.
 
@@ -124,20 +131,32 @@ def meta_gradient(
         problems: a batch of problems, stacked along the leading axis.
         steps: number of updates T; T + 1 losses are recorded.
         block: steps per rematerialized block, a divisor of ``steps`` (default: all).
+        bound: of each problem's adjoint, at least 1 to change nothing where a run is stable
+            (default: none, the gradient as it is).
     """
     block = steps if block is None else block
     if steps % block:
         raise ValueError(f"block {block} does not divide {steps} steps")
     if isinstance(family, HasMetaGradient):
-        return family.meta_gradient(task, theta, problems, steps, block)
-    objective_and_gradient = jax.value_and_grad(_objective_in_blocks, argnums=2)
-    return objective_and_gradient(task, family, theta, problems, steps, block)
+        return family.meta_gradient(task, theta, problems, steps, block, bound)
+    differentiate = jax.value_and_grad(_objective_in_blocks, argnums=2, has_aux=True)
+    (_, objective), gradient = differentiate(task, family, theta, problems, steps, block, bound)
+    return objective, gradient
 
 
 def _objective_in_blocks(
-    task: Task, family: LearnedFamily, theta: Any, problems: PyTree, steps: int, block: int
-) -> Float[Array, ""]:
-    """Return the batch-averaged meta-objective such that autodiff keeps no more than it must."""
+    task: Task,
+    family: LearnedFamily,
+    theta: Any,
+    problems: PyTree,
+    steps: int,
+    block: int,
+    bound: float | None,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return what is differentiated, such that autodiff keeps no more than it must; and the meta-objective.
+
+    They are the same number, but for what a bound makes of losses above the first.
+    """
     component = family.component(theta)
     x_0 = jax.vmap(task.init)(problems)
     h_0 = jnp.broadcast_to(component.initial_state, (x_0.size, *component.initial_state.shape))
@@ -147,21 +166,39 @@ def _objective_in_blocks(
     def losses_and_gradients(x: Array) -> tuple[Array, Array]:
         return jax.vmap(jax.value_and_grad(task.loss, argnums=1))(problems, x)
 
-    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
-        x, h = carry
+    first_losses = jax.vmap(task.loss)(problems, x_0)
+    loss_bar = 1.0 / ((steps + 1) * x_0.shape[0] * first_losses)
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def bounded(x: Array, h: Array, injected: Array) -> tuple[Array, Array, Array]:
+        if bound is None:
+            return x, h, injected
+        losses, gradients = jax.lax.stop_gradient(losses_and_gradients(x))
+        weights = loss_bar * loss_weights(losses, first_losses)
+        increment = weights * jnp.linalg.norm(gradients, axis=1)
+        return bound_adjoint(x, h, injected, increment, jnp.asarray(bound, x.dtype))
+
+    def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
+        x, h, injected = bounded(*carry)
         losses, gradients = losses_and_gradients(x)
         h = component.transition(h, gradients.reshape(-1))
-        return (x + component.readout(h).reshape(x.shape), h), losses
+        return (x + component.readout(h).reshape(x.shape), h, injected), losses
 
-    def run_block(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+    def run_block(carry: _Carry, _: None) -> tuple[_Carry, Array]:
         return jax.lax.scan(step, carry, length=block)
 
     if block < steps:
         run_block = jax.checkpoint(run_block, prevent_cse=False)
-    (x, _), losses = jax.lax.scan(run_block, (x_0, h_0), length=steps // block)
+    start = x_0, h_0, jnp.zeros_like(first_losses)
+    end, losses = jax.lax.scan(run_block, start, length=steps // block)
+    x, _, _ = bounded(*end)
     losses = losses.reshape(steps, -1)
-    last_losses = jax.vmap(task.loss)(problems, x)
-    return jnp.mean((losses.sum(0) + last_losses) / losses[0]) / (steps + 1)
+    losses = jnp.concatenate([losses, jax.vmap(task.loss)(problems, x)[None]])
+    objective = jnp.mean(losses.sum(0) / losses[0]) / (steps + 1)
+    if bound is None:
+        return objective, objective
+    weights = jax.lax.stop_gradient(loss_bar * loss_weights(losses, first_losses))
+    return jnp.sum(weights * losses), jax.lax.stop_gradient(objective)
 
 
 def clipped_meta_gradient(
@@ -171,6 +208,7 @@ def clipped_meta_gradient(
     problems: PyTree,
     steps: int,
     block: int | None = None,
+    bound: float | None = None,
     *,
     norm: float,
 ) -> tuple[Float[Array, ""], Any]:
@@ -188,7 +226,7 @@ def clipped_meta_gradient(
 
     def one(problem: PyTree) -> tuple[Array, Any]:
         alone = jax.tree.map(lambda leaf: leaf[None], problem)
-        return meta_gradient(task, family, theta, alone, steps, block)
+        return meta_gradient(task, family, theta, alone, steps, block, bound)
 
     objectives, gradients = jax.vmap(one)(problems)
     norms = jax.vmap(optax.tree.norm)(gradients)

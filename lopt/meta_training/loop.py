@@ -6,9 +6,11 @@ One meta-step draws ``problems`` fresh problems from the task, computes the grad
 
 through the full unroll (``meta_gradient``), clips it element-wise and applies Adam with an
 exponentially decaying learning rate (arXiv 2011.02159, appendix; the authors' released
-configuration). A meta-gradient that is not finite is skipped and counted. With ``problem_clip`` every
-problem's meta-gradient is clipped by its norm before the mean is taken, which is not the authors': on
-two moons a few problems' would drown all others (docs/meta_search.md).
+configuration). A meta-gradient that is not finite is skipped and counted. Two things are not the authors'.
+With ``adjoint_bound`` what is propagated back through a problem's run stays in bounds
+(``lopt.learned.adjoint_bound``): without it trainings become unstable sooner or later. With ``problem_clip``
+every problem's meta-gradient is clipped by its norm before the mean is taken: on two moons a few problems'
+would drown all others. docs/meta_search.md shows both.
 
 Many meta-steps run as one jitted ``lax.scan`` (a chunk); the host loop around it measures a validation
 meta-objective on held-out problems, and keeps the best theta by it: a deviation from the
@@ -52,6 +54,7 @@ __all__ = [
     "initial_state",
     "meta_train",
     "train_chunk",
+    "validation_problems",
 ]
 
 
@@ -168,7 +171,13 @@ def train_chunk(
     def meta_step(state: State, _: None) -> tuple[State, ChunkRecord]:
         problems = sample_batch(task, stream(seed, "train", state.step), settings.problems)
         objective, gradient = gradient_of(
-            task, training.family, state.theta, problems, training.steps, block
+            task,
+            training.family,
+            state.theta,
+            problems,
+            training.steps,
+            block,
+            settings.adjoint_bound,
         )
         scale = settings.theta_penalty / jnp.maximum(optax.tree.norm(state.theta), 1e-30)
         gradient = jax.tree.map(lambda g, leaf: g + scale * leaf, gradient, state.theta)
@@ -219,7 +228,7 @@ def meta_train(
     settings = training.settings
     state = initial_state(training, seed) if state is None else state
     with jax.default_matmul_precision(settings.precision):
-        validation = _validation_problems(training)
+        validation = validation_problems(training)
         while int(state.step) < settings.meta_steps:
             before = int(state.step)
             state, chunk = train_chunk(state, jnp.asarray(seed, jnp.uint32), training=training)
@@ -257,7 +266,7 @@ def check_learned(training: Training, seed: int, state: State) -> None:
         )
     with jax.default_matmul_precision(settings.precision):
         untrained = initial_state(training, seed)
-        before = _validate(training, untrained, _validation_problems(training))[1]
+        before = _validate(training, untrained, validation_problems(training))[1]
     # Means of float32 ratios: equal to rounding is not better.
     if np.isfinite(before) and not best < before - 1e-5 * abs(before):
         raise MetaTrainingError(
@@ -267,7 +276,7 @@ def check_learned(training: Training, seed: int, state: State) -> None:
         )
 
 
-def _validation_problems(training: Training) -> PyTree:
+def validation_problems(training: Training) -> PyTree:
     """Every seed is validated on the same problems: seeds are compared by this number."""
     return sample_batch(
         training.task, stream(0, "validation"), training.settings.validation_problems

@@ -38,12 +38,32 @@ class Run(NamedTuple):
     """How a run advances an optimizer on an array of components; its state is any pytree.
 
     ``start(x[...]) -> state``; ``step(state, g[...], x[...]) -> (state', dx[...])``;
-    ``read(state) -> h[..., state]`` is what the analysis sees of it.
+    ``read(state) -> h[..., state]`` is what the analysis sees of it. With ``reads_loss`` a step takes the
+    loss f(x) as its fourth argument.
     """
 
     start: Callable[[Float[Array, "..."]], Any]
-    step: Callable[[Any, Float[Array, "..."], Float[Array, "..."]], tuple[Any, Float[Array, "..."]]]
+    step: Callable[..., tuple[Any, Float[Array, "..."]]]
     read: Callable[[Any], Float[Array, "... state"]]
+    reads_loss: bool = False
+
+    def advance(
+        self,
+        state: Any,
+        g: Float[Array, "..."],
+        x: Float[Array, "..."],
+        loss: Float[Array, ""] | float | None,
+    ) -> tuple[Any, Float[Array, "..."]]:
+        """Return the next state and the update, given all that a run has.
+
+        Raises:
+            ValueError: if there is no loss, and it is read.
+        """
+        if not self.reads_loss:
+            return self.step(state, g, x)
+        if loss is None:
+            raise ValueError("this optimizer reads the loss, which is not known here")
+        return self.step(state, g, x, loss)
 
 
 class ComponentOptimizer(NamedTuple):
@@ -107,7 +127,8 @@ def running(component: ComponentOptimizer) -> Run:
 def as_gradient_transformation(component: ComponentOptimizer) -> optax.GradientTransformation:
     """Apply ``component`` to every entry of a pytree of parameters.
 
-    Updates have the type of their gradients, whatever the type of the optimizer's own numbers.
+    Updates have the type of their gradients, whatever the type of the optimizer's own numbers. One that
+    reads the loss takes it as optax's others do: ``update(..., value=loss)``.
     """
     run = running(component)
 
@@ -115,21 +136,29 @@ def as_gradient_transformation(component: ComponentOptimizer) -> optax.GradientT
         return ComponentState(jax.tree.map(run.start, params))
 
     def update(
-        updates: PyTree, state: ComponentState, params: PyTree | None = None
+        updates: PyTree,
+        state: ComponentState,
+        params: PyTree | None = None,
+        *,
+        value: Any = None,
+        **others: Any,
     ) -> tuple[PyTree, ComponentState]:
+        del others  # what other transformations of a chain ask for
         if params is None:  # only an optimizer with a run of its own reads them
             params = updates
         gradients, tree = jax.tree.flatten(updates)
         states = tree.flatten_up_to(state.h)
         leaves = [jnp.asarray(leaf) for leaf in tree.flatten_up_to(params)]
         stepped = [
-            run.step(h, jnp.asarray(g), x)
+            run.advance(h, jnp.asarray(g), x, value)
             for h, g, x in zip(states, gradients, leaves, strict=True)
         ]
         moves = [dx.astype(g.dtype) for (_, dx), g in zip(stepped, gradients, strict=True)]
         state = ComponentState(tree.unflatten([h for h, _ in stepped]))
         return tree.unflatten(moves), state
 
+    if run.reads_loss:
+        return optax.GradientTransformationExtraArgs(init, update)
     return optax.GradientTransformation(init, update)
 
 

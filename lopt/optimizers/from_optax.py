@@ -52,6 +52,13 @@ class OperatingPoint(NamedTuple):
     """The step that counters stand at: a number, "late", or None if they are carried along."""
     parameter: float
 
+    def __str__(self) -> str:
+        if self.count is None:
+            step = "its steps are carried along as state"
+        else:
+            step = "a late step" if self.count == "late" else f"step {self.count}"
+        return f"{step}, parameter {self.parameter:g}"
+
 
 def from_optax(
     transformation: optax.GradientTransformation,
@@ -134,6 +141,9 @@ def from_optax(
         audit=found._replace(
             state_names=(*names, "update"),
             operating_point=OperatingPoint(held_count, float(parameter)),
+            again=lambda dtype: from_optax(
+                transformation, held_count=held_count, parameter=parameter, dtype=dtype
+            ),
         ),
     )
 

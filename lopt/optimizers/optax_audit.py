@@ -11,6 +11,7 @@ It is run for a few steps, on one scalar parameter and on arrays of many, and lo
 ``Unreadable`` is raised with the true reason where the answer is that it can't be read.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,7 @@ __all__ = ["LATE", "Audit", "Leaf", "Unreadable", "audit"]
 
 LATE = 10**9
 """A step so late that everything that follows the iteration has come to its end."""
-STEPS = 12  # of the runs that are looked at
+STEPS = 16  # of the runs that are looked at
 SIDE = 128  # of the matrix: from this size on optax's factored optimizers factor
 COUPLED = {"float64": 1e-7, "float32": 1e-3}  # relative; above rounding, far below any coupling
 
@@ -42,12 +43,17 @@ class Leaf(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """What was found; ``operating_point`` says where what is not state was frozen."""
+    """What was found; ``operating_point`` says where what is not state was frozen.
+
+    Of an optimizer that is no optax transformation ``leaves`` is empty.
+    """
 
     leaves: tuple[Leaf, ...]
     reads_parameter: bool
     state_names: tuple[str, ...] = ()
     operating_point: Any = None
+    again: Callable[[Any], Any] | None = None
+    """Reads the transformation once more, in the floating-point type that it is given."""
 
 
 def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: Any) -> Audit:
@@ -61,23 +67,82 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
         raise Unreadable(
             f"expected an optax.GradientTransformation, got {type(transformation).__name__}"
         )
-    random = np.random.default_rng(0)
-    # Of all sizes, so that thresholds are passed; none of them 0.
-    gradients = random.normal(size=STEPS) * 10.0 ** random.uniform(-2, 1, STEPS)
-    gradients = jnp.asarray(gradients, dtype)
-    starts = jnp.asarray([parameter, parameter + 0.7], dtype)
-    run = jax.jit(jax.vmap(lambda x, g: _run(transformation, x, g), in_axes=(0, None)))
-    both, updates = _try(lambda: run(starts, gradients), "one scalar parameter")
-    states = jax.tree.map(lambda array: array[0], both)
-    leaves = _leaves(transformation, starts[0], gradients, states)
+    starts, gradients = _pushes(parameter, dtype)
+    scalar = jax.ShapeDtypeStruct((), dtype)
+    _try(
+        lambda: jax.eval_shape(
+            lambda x, g: _run(transformation, x, g), scalar, jax.ShapeDtypeStruct((STEPS,), dtype)
+        ),
+        "one scalar parameter",
+    )
+    runs = _try(lambda: _runs(transformation, starts, gradients), "a matrix of parameters")
+    one, other = (starts[0, entry] for entry in (0, 1))
+    after = _one_step(transformation, jnp.asarray(gradients[STEPS // 2, 0, 0]), runs.states)
+    leaves = _leaves(after, one, runs.states)
     for leaf in leaves:
         if leaf.kind == "random":
             raise Unreadable(
                 f"it draws random numbers (the key {leaf.name} of its state changes at every step): its "
                 "update is not a function of state and gradient"
             )
-    _refuse_coupling(transformation, random, dtype)
-    return Audit(leaves, reads_parameter=not _same(updates[0], updates[1], dtype))
+    _refuse_coupling(runs, dtype)
+    reads_parameter = not _same(runs.alone[:, 0], runs.alone[:, 1], dtype)
+    if not reads_parameter:
+        # Not in two runs from two starts; but what the state knows of the parameter may move with it.
+        middle = [stack[STEPS // 2] for stack in jax.tree.leaves(runs.states)]
+        reads_parameter = not _same(*(after(middle, x)[0] for x in (one, other)), dtype)
+    return Audit(leaves, reads_parameter)
+
+
+class _Runs(NamedTuple):
+    """A run on a matrix of parameters, and runs on each of its entries alone."""
+
+    together: np.ndarray
+    """Updates, [step, entry]."""
+    alone: np.ndarray
+    states: Any
+    """Of the first entry alone: before each step, and after the last."""
+    shared: Any
+    """The matrix's state after the last step ..."""
+    each: Any
+    """... and that of every entry."""
+
+
+def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a matrix of parameters starts, and its gradients at each step.
+
+    The first entry is the parameter itself, the second another with the same gradients.
+    """
+    random = np.random.default_rng(0)
+    starts = random.normal(size=(SIDE, SIDE))
+    # Much the same from step to step: what adapts a common rate sees progress, and adapts it.
+    gradients = random.normal(size=(SIDE, SIDE)) + 0.3 * random.normal(size=(STEPS, SIDE, SIDE))
+    starts[0, :2] = parameter, parameter + 0.7
+    # Of all sizes, so that thresholds are passed; none of them 0.
+    sizes = 10.0 ** random.uniform(-2.0, 0.5, STEPS)
+    gradients[:, 0, :2] = (random.normal(size=STEPS) * sizes)[:, None]
+    return starts.astype(dtype), gradients.astype(dtype)
+
+
+def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: Any) -> _Runs:
+    @jax.jit
+    def run(starts: Any, gradients: Any) -> Any:
+        def one(x: Any, g: Any) -> tuple[Any, Any]:
+            return _run(transformation, x, g)
+
+        shared, together = one(starts, gradients)
+        each = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))
+        states, alone = each(starts.reshape(-1), gradients.reshape(STEPS, -1))
+        first = jax.tree.map(lambda stack: stack[0], states)
+        shared, last = (
+            jax.tree.map(lambda s: s[-1], shared),
+            jax.tree.map(lambda s: s[:, -1], states),
+        )
+        return together.reshape(STEPS, -1), alone, first, shared, last
+
+    together, alone, first, shared, last = run(starts, gradients)
+    updates = (np.asarray(part, np.float64) for part in (together, alone))
+    return _Runs(*updates, first, shared, last)
 
 
 def _run(
@@ -110,11 +175,21 @@ def _try(run: Any, what: str) -> Any:
         raise Unreadable(f"it does not run on {what} ({type(error).__name__}: {text})") from None
 
 
-def _leaves(
-    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
-) -> tuple[Leaf, ...]:
+def _one_step(transformation: optax.GradientTransformation, gradient: Any, states: Any) -> Callable:
+    """Return what maps the leaves of one state, and a parameter, to the update and the next leaves."""
+    tree = jax.tree.structure(states)
+
+    @jax.jit
+    def after(leaves: list[Any], parameter: Any) -> tuple[Any, list[Any]]:
+        update, state = transformation.update(gradient, tree.unflatten(leaves), parameter)
+        return update, jax.tree.leaves(state)
+
+    return after
+
+
+def _leaves(after: Callable, start: Any, states: Any) -> tuple[Leaf, ...]:
     entries, _ = jax.tree_util.tree_flatten_with_path(states)
-    moved = _moved_by_nothing(transformation, start, gradients, states)
+    moved = _moved_by_nothing(after, start, states)
     return tuple(
         _leaf(path, array, constant) for (path, array), constant in zip(entries, moved, strict=True)
     )
@@ -147,24 +222,14 @@ def _leaf(path: tuple, array: jax.Array, passes_through: bool) -> Leaf:
     return Leaf(name, kind, values)
 
 
-def _moved_by_nothing(
-    transformation: optax.GradientTransformation, start: Any, gradients: Any, states: Any
-) -> list[bool]:
+def _moved_by_nothing(after: Callable, start: Any, states: Any) -> list[bool]:
     """For each leaf: does it keep any value that is put there (of a counter: count on from it)?
 
     A number that happens to stay in one run need not; a hyperparameter does. A counter that begins again
     after some steps does not count on from ``LATE``.
     """
-    flat, tree = jax.tree.flatten(states)
-    middle = STEPS // 2
-
-    @jax.jit
-    def after(leaves: list[Any]) -> list[Any]:
-        return jax.tree.leaves(
-            transformation.update(gradients[middle], tree.unflatten(leaves), start)[1]
-        )
-
-    here = [stack[middle] for stack in flat]
+    flat = jax.tree.leaves(states)
+    here = [stack[STEPS // 2] for stack in flat]
 
     def keeps(place: int) -> bool:
         leaf = flat[place]
@@ -181,7 +246,7 @@ def _moved_by_nothing(
                 for a, b in ((1.25, 0.01), (0.5, 0), (-1, -1))
             ]
             step = 0
-        results = (after([*here[:place], put, *here[place + 1 :]])[place] for put in puts)
+        results = (after([*here[:place], put, *here[place + 1 :]], start)[1][place] for put in puts)
         return all(
             np.array_equal(found, put + step) for found, put in zip(results, puts, strict=True)
         )
@@ -194,30 +259,9 @@ def late(dtype: Any) -> int:
     return min(LATE, int(jnp.iinfo(dtype).max) // 2)
 
 
-def _refuse_coupling(
-    transformation: optax.GradientTransformation, random: np.random.Generator, dtype: Any
-) -> None:
+def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
     """Compare a run on a matrix with runs on each of its entries alone: updates, and shared numbers."""
-    steps, count = 16, SIDE * SIDE
-    start = np.asarray(random.normal(size=(SIDE, SIDE)), dtype)
-    # Much the same from step to step: what adapts a common rate sees progress, and adapts it.
-    pushes = random.normal(size=(SIDE, SIDE)) + 0.3 * random.normal(size=(steps, SIDE, SIDE))
-    gradients = np.asarray(pushes, dtype)
-
-    @jax.jit
-    def run(start: Any, gradients: Any) -> Any:
-        def one(x: Any, g: Any) -> tuple[Any, Any]:
-            states, updates = _run(transformation, x, g)
-            return jax.tree.map(lambda stack: stack[-1], states), updates
-
-        each = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))
-        return one(start, gradients), each(start.reshape(-1), gradients.reshape(steps, -1))
-
-    (state, together), (states, alone) = _try(
-        lambda: run(start, gradients), "a matrix of parameters"
-    )
-    together = np.asarray(together, np.float64).reshape(steps, -1)
-    alone = np.asarray(alone, np.float64)
+    together, alone, count = runs.together, runs.alone, SIDE * SIDE
     if not _same(together, alone, dtype):
         difference = np.linalg.norm(together - alone) / (np.linalg.norm(alone) or 1.0)
         raise Unreadable(
@@ -225,8 +269,8 @@ def _refuse_coupling(
             f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
             "no map of its own"
         )
-    shared, _ = jax.tree_util.tree_flatten_with_path(state)
-    for (path, leaf), each in zip(shared, jax.tree.leaves(states), strict=False):
+    shared, _ = jax.tree_util.tree_flatten_with_path(runs.shared)
+    for (path, leaf), each in zip(shared, jax.tree.leaves(runs.each), strict=False):
         if jnp.issubdtype(leaf.dtype, jnp.floating) and each.shape == (count, *leaf.shape):
             if not _same(np.broadcast_to(leaf, each.shape), each, dtype):
                 raise Unreadable(

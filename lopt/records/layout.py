@@ -32,6 +32,12 @@ PLACES: Mapping[str, str] = {
     "responses": "analysis/{task}/seed_{seed}/responses.npz",
     "nulls": "nulls/{task}",
     "nulls_sums": "nulls/{task}.json",
+    "intervention_runs": "interventions/{task}/seed_{seed}/part_{part}.npz",
+    "interventions": "interventions/{task}/interventions.csv",
+    "broken": "interventions/{task}/broken.csv",
+    "transfer": "interventions/transfer.csv",
+    "distilled": "interventions/{task}/distilled.csv",
+    "stability": "interventions/{task}/stability.npz",
     "portrait": "portraits/{task}.npz",
     "common_optimizers": "common_optimizers/{task}.npz",
     "validation": "validation.csv",
@@ -50,7 +56,7 @@ PLACES: Mapping[str, str] = {
 }
 """Every kind of result that other stages read, and its path below results/<scale>."""
 
-_NUMBERS = ("seed", "rung", "place")
+_NUMBERS = ("seed", "rung", "place", "part")
 
 
 def pattern(kind: str) -> str:

@@ -18,6 +18,7 @@ from lopt.records import store, stored
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.records.entries import Each, Text
 from lopt.records.evaluation import Evaluation
+from lopt.records.interventions import Stability
 from lopt.records.layout import Files
 from lopt.records.portraits import CommonOptimizers, Portrait
 
@@ -129,6 +130,23 @@ class Results:
 
     def responses(self, task: str, seed: int) -> Responses:
         return self._analysis("responses", Responses, task, seed)
+
+    def interventions(self, task: str) -> pd.DataFrame:
+        """Return what every intervention costs, and the baselines beside them."""
+        return stored.load_interventions(self._files.path("interventions", task=task))
+
+    def distilled(self, task: str) -> pd.DataFrame:
+        """Return the distilled optimizers, read off and tuned; it has no row if none could be."""
+        return stored.load_distilled(self._files.path("distilled", task=task))
+
+    def transfer(self) -> pd.DataFrame:
+        """Return how optimizers of all tasks did away from home, beside what foretells it."""
+        return stored.load_transfer(self._files.path("transfer"))
+
+    def stability(self, task: str) -> Stability:
+        """Return learned and hand-made optimizers in the closed loop with a quadratic."""
+        path = self._files.path("stability", task=task)
+        return store.load(path, Stability, expect={"task": task})[0]
 
     def null_names(self, task: str) -> list[str]:
         """Return the optimizers that statements are held against, of those that are stored."""

@@ -33,11 +33,14 @@ __all__ = [
     "load_best",
     "load_claims",
     "load_curve",
+    "load_distilled",
+    "load_interventions",
     "load_run",
     "load_search_trials",
     "load_selection",
     "load_summary",
     "load_training",
+    "load_transfer",
     "load_trials",
     "load_validation",
 ]
@@ -106,6 +109,39 @@ VALIDATION = {
     "error": SCORE,
     "tolerance": Number(low=0),
     "verdict": Text(("pass", "fail")),
+}
+ANY = Number(infinite=True, missing=True)
+INTERVENTIONS = {
+    "task": Text(),
+    "optimizer": Text(),
+    "seed": COUNT,
+    "kind": Text(("intact", "intervention", "modes", "baseline")),
+    "modes": Number(low=-1, integer=True),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "broken": COUNT,
+    **dict.fromkeys(("meta_objective", "final_loss", "difference", "cost", "median_ratio"), ANY),
+    **dict.fromkeys(("meta_objective_se", "difference_se", "cost_se"), SCORE),
+}
+DISTILLED = {
+    "task": Text(),
+    "seed": COUNT,
+    "numbers": Text(("read off", "tuned")),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "meta_objective": ANY,
+    "learned": ANY,
+    "baseline": Text(),
+    "share": ANY,
+    "share_se": SCORE,
+}
+TRANSFER = {
+    **dict.fromkeys(("home", "optimizer", "condition", "value", "task"), Text()),
+    "problems": Number(low=1, integer=True),
+    "diverged": COUNT,
+    "failing": Number(low=0, high=1),
+    **dict.fromkeys(("meta_objective", "median_meta_objective"), ANY),
+    **dict.fromkeys(("predicted", "failed"), Text(("yes", "no"))),
 }
 SEARCH_TRIALS = {
     "rung": COUNT,
@@ -253,6 +289,33 @@ def load_validation(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, VALIDATION)
+
+
+def load_interventions(path: str | Path) -> pd.DataFrame:
+    """Return what interventions cost, one on an optimizer a row, and the baselines beside them.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, INTERVENTIONS)
+
+
+def load_distilled(path: str | Path) -> pd.DataFrame:
+    """Return the numbers of distilled optimizers, and which share of the learned one's lead they recover.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, DISTILLED)
+
+
+def load_transfer(path: str | Path) -> pd.DataFrame:
+    """Return how optimizers did away from home, a run on several problems a row.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, TRANSFER)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:

@@ -8,14 +8,13 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
 import numpy as np
 
-from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.grids import arms, gradient_edges, update_gradients
-from lopt.analysis.linearization import linearize
-from lopt.analysis.responses import respond, typical_gradient
+from lopt.analysis.stages import stages
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.records import store
+from lopt.records.analysis import Trajectories
 from lopt.tasks import as_dtype, make_task, sample_batch
 
 
@@ -29,46 +28,28 @@ def main(wildcards, inputs, params, output) -> None:
     facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
     began = time.monotonic()
 
-    def keep(name: str, result: tuple) -> None:
-        logger.info("%s after %.1f s", name, time.monotonic() - began)
-        store.save(output[name], result, facts)
+    def summarize() -> Trajectories:
+        # The runs in float32, as trained and evaluated; what is read off them in float64.
+        return summarize_trajectories(
+            task,
+            family.component(as_dtype(theta, np.float32)),
+            sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
+            steps=params.steps,
+            key=stream(0, "analysis", "states"),
+            gradient_edges=gradient_edges(limit),
+            visited_states=settings["sample_states"],
+            batch_size=settings["batch_size"],
+        )
 
-    # The runs in float32, as trained and evaluated; what is read off them in float64.
-    trajectories = summarize_trajectories(
-        task,
-        family.component(as_dtype(theta, np.float32)),
-        sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
-        steps=params.steps,
-        key=stream(0, "analysis", "states"),
-        gradient_edges=gradient_edges(limit),
-        visited_states=settings["sample_states"],
-        batch_size=settings["batch_size"],
-    )
-    keep("trajectories", trajectories)
-    component = family.component(as_dtype(theta, np.float64))
-    fixed_points = analyze_fixed_points(
-        component,
-        trajectories.visited_states,
-        trajectories.late_states,
-        arms(**settings["gradients"]),
+    for name, record in stages(
+        family.component(as_dtype(theta, np.float64)),
+        summarize,
         starts=settings["starts"],
-    )
-    keep("fixed_points", fixed_points)
-    linearization = linearize(
-        component,
-        fixed_points.convergence_point,
-        point_error=fixed_points.convergence_error,
-        typical_gradient=typical_gradient(trajectories),
-    )
-    keep("linearization", linearization)
-    responses = respond(
-        component,
-        trajectories,
-        fixed_points,
-        linearization,
+        constant_gradients=arms(**settings["gradients"]),
         update_gradients=update_gradients(limit),
-    )
-    keep("responses", responses)
+    ):
+        logger.info("%s after %.1f s", name, time.monotonic() - began)
+        store.save(output[name], record, facts)
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

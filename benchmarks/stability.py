@@ -1,0 +1,119 @@
+"""How stable meta-training is: many seeds of one task in one program, and how far each strays from its best.
+
+    python benchmarks/stability.py linear_regression --seeds 20
+    python benchmarks/stability.py rosenbrock --seeds 20 --set adjoint_bound=null averaging=0.95
+
+A seed's validation meta-objective is measured every ``validation_interval`` meta-steps, of the average of
+theta where the recipe keeps one. Printed per seed: the best, its meta-step, the end over the best, and the
+largest ratio to the best so far after the first fifth of the run; then medians, and how many seeds exceed
+1.5 there. ``--csv`` stores every measurement. Seeds are those that the workflow would train, to rounding.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import study
+import yaml
+from jaxtyping import Float
+
+from lopt import config
+from lopt.learned import make_family
+from lopt.meta_training.loop import Training, initial_state, train_chunk, validation_problems
+from lopt.tasks import make_task
+from lopt.unrolling import evaluate, meta_objective
+
+LIMIT = 1.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task")
+    parser.add_argument("--scale", default="laptop")
+    parser.add_argument("--seeds", type=int, default=20, help="0, 1, ..., this many")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument("--csv", help="every measurement: seed, step, validation_meta_objective")
+    args = parser.parse_args()
+    settings = study.task(args.task, args.scale)
+    for change in args.changes:
+        key, value = change.split("=")
+        part = "optimizer" if key in settings["optimizer"] else "meta_training"
+        settings[part] = {**settings[part], key: yaml.safe_load(value)}
+    training = Training(
+        task=make_task(args.task, settings["problem"]),
+        family=make_family(settings["optimizer"]),
+        settings=config.settings(config.MetaTrainingSettings, settings["meta_training"]),
+        steps=settings["steps"],
+    )
+    curves = train(training, np.arange(args.seeds))
+    if args.csv:
+        curves.to_csv(args.csv, index=False)
+    print(report(curves, training.settings.meta_steps))
+
+
+def train(training: Training, seeds: np.ndarray) -> pd.DataFrame:
+    """Train all seeds abreast; return their validation curves."""
+    states = [initial_state(training, int(seed)) for seed in seeds]
+    state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    names = jnp.asarray(seeds, jnp.uint32)
+    chunk = jax.jit(jax.vmap(lambda state, seed: train_chunk(state, seed, training=training)))
+    problems = validation_problems(training)
+
+    @jax.jit
+    def validate(thetas: Any) -> Float[jax.Array, " seeds"]:
+        def one(theta: Any) -> jax.Array:
+            losses = evaluate(training.task, training.family, theta, problems, steps=training.steps)
+            return jnp.mean(meta_objective(losses))
+
+        return jax.lax.map(one, thetas)
+
+    rows, began = [], time.monotonic()
+    settings = training.settings
+    with jax.default_matmul_precision(settings.precision):
+        while (step := int(state.step[0])) < settings.meta_steps:
+            state, _ = chunk(state, names)
+            step += settings.chunk
+            if step % settings.validation_interval == 0:
+                found = np.asarray(validate(state.average or state.theta), np.float64)
+                rows += [(int(s), step, value) for s, value in zip(seeds, found, strict=True)]
+                print(
+                    f"{step:6d}  median {np.nanmedian(found):.4f}  largest {np.max(found):.4g}  "
+                    f"{time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
+    return pd.DataFrame(rows, columns=["seed", "step", "validation_meta_objective"])
+
+
+def report(curves: pd.DataFrame, meta_steps: int) -> str:
+    """Return the table of seeds and the medians, as text."""
+    table = []
+    for seed, curve in curves.groupby("seed"):
+        values = curve["validation_meta_objective"].fillna(np.inf).to_numpy()
+        ratios = values / np.minimum.accumulate(values)
+        late = curve["step"].to_numpy() > meta_steps / 5
+        table.append(
+            {
+                "seed": seed,
+                "best": values.min(),
+                "at": curve["step"].iloc[int(values.argmin())],
+                "end/best": values[-1] / values.min(),
+                "largest ratio": ratios[late].max(),
+            }
+        )
+    seeds = pd.DataFrame(table)
+    best, end, ratio = seeds["best"], seeds["end/best"], seeds["largest ratio"]
+    return (
+        f"{seeds.to_string(index=False, float_format='{:.4g}'.format)}\n"
+        f"median best {best.median():.4g} (range {best.min():.4g} to {best.max():.4g}), "
+        f"median end/best {end.median():.3g}, within 5 % of the best: {np.sum(end <= 1.05)} of "
+        f"{len(seeds)}; above {LIMIT} times the best so far after the first fifth: "
+        f"{np.sum(ratio > LIMIT)} of {len(seeds)} (median of the largest {ratio.median():.3g})"
+    )
+
+
+if __name__ == "__main__":
+    main()

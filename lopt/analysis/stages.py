@@ -1,0 +1,91 @@
+"""The stages of the analysis of one optimizer, in order: each rests on those before it.
+
+    trajectories -> fixed points -> linearization -> responses
+
+The workflow stores each as it comes, ``lopt.analyze`` gathers them: one recipe for all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import ArrayLike, Float
+
+from lopt.analysis.fixed_points import analyze_fixed_points
+from lopt.analysis.linearization import linearize
+from lopt.analysis.responses import respond, typical_gradient
+from lopt.optimizers.component import ComponentOptimizer
+from lopt.records.analysis import Trajectories
+
+__all__ = ["STAGES", "Gathered", "gather", "stages"]
+
+STAGES = ("trajectories", "fixed_points", "linearization", "responses")
+
+
+class Gathered(NamedTuple):
+    """The records of the stages, and for each that is missing the reason."""
+
+    stages: Mapping[str, tuple]
+    missing: Mapping[str, str]
+
+
+def stages(
+    component: ComponentOptimizer,
+    summarize: Callable[[], Trajectories],
+    *,
+    starts: int,
+    constant_gradients: Float[ArrayLike, " constant_grid"],
+    update_gradients: Float[ArrayLike, " update_grid"],
+) -> Iterator[tuple[str, tuple]]:
+    """Yield the name and the record of each stage.
+
+    Args:
+        component: the optimizer, float64.
+        summarize: runs it and returns what the runs visited, in the precision of the runs.
+        starts: the most visited states that the search for fixed points starts from.
+        constant_gradients: of the points under constant gradients, ascending.
+        update_gradients: grid of the update functions, ascending.
+
+    Raises:
+        ValueError: from the stage that this optimizer does not have; the message says why.
+    """
+    trajectories = summarize()
+    yield "trajectories", trajectories
+    fixed_points = analyze_fixed_points(
+        component,
+        trajectories.visited_states,
+        trajectories.late_states,
+        constant_gradients,
+        starts=starts,
+    )
+    yield "fixed_points", fixed_points
+    linearization = linearize(
+        component,
+        fixed_points.convergence_point,
+        point_error=fixed_points.convergence_error,
+        typical_gradient=typical_gradient(trajectories),
+    )
+    yield "linearization", linearization
+    responses = respond(
+        component, trajectories, fixed_points, linearization, update_gradients=update_gradients
+    )
+    yield "responses", responses
+
+
+def gather(
+    found: Iterator[tuple[str, tuple]], after_stage: Callable[[str], None] | None = None
+) -> Gathered:
+    """Return the stages that there are, and why the others are missing; ``after_stage`` hears of each."""
+    records: dict[str, tuple] = {}
+    try:
+        for name, record in found:
+            records[name] = jax.tree.map(np.asarray, record)
+            if after_stage:
+                after_stage(name)
+    except ValueError as error:
+        first, *others = STAGES[len(records) :]
+        return Gathered(
+            records, {first: str(error), **{name: f"rests on {first}" for name in others}}
+        )
+    return Gathered(records, {})

@@ -1,0 +1,10 @@
+"""What one optimizer does, in one call: questions, figures and a page.
+
+    found = lopt.analyze(optimizer, "linear_regression")
+    print(found.summary())                              sentences with numbers, each with its criterion
+    found.plot_momentum(); found.plot_clipping()        the panels of figures 2 to 5
+    found.report("report.html")                         all of it on one page
+
+``subjects`` says what may be given, ``one_call`` computes, ``questions`` asks, ``drawn`` lets the study's
+figures read an analysis in memory, ``page`` and ``slider`` make the page.
+"""

@@ -1,0 +1,105 @@
+"""Lets the study's figures read analyses that are in memory: a column for each optimizer.
+
+The figures (``lopt.figures``) read results of tasks and seeds. Here each analysis stands for a task, is
+called by the optimizer's name, and has no training (seed -1) and no tuned baselines beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lopt.claims.evidence import AbsentError, OptimizerResults
+from lopt.figures import (
+    fig2_momentum,
+    fig3_gradient_clipping,
+    fig4_learning_rate_schedules,
+    fig5_learning_rate_adaptation,
+)
+
+__all__ = ["FIGURES", "Drawn", "draw", "fill"]
+
+FIGURES: dict[str, Any] = {
+    "momentum": fig2_momentum,
+    "clipping": fig3_gradient_clipping,
+    "schedule": fig4_learning_rate_schedules,
+    "adaptation": fig5_learning_rate_adaptation,
+}
+"""By mechanism, in the paper's order."""
+
+
+class Drawn:
+    """What a figure reads of some analyses; see ``lopt.records.results.Results``."""
+
+    baselines, early, note, scale = (), {}, "", ""
+
+    def __init__(self, named: Sequence[tuple[str, OptimizerResults]]) -> None:
+        self._results = {str(place): results for place, (_, results) in enumerate(named)}
+        self.labels = {str(place): name for place, (name, _) in enumerate(named)}
+        self.colors: dict[str, str] = {}
+        self.seeds = {task: (-1,) for task in self._results}
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self._results)
+
+    def selected(self, task: str) -> int:
+        return -1
+
+    def tuned_learning_rate(self, task: str, optimizer: str) -> float:
+        return float("nan")
+
+    def trajectories(self, task: str, seed: int) -> tuple:
+        return self._results[task].trajectories
+
+    def fixed_points(self, task: str, seed: int) -> tuple:
+        return self._results[task].fixed_points
+
+    def linearization(self, task: str, seed: int) -> tuple:
+        return self._results[task].linearization
+
+    def responses(self, task: str, seed: int) -> tuple:
+        return self._results[task].responses
+
+
+def draw(mechanism: str, named: Sequence[tuple[str, OptimizerResults]]) -> Figure:
+    """Return the figure of a mechanism, a column for each optimizer.
+
+    Raises:
+        ValueError: if an optimizer lacks what the figure shows; the message says why.
+    """
+    figure = FIGURES[mechanism]
+    return figure.draw(_read(mechanism, named))
+
+
+def fill(mechanism: str, named: Sequence[tuple[str, OptimizerResults]], axes: Any) -> np.ndarray:
+    """Draw the panels of a mechanism into ``axes``: rows of panels, a column for each optimizer.
+
+    Raises:
+        ValueError: as ``draw``; if there are not as many axes as panels.
+    """
+    given = np.asarray(axes, dtype=object)
+    rows = ROWS[mechanism]
+    if given.size != rows * len(named) or not all(isinstance(each, Axes) for each in given.flat):
+        raise ValueError(
+            f"axes has {given.size} entries, expected {rows * len(named)} Matplotlib axes: {rows} rows of "
+            f"{len(named)}"
+        )
+    grid = given.reshape(rows, len(named))
+    data = _read(mechanism, named)
+    FIGURES[mechanism].fill(grid, data)
+    for panel, title in zip(grid[0], data.roles.titles(data.columns), strict=True):
+        panel.set_title(title)
+    return grid
+
+
+ROWS = {"momentum": 3, "clipping": 2, "schedule": 2, "adaptation": 3}
+
+
+def _read(mechanism: str, named: Sequence[tuple[str, OptimizerResults]]) -> Any:
+    try:
+        return FIGURES[mechanism].read(Drawn(named))
+    except AbsentError as error:
+        raise ValueError(f"there is no figure of the {mechanism}: {error}") from None

@@ -1,0 +1,458 @@
+r"""What is asked of an optimizer, and how it is answered: yes, no, or can't tell.
+
+Every question has one measured number and a criterion with two thresholds: where yes begins, and where no
+begins. Between them, and where the number does not exist, the answer is "can't tell", with the reason. Where
+the study asks the same (``lopt.claims``), the number is the study's own, and so is where yes begins.
+
+    momentum     share of what a gradient does that comes after the first step, sum_{k>0} |r_k| / sum_k |r_k|
+                 with r_k the impulse response at the convergence point: beta of the heavy ball. It is
+                 measured on the linearization (for tiny gradients) and with a gradient of typical size;
+                 both must say the same.
+    saturation   slope of the update function at the largest gradients over that at 0, at the initial state
+    schedule     largest over smallest effective learning rate without gradients, iterations being real
+    adaptation   effective learning rate under the largest constant gradient over that under the smallest
+    drift        size of the update once the gradient is 0 over that of the answer to a typical gradient
+    one point    how many stable fixed points runs end at; infinite of a continuum, a cycle, or none
+    forgetting   largest |eigenvalue| at the convergence point
+    linearity    gain at a typical gradient over the derivative at g = 0, at the convergence point
+    finite runs  runs that became non-finite
+
+Source: arXiv 2011.02159, section 4, for the mechanisms.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lopt.claims.adaptation import arm_rates
+from lopt.claims.clipping import ARMS, clipping_gradients, share_beyond
+from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults
+from lopt.claims.measure import CRITERIA
+from lopt.claims.modes import NOT_POINTS, whole_modes
+from lopt.records.analysis import Code, Linearization, RateCode
+
+__all__ = ["CANNOT_TELL", "QUESTIONS", "Answer", "Evidence", "answers"]
+
+YES, NO, CANNOT_TELL = "yes", "no", "can't tell"
+ROUNDING = 1e-9
+
+
+class Evidence(NamedTuple):
+    """What questions are answered from; stages that are missing raise ``AbsentError`` when they are asked."""
+
+    results: OptimizerResults
+    impulses: Float[np.ndarray, "2 steps"] | None
+    """Responses to a typical gradient of either sign at the convergence point, as learning rates; None
+    where there are no responses."""
+    run_rates: Float[np.ndarray, " steps"] | None
+    """Effective learning rate along the run without gradients, iterations being real."""
+    reads_parameter: bool | None
+    """Whether the update depends on the parameter (None: not known)."""
+    lost: int = 0
+    """How many runs there were, if all of them became non-finite."""
+
+    def measured(self, criterion: str) -> float:
+        """Return the number that one of the study's criteria is about."""
+        task = TaskResults(None, {}, {0: self.results}, 0)
+        return CRITERIA[criterion].measure(task, 0)
+
+
+class Answer(NamedTuple):
+    """One question and what was found."""
+
+    name: str
+    question: str
+    answer: str
+    """yes, no, or can't tell."""
+    sentence: str
+    """What was found, with numbers; of "can't tell", why."""
+    criterion: str
+    measured: float
+    """NaN where the number does not exist."""
+
+
+class Found(NamedTuple):
+    """A measured number, what it says, and, if it says nothing, why."""
+
+    measured: float
+    sentence: str
+    doubt: str = ""
+
+
+class Question(NamedTuple):
+    """A question; ``yes`` and ``no`` are the numbers at which these answers begin, going outward."""
+
+    text: str
+    number: str
+    yes: float
+    no: float
+    measure: Callable[[Evidence], Found]
+
+    @property
+    def criterion(self) -> str:
+        """The criterion in words."""
+        more = self.yes > self.no
+        first, second = ("at least", "at most") if more else ("at most", "at least")
+        return f"yes if {self.number} is {first} {self.yes:g}, no if {second} {self.no:g}"
+
+    def answer(self, measured: float) -> str:
+        """Return yes, no, or can't tell for a number.
+
+        >>> QUESTIONS["momentum"].answer(0.9), QUESTIONS["momentum"].answer(0.3)
+        ('yes', "can't tell")
+        """
+        sign = 1.0 if self.yes > self.no else -1.0
+        if sign * measured >= sign * self.yes:
+            return YES
+        return NO if sign * measured <= sign * self.no else CANNOT_TELL
+
+
+_QUESTIONS: dict[str, Question] = {}
+QUESTIONS: Mapping[str, Question] = _QUESTIONS
+"""What is asked, by name, in order."""
+
+
+def _question(name: str, text: str, number: str, yes: float, no: float) -> Callable:
+    def enter(measure: Callable[[Evidence], Found]) -> Callable:
+        _QUESTIONS[name] = Question(text, number, yes, no, measure)
+        return measure
+
+    return enter
+
+
+def answers(evidence: Evidence) -> tuple[Answer, ...]:
+    """Ask every question."""
+    given = []
+    for name, question in QUESTIONS.items():
+        try:
+            found = question.measure(evidence)
+        except AbsentError as error:
+            found = Found(np.nan, "", str(error))
+        verdict = CANNOT_TELL if found.doubt else question.answer(found.measured)
+        sentence = found.doubt or found.sentence
+        if verdict == CANNOT_TELL and not found.doubt and np.isnan(found.measured):
+            sentence = "the number does not exist for this optimizer"
+        given.append(
+            Answer(name, question.text, verdict, sentence, question.criterion, found.measured)
+        )
+    return tuple(given)
+
+
+@_question(
+    "momentum",
+    "Does it have momentum?",
+    "the share of what a gradient does that comes after the first step",
+    0.5,
+    0.1,
+)
+def _momentum(evidence: Evidence) -> Found:
+    modes, responses = evidence.results.linearization, evidence.results.responses
+    has_slope = int(responses.convergence_rate_code) != RateCode.NOT_DIFFERENTIABLE
+    linear = _linear_response(modes, evidence.impulses.shape[1])
+    shares = [_later_share(linear)] if has_slope else []
+    shares += [_later_share(arm) for arm in evidence.impulses]
+    shares = [share for share in shares if np.isfinite(share)]
+    if not shares:
+        return Found(np.nan, "", "no gradient of the size of those met changes its update")
+    verdicts = {QUESTIONS["momentum"].answer(share) for share in shares}
+    share = shares[0]
+    if len(verdicts) > 1:
+        told = ", ".join(f"{100 * each:.3g} %" for each in shares)
+        return Found(
+            share, "", f"it depends on the size and sign of the gradient: {told} come later"
+        )
+    sentence = f"{100 * share:.3g} % of what a gradient does comes after the first step"
+    whole = whole_modes(modes)
+    if has_slope and whole.leading is not None:
+        lead, total = whole.leading, float(np.sum(whole.sizes))
+        sentence += (
+            f"; the leading mode has momentum {whole.momenta[lead]:.4g} and "
+            f"{100 * whole.sizes[lead] / total:.3g} % of the learning rate "
+            f"{np.sum(whole.learning_rates):.4g}"
+        )
+    return Found(share, sentence)
+
+
+def _linear_response(modes: Linearization, steps: int) -> Float[np.ndarray, " steps"]:
+    """Return -r^T J^k j: by products, since a delay has no eigenvectors."""
+    vector, response = np.asarray(modes.input_vector), []
+    for _ in range(steps):
+        response.append(-modes.readout_vector @ vector)
+        vector = modes.jacobian @ vector
+    return np.array(response)
+
+
+def _later_share(response: Float[np.ndarray, " steps"]) -> float:
+    sizes = np.abs(response)
+    total = sizes.sum()
+    return float(1.0 - sizes[0] / total) if np.isfinite(total) and total > 0.0 else np.nan
+
+
+@_question(
+    "saturation",
+    "Does the update stop growing with the gradient (clipping, normalization)?",
+    CRITERIA["initial_update_saturates"].number,
+    CRITERIA["initial_update_saturates"].threshold,
+    0.8,
+)
+def _saturation(evidence: Evidence) -> Found:
+    responses, met = evidence.results.responses, evidence.results.trajectories
+    grid = responses.update_gradients
+    largest = float(np.abs(grid).max())
+    if int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE:
+        # No slope at 0 to compare with: the growth over the last decade of the grid, 1 of a line.
+        change = np.abs(responses.initial_updates - responses.initial_intercept)
+        growth = []
+        for arm in ARMS.values():
+            order = np.argsort(arm * grid)
+            tenth, end = np.interp([largest / 10.0, largest], (arm * grid)[order], change[order])
+            growth.append(np.log10(end / tenth) if tenth > 0.0 and end > 0.0 else np.nan)
+        measured = float(np.max(growth))
+        return Found(
+            measured,
+            f"it has no slope at g = 0; from |g| = {largest / 10:.3g} to {largest:.3g} it "
+            f"grows like |g| to the power of {measured:.2g}",
+        )
+    measured = evidence.measured("initial_update_saturates") + 0.0  # no negative zero
+    if measured < 0.0:
+        return Found(measured, "", "beyond some gradient the update falls again")
+    bends = np.sqrt(np.prod(responses.half_saturation_gradients))
+    sentence = f"its slope at |g| = {largest:.3g} is {measured:.3g} of that at g = 0"
+    if measured <= CRITERIA["initial_update_saturates"].threshold:
+        level = float(np.mean(responses.saturation_levels))
+        sentence += f"; half of the largest update {level:.3g} is reached at |g| = {bends:.3g}"
+        limit = np.max(clipping_gradients(responses))
+        if np.isfinite(limit):
+            sentence += (
+                f", and {_percent(share_beyond(met, limit))} of the gradients met are clipped"
+            )
+    return Found(measured, sentence)
+
+
+@_question(
+    "schedule",
+    "Does its learning rate follow a schedule of its own?",
+    CRITERIA["has_schedule"].number,
+    CRITERIA["has_schedule"].threshold,
+    1.05,
+)
+def _schedule(evidence: Evidence) -> Found:
+    responses = evidence.results.responses
+    codes = np.asarray(responses.autonomous_rate_codes)
+    if np.any(codes == RateCode.NOT_DIFFERENTIABLE):
+        return Found(np.nan, "", "its update has no slope at g = 0 along the run without gradients")
+    if np.any(codes == RateCode.NOT_REPRESENTATIVE):
+        return Found(
+            np.nan,
+            "",
+            "the rate at g = 0 is not what gradients meet: it depends on their size, and on those before",
+        )
+    if evidence.run_rates is None:
+        measured, rates = evidence.measured("has_schedule"), responses.autonomous_learning_rates
+    else:
+        rates = evidence.run_rates
+        low, high = rates.min(), rates.max()
+        measured = float(high / low) if low > 0.0 else np.inf if high > 0.0 else np.nan
+    if not np.all(np.isfinite(rates)) or not np.any(rates):
+        return Found(
+            np.nan, "", "its effective learning rate is 0, or not finite, without gradients"
+        )
+    peak, last = int(np.argmax(rates)), len(rates) - 1
+    told = []
+    if rates[peak] > 1.001 * rates[0] and rates[0] > 0.0:
+        told.append(f"rises by a factor {rates[peak] / rates[0]:.3g} until iteration {peak}")
+    elif rates[peak] > 1.001 * rates[0]:
+        told.append(f"rises to {rates[peak]:.3g} until iteration {peak}")
+    if rates[-1] < 0.999 * rates[peak]:
+        told.append(f"falls to {rates[-1]:.3g} at iteration {last}")
+    sentence = f"it is {rates[0]:.4g} at the start"
+    sentence += f", {' and '.join(told)}" if told else ", and stays so"
+    return Found(measured, sentence)
+
+
+@_question(
+    "adaptation",
+    "Do gradients that persist lower its learning rate?",
+    CRITERIA["learning_rate_falls_along_both_arms"].number,
+    CRITERIA["learning_rate_falls_along_both_arms"].threshold,
+    0.99,
+)
+def _adaptation(evidence: Evidence) -> Found:
+    responses, points = evidence.results.responses, evidence.results.fixed_points
+    codes = np.asarray(points.constant_gradient_codes)
+    if np.any(codes != Code.CONVERGED):
+        count = int(np.sum(codes != Code.CONVERGED))
+        return Found(
+            np.nan,
+            "",
+            f"under {count} of {len(codes)} constant gradients no fixed point is determined",
+        )
+    ends = np.abs(np.array([arm_rates(responses, arm)[1][[0, -1]] for arm in ARMS.values()]))
+    widths = np.ptp(responses.constant_gradient_learning_rate_intervals, axis=1)
+    rates = responses.constant_gradient_learning_rates
+    if np.any(np.asarray(responses.constant_gradient_rate_codes) == RateCode.NOT_DIFFERENTIABLE):
+        return Found(np.nan, "", "under constant gradients its update has no slope at g = 0")
+    if np.any(rates <= 0.0) or not np.all(widths <= 0.01 * np.abs(rates) + ROUNDING):
+        return Found(
+            np.nan, "", "its rate under constant gradients is not positive, or not determined"
+        )
+    measured = evidence.measured("learning_rate_falls_along_both_arms")
+    largest = float(np.abs(responses.constant_gradients).max())
+    sentence = (
+        f"under a constant |g| = {largest:.3g} it is {ends[0, 1]:.3g} (negative) and {ends[1, 1]:.3g} "
+        f"(positive), {measured:.3g} of that under the smallest"
+    )
+    return Found(measured, sentence)
+
+
+@_question(
+    "drift",
+    "Does it move the parameters where the gradient is 0?",
+    "that update over the size of its answer to a typical gradient",
+    1e-2,
+    1e-3,
+)
+def _drift(evidence: Evidence) -> Found:
+    points, responses = evidence.results.fixed_points, evidence.results.responses
+    typical = float(responses.typical_gradient)
+    answer = abs(float(np.max(np.abs(evidence.impulses[:, 0])))) * typical
+    low, high = np.asarray(points.convergence_update_interval, np.float64)
+    if not answer > 0.0 or not np.isfinite([low, high]).all():
+        return Found(np.nan, "", "the update at the convergence point is not determined")
+    drift = float(points.convergence_update) + 0.0  # no negative zero
+    measured = abs(drift) / answer
+    least = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high)) / answer
+    most = max(abs(low), abs(high)) / answer
+    question = QUESTIONS["drift"]
+    if question.answer(least) != question.answer(most):
+        return Found(
+            measured, "", f"the drift is only known to lie between {low:.3g} and {high:.3g}"
+        )
+    if measured <= ROUNDING:
+        return Found(measured, "where the gradient is 0 the update is 0, too")
+    sentence = f"it drifts by {drift:.3g} a step, {_percent(measured)} of its answer to |g| = {typical:.3g}"
+    return Found(measured, sentence)
+
+
+@_question(
+    "one_point",
+    "Do all runs end at one point of the state?",
+    "the number of stable fixed points that runs and searches from the states visited end at",
+    CRITERIA["one_convergence_point"].threshold,
+    2.0,
+)
+def _one_point(evidence: Evidence) -> Found:
+    points = evidence.results.fixed_points
+    code, share = int(points.convergence_code), float(points.basin_share)
+    arrives = (
+        f"{_percent(share)} of the last states arrive there within {int(points.basin_steps)} steps"
+    )
+    stable = np.asarray(points.attractor_stable) == 1
+    kinds = np.asarray(points.attractor_codes)[stable]
+    if np.any(kinds == Code.CONTINUUM) or code == Code.CONTINUUM:
+        return Found(
+            np.inf, "they end on a continuum of fixed points (a memory that does not fade)"
+        )
+    if np.isin(kinds, NOT_POINTS).any():
+        return Found(np.inf, "they end on a cycle")
+    if code != Code.CONVERGED:
+        return Found(np.nan, "", f"no fixed point is determined ({Code(code).name.lower()})")
+    count = evidence.measured("one_convergence_point")
+    if count == 1.0 and share < 1.0:
+        return Found(count, "", f"one stable fixed point was found, but only {arrives}")
+    if not np.isfinite(count):
+        return Found(count, "", "the fixed point that was found is not stable")
+    return Found(count, f"{count:.0f} stable fixed point{'s' if count > 1 else ''}; {arrives}")
+
+
+@_question(
+    "forgets",
+    "Does it forget what it has seen?",
+    "the largest |eigenvalue| at the convergence point",
+    1.0 - 1e-6,
+    CRITERIA["all_eigenvalues_inside_circle"].threshold - 2e-9,
+)
+def _forgets(evidence: Evidence) -> Found:
+    modes = evidence.results.linearization
+    place = int(np.argmax(modes.momenta))
+    largest, error = float(modes.momenta[place]), float(modes.eigenvalue_errors[place])
+    if not error <= max(1e-9, 0.1 * abs(1.0 - largest)):
+        return Found(
+            largest, "", f"the largest eigenvalue {largest:.6g} is only known to {error:.2g}"
+        )
+    slowest = f"its slowest mode keeps {largest:.6g} of its state a step"
+    if largest < 1.0 - 1e-6:
+        scale = -1.0 / np.log(largest) if largest > 0.0 else 0.0
+        return Found(largest, f"{slowest}, a timescale of {scale:.3g} steps")
+    return Found(largest, slowest)
+
+
+@_question(
+    "linearity",
+    "Is its learning rate at g = 0 the one that gradients meet?",
+    "the factor between the gain at a typical gradient and the derivative at g = 0",
+    2.0,
+    2.0 + 1e-9,
+)
+def _linearity(evidence: Evidence) -> Found:
+    responses = evidence.results.responses
+    code = int(responses.convergence_rate_code)
+    typical = float(responses.typical_gradient)
+    gains = np.asarray(responses.convergence_gains)
+    amplitudes = np.asarray(responses.gain_amplitudes)
+    here = float(np.interp(np.log(typical), np.log(amplitudes), gains))
+    if code == RateCode.NOT_DIFFERENTIABLE:
+        if np.any(gains):
+            return Found(np.inf, f"it has none; at |g| = {typical:.3g} the gain is {here:.3g}")
+        return Found(np.nan, "", "no gradient changes its update")
+    rate = float(responses.convergence_learning_rate)
+    if rate == 0.0 or here == 0.0:
+        return Found(np.nan, "", "its effective learning rate at the convergence point is 0")
+    factor = here / rate
+    measured = max(factor, 1.0 / factor) if factor > 0.0 else np.inf
+    if code == RateCode.SMOOTH:
+        return Found(min(measured, 2.0), f"it is {rate:.4g}, and {here:.4g} at |g| = {typical:.3g}")
+    same = np.abs(np.log2(np.maximum(gains / rate, 1e-300))) <= 1.0
+    holds = amplitudes[: int(np.argmin(same))] if not same.all() else amplitudes
+    limit = f"|g| < {holds[-1]:.2g}" if holds.size else f"less than |g| = {amplitudes[0]:.2g}"
+    return Found(
+        max(measured, 2.0 + 1e-9),
+        f"{rate:.4g} at g = 0 holds for {limit}; at |g| = {typical:.3g} the gain is {here:.3g}",
+    )
+
+
+@_question(
+    "reads_parameter",
+    "Does it read the parameter (weight decay)?",
+    "the number of parameters, of two with the same gradients, that change the updates",
+    1.0,
+    0.0,
+)
+def _reads_parameter(evidence: Evidence) -> Found:
+    if evidence.reads_parameter is None:
+        return Found(0.0, "it is a map of state and gradient alone")
+    if evidence.reads_parameter:
+        return Found(1.0, "its update changes with the parameter; the analysis holds it still")
+    return Found(0.0, "the same gradients give the same updates at another parameter")
+
+
+@_question(
+    "finite_runs",
+    "Do all runs stay finite?",
+    "the number of runs that became non-finite",
+    0.0,
+    1.0,
+)
+def _finite_runs(evidence: Evidence) -> Found:
+    if evidence.lost:
+        lost = count = evidence.lost
+    else:
+        met = evidence.results.trajectories
+        lost, count = int(met.diverged), int(met.problems)
+    return Found(float(lost), f"{lost} of {count} runs became non-finite")
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g} %"

@@ -1,0 +1,161 @@
+"""Recipes of meta-training by name, for trainings outside the workflow: ``lopt train``.
+
+    published   the authors' recipe for a GRU of 256 units, as ``config.yaml`` has it
+    laptop      1,000 meta-steps of a GRU of 32 units, as the scale of that name
+
+``trained`` runs one and stores theta with the same metadata as the workflow, so that ``load_optimizer`` and
+``lopt.analyze`` read it.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from lopt import provenance
+from lopt.config import MetaTrainingSettings
+from lopt.learned import make_family
+from lopt.meta_training.loop import CurvePoint, Training, check_learned
+from lopt.meta_training.run import resumable
+from lopt.records import store
+from lopt.tasks import make_task
+
+__all__ = ["RECIPES", "Recipe", "make_recipe", "trained"]
+
+
+class Recipe(NamedTuple):
+    """How to train, and what."""
+
+    settings: MetaTrainingSettings
+    optimizer: Mapping[str, Any]
+    steps: int
+
+
+PUBLISHED = Recipe(
+    MetaTrainingSettings(
+        meta_steps=5000,
+        problems=64,
+        learning_rate=7.8366e-4,
+        decay_factor=0.55465,
+        decay_steps=1000,
+        b1=0.8064,
+        b2=0.5936,
+        epsilon=4.53e-6,
+        clip=0.04726,
+        theta_penalty=1e-6,
+        chunk=10,
+        validation_problems=128,
+        validation_interval=50,
+        checkpoint_seconds=30,
+        skipped_in_a_row=50,
+        memory_budget_gb=3.0,
+        precision="highest",
+    ),
+    {"family": "gru", "units": 256, "input_scale": 1.0, "output_scale": 1.0},
+    steps=200,
+)
+RECIPES: Mapping[str, Recipe] = {
+    "published": PUBLISHED,
+    "laptop": PUBLISHED._replace(
+        settings=dataclasses.replace(PUBLISHED.settings, meta_steps=1000, decay_steps=400),
+        optimizer={**PUBLISHED.optimizer, "units": 32},
+    ),
+}
+
+
+def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None) -> Recipe:
+    """Return a recipe with some of its numbers changed.
+
+    Args:
+        name: of the recipe.
+        changes: of the settings of meta-training (``meta_steps``, ...), the family (``units``, ...) or
+            ``steps``, by name. None leaves a number as it is.
+        family: of the optimizer (default: the recipe's); another family keeps the entries that it has.
+
+    Raises:
+        ValueError: if there is no such recipe, family or number, or a number is out of bounds.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    optimizer = dict(recipe.optimizer)
+    if family is not None and family != optimizer["family"]:
+        fields = {each.name for each in dataclasses.fields(make_family({"family": family}))}
+        optimizer = {key: value for key, value in optimizer.items() if key in fields}
+        optimizer["family"] = family
+    fields = {each.name for each in dataclasses.fields(make_family(optimizer))}
+    settings = {each.name for each in dataclasses.fields(MetaTrainingSettings)}
+    steps = recipe.steps
+    changed: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key == "steps":
+            steps = value
+        elif key in fields:
+            optimizer[key] = value
+        elif key in settings:
+            changed[key] = value
+        else:
+            raise ValueError(
+                f"there is no number {key!r}; there are steps, {', '.join(sorted(fields | settings))}"
+            )
+    whole = {"steps": steps, **changed}
+    for key, value in whole.items():
+        kind = "steps" if key == "steps" else MetaTrainingSettings.__annotations__[key]
+        if kind in (int, "steps") and (
+            isinstance(value, bool) or not isinstance(value, int) or value < 1
+        ):
+            raise ValueError(f"{key} is {value!r}, expected a whole number of at least 1")
+        if kind is float and (isinstance(value, (bool, str)) or not value >= 0):
+            raise ValueError(f"{key} is {value!r}, expected a number of at least 0")
+    if (meta_steps := changed.get("meta_steps")) and "validation_interval" not in changed:
+        # A run that ends before it is validated once would keep nothing.
+        interval = recipe.settings.validation_interval
+        changed["validation_interval"] = min(interval, meta_steps)
+    make_family(optimizer)  # which checks its own bounds
+    return Recipe(dataclasses.replace(recipe.settings, **changed), optimizer, steps)
+
+
+def trained(
+    path: str | Path, task: str, recipe: Recipe, seed: int, logger: logging.Logger
+) -> dict[str, Any]:
+    """Meta-train an optimizer and store it at ``path``; return its metadata.
+
+    The training curve is stored beside it as ``<name>.csv``. A checkpoint is kept beside it meanwhile: the
+    same call goes on from there, whatever ended the first.
+
+    Raises:
+        ValueError: if there is no such task, or the memory budget is too small.
+        MetaTrainingError: if the training fails, or what it led to learned nothing.
+    """
+    path = Path(path)
+    training = Training(
+        make_task(task), make_family(recipe.optimizer), recipe.settings, recipe.steps
+    )
+    facts = {
+        "problem": dataclasses.asdict(training.task),
+        "steps": recipe.steps,
+        "optimizer": {
+            "family": recipe.optimizer["family"],
+            **dataclasses.asdict(training.family),
+        },
+        "meta_training": dataclasses.asdict(recipe.settings),
+    }
+    metadata = provenance.describe({"task": task, **facts}, task=task, seed=seed, **facts)
+    checkpoint = path.with_name(f"{path.stem}.checkpoint.npz")
+    with resumable(training, seed, checkpoint, metadata, logger) as outcome:
+        if outcome.error:
+            raise outcome.error
+        state = outcome.state
+        check_learned(training, seed, state)
+        curve = pd.DataFrame(outcome.curve, columns=CurvePoint._fields)
+        store.save_table(path.with_suffix(".csv"), curve)
+        metadata |= {
+            "validation_meta_objective": float(state.best_validation),
+            "meta_step": int(state.best_step),
+            "skipped_steps": int(state.optimizer.total_notfinite),
+        }
+        store.save(path, state.best_theta, metadata)
+    return metadata

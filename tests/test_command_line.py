@@ -1,0 +1,126 @@
+"""The command line: what it prints, what it writes, and errors of one line."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import lopt
+from lopt import command_line
+from lopt.meta_training.recipes import RECIPES, make_recipe
+from lopt.records import store
+
+ROOT = Path(__file__).parent.parent
+MODULE = """
+import optax
+
+def clipped():
+    return optax.chain(optax.clip(0.5), optax.sgd(0.1, momentum=0.8))
+
+def broken():
+    raise KeyError("no learning rate")
+
+number = 0.1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a module of optimizers, in which the command is given."""
+    (tmp_path / "my_optimizers.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_optimizers", raising=False)
+    return tmp_path
+
+
+def test_analyze_prints_the_summary_and_writes_figures(folder, capsys):
+    small = ["--problems", "2", "--steps", "40", "--figures", "looks"]
+    command_line.main(["analyze", "my_optimizers:clipped", "--on", "rosenbrock", *small])
+    printed = capsys.readouterr()
+    assert printed.out.startswith("clipped, on Rosenbrock: 2 problems, 40 steps\n")
+    assert "the leading mode has momentum 0.8 and 100 % of the learning rate 0.1" in printed.out
+    assert "fixed points after" in printed.err  # progress
+    written = {path.name for path in (folder / "looks").iterdir()}
+    mechanisms = ("momentum", "clipping", "schedule", "adaptation")
+    assert written == {f"{name}.{kind}" for name in mechanisms for kind in ("pdf", "png")}
+
+
+def test_train_stores_an_optimizer_that_loads(folder, capsys):
+    numbers = "meta_steps=4 chunk=2 problems=2 validation_problems=2 steps=3 units=2 clip=0.1"
+    command = ["train", "rosenbrock", "mine/theta.npz", "--family", "vanilla_rnn", "--set"]
+    command_line.main([*command, *numbers.split()])
+    printed = capsys.readouterr()
+    assert printed.out.startswith("mine/theta.npz: validation meta-objective")
+    assert "meta-step 4/4" in printed.err
+    family, theta, metadata = lopt.load_optimizer("mine/theta.npz", task="rosenbrock", seed=0)
+    assert (family.units, type(theta).__name__) == (2, "VanillaRNNTheta")
+    assert metadata["meta_training"]["clip"] == 0.1 and metadata["steps"] == 3
+    assert len(store.load_table("mine/theta.csv")) == 2
+    assert not list(folder.glob("mine/*checkpoint*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("analyze my_optimizers:absent", "module 'my_optimizers' has no 'absent'; it has"),
+        ("analyze absent:it", "module 'absent' can't be imported (ModuleNotFoundError"),
+        ("analyze my_optimizers", "'my_optimizers' is no optimizer; expected my_module:name"),
+        ("analyze my_optimizers:broken", "is a function, and fails without arguments (KeyError"),
+        ("analyze my_optimizers:number", "the optimizer is a float; expected"),
+        ("analyze my_optimizers:clipped --on mars", "there is no task 'mars'; there are"),
+        ("analyze my_optimizers:clipped --steps 0", "steps is 0, expected at least 1"),
+        ("analyze absent.npz", "absent.npz: there is no such file"),
+        ("describe absent", "absent"),
+        ("train mars theta.npz", "there is no task 'mars'"),
+        ("train rosenbrock theta", "theta: a stored theta ends in .npz"),
+        ("train rosenbrock theta.npz --seed -1", "--seed is -1"),
+        ("train rosenbrock theta.npz --recipe none", "there is no recipe 'none'; there are publ"),
+        ("train rosenbrock theta.npz --family none", "'none'"),
+        ("train rosenbrock theta.npz --set units", "--set units: expected NAME=NUMBER"),
+        ("train rosenbrock theta.npz --set charm=1", "there is no number 'charm'; there are"),
+        ("train rosenbrock theta.npz --set units=0", "units"),
+        ("train rosenbrock theta.npz --set steps=0.5", "steps is 0.5, expected a whole number"),
+        ("train rosenbrock theta.npz --set clip=-1", "clip is -1, expected a number"),
+    ],
+)
+def test_an_error_is_one_line(folder, capsys, command, message):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(command.split())
+    assert ended.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1 and lines[-1] == errors[0] and message in errors[0]
+
+
+def test_it_is_a_module_and_a_script():
+    run = [sys.executable, "-m", "lopt", "describe", "weights"]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "linear_regression" in done.stdout and "meta_objective" in done.stdout
+    scripts = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[1]
+    assert scripts.startswith('\nlopt = "lopt.command_line:main"\n')
+
+
+def test_recipes_are_those_of_the_configuration():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    study, laptop = config["study"]["every_task"], config["scales"]["laptop"]["every_task"]
+    for name, changes in (("published", {}), ("laptop", laptop)):
+        recipe = RECIPES[name]
+        wanted = study["meta_training"] | changes.get("meta_training", {})
+        given = dataclasses.asdict(recipe.settings)
+        for key in given.keys() - wanted.keys():
+            assert given.pop(key) is None
+        assert given == {key: type(given[key])(value) for key, value in wanted.items()}
+        assert recipe.optimizer == study["optimizer"] | changes.get("optimizer", {})
+        assert recipe.steps == study["steps"]
+
+
+def test_a_recipe_for_another_family_keeps_what_that_has():
+    recipe = make_recipe("laptop", {"units": 7, "meta_steps": 20}, "lstm")
+    assert recipe.optimizer["family"] == "lstm" and recipe.optimizer["units"] == 7
+    assert recipe.settings.meta_steps == recipe.settings.validation_interval == 20
+    assert np.isclose(recipe.settings.clip, RECIPES["laptop"].settings.clip)

@@ -1,0 +1,307 @@
+"""One call over the analysis: its answers against planted mechanisms, its figures, its errors."""
+
+import html
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from browsing import look_at
+from known_mechanisms import KNOWN, gradients, wrong
+from matplotlib.figure import Figure
+from quadratics import quadratics
+
+import lopt
+from lopt.analysis.impulses import impulse_responses, run_learning_rates
+from lopt.analysis.recorded import drive, summarize_recording
+from lopt.analysis.trajectories import summarize_trajectories
+from lopt.claims.measure import CRITERIA
+from lopt.inspection import drawn
+from lopt.inspection.questions import QUESTIONS
+from lopt.keys import stream
+from lopt.tasks.linear_regression import LinearRegression
+
+# A few here, all of them below: make mechanisms.
+EXAMPLES = ("clipped momentum", "momentum, warming up", "sign descent")
+# What must be told of them, not only not be wrong.
+TOLD = {
+    "clipped momentum": set(QUESTIONS),
+    "momentum, warming up": set(QUESTIONS),
+    "sign descent": {"momentum", "saturation", "linearity"},
+}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, lopt.Analysis]:
+    """Analyses in a process that computes in float32 otherwise."""
+    return {
+        name: lopt.analyze(KNOWN[name].make(), gradients(), name=name, starts=8, visited_states=100)
+        for name in EXAMPLES
+    }
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_answer_is_wrong(found, name):
+    assert wrong(KNOWN[name], found[name]) == []
+    told = {each.name for each in found[name].answers if each.answer != "can't tell"}
+    assert TOLD[name] <= told
+
+
+@pytest.mark.mechanisms
+@pytest.mark.parametrize("name", KNOWN)
+def test_no_answer_of_the_matrix_is_wrong(name):
+    known = KNOWN[name]
+    met = gradients(known.size)
+    analysis = lopt.analyze(known.make(), met, name=name, starts=16, visited_states=200)
+    assert wrong(known, analysis) == []
+
+
+def test_the_matrix_has_as_many_as_it_should():
+    assert len(KNOWN) >= 24
+    for known in KNOWN.values():
+        yes, no = set(known.yes.split()), set(known.no.split())
+        assert not yes & no and yes | no <= set(QUESTIONS)
+
+
+def test_the_numbers_are_those_that_were_planted(found):
+    summary = found["clipped momentum"].summary()
+    # Clipped at |g| = 0.5 with rate 0.1 and momentum 0.8, at a late step.
+    assert "operating point: a late step, parameter 0" in summary
+    assert "80 % of what a gradient does comes after the first step" in summary
+    assert "the leading mode has momentum 0.8 and 100 % of the learning rate 0.1" in summary
+    assert "half of the largest update 0.05 is reached at |g| = 0.25" in summary
+    met = np.abs(gradients())
+    share = 100 * np.mean(met > 1.0)  # where the update is at most half a linear one's
+    told = float(summary.split("is reached at |g| = 0.25, and ")[1].split(" %")[0])
+    assert told == pytest.approx(share, abs=1.0)
+    assert found["momentum, warming up"].answer("schedule").measured == pytest.approx(10.0)
+    assert "rises by a factor 10 until iteration 20" in found["momentum, warming up"].summary()
+    assert found["clipped momentum"].state_names == ("1.0.trace", "update")
+
+
+def test_every_answer_has_its_criterion_and_its_number(found):
+    for analysis in found.values():
+        for each in analysis.answers:
+            assert each.answer in ("yes", "no", "can't tell")
+            assert each.criterion.startswith("yes if ") and ", no if " in each.criterion
+            assert each.sentence and each.sentence in analysis.summary()
+            if each.answer != "can't tell":
+                assert not np.isnan(each.measured)
+                assert QUESTIONS[each.name].answer(each.measured) == each.answer
+
+
+def test_claims_and_summary_share_where_yes_begins():
+    for name, criterion in (
+        ("saturation", "initial_update_saturates"),
+        ("schedule", "has_schedule"),
+        ("adaptation", "learning_rate_falls_along_both_arms"),
+        ("one_point", "one_convergence_point"),
+    ):
+        assert QUESTIONS[name].yes == CRITERIA[criterion].threshold
+        for number in (0.0, 0.1, 0.5, 1.0, 1.2, 2.0, 9.0):
+            answered = QUESTIONS[name].answer(number)
+            assert answered == "can't tell" or answered == CRITERIA[criterion].answer(number)
+
+
+def test_figures_of_one_and_of_several(found):
+    one, other = found["clipped momentum"], found["momentum, warming up"]
+    for mechanism, rows in drawn.ROWS.items():
+        plot = getattr(one, f"plot_{mechanism}")
+        figure = plot(other)
+        assert isinstance(figure, Figure)
+        titles = [axes.get_title() for axes in figure.axes[:2]]
+        assert [" ".join(title.split()) for title in titles] == [
+            "clipped momentum (a late step, parameter 0)",
+            "momentum, warming up (a late step, parameter 0)",
+        ]
+        given = Figure().subplots(rows, 1)
+        assert plot(axes=given).shape == (rows, 1)
+        assert all(axes.has_data() for axes in given)
+        with pytest.raises(ValueError, match=f"axes has {rows} entries, expected {2 * rows}"):
+            plot(other, axes=given)
+    density = one.plot_clipping().axes[1].get_ylabel()
+    assert density == "density of gradients"
+
+
+def test_a_figure_shows_the_numbers_of_the_analysis(found):
+    analysis = found["clipped momentum"]
+    panel = analysis.plot_clipping().axes[0]
+    x, y = panel.lines[0].get_data()
+    np.testing.assert_array_equal(x, analysis.responses.update_gradients)
+    np.testing.assert_allclose(y, -0.1 * np.clip(x, -0.5, 0.5), atol=1e-12)
+
+
+# Moves the slider, and leaves what it saw in the page.
+PROBE = """
+<script>
+window.seen = {errors: [], places: {}};
+window.addEventListener("error", event => seen.errors.push(String(event.message)));
+</script>
+"""
+VISITS = """
+<script>
+const choice = document.getElementById("path"), slider = document.getElementById("place");
+for (const path of choice.options) {
+  choice.value = path.value;
+  choice.dispatchEvent(new Event("change"));
+  const places = [];
+  for (const k of [0, Number(slider.max)]) {
+    slider.value = k;
+    slider.dispatchEvent(new Event("input"));
+    places.push({
+      where: document.getElementById("where").textContent,
+      update: document.querySelector("#update .now").getAttribute("d"),
+      here: document.querySelector("#rate .here").getAttribute("cx"),
+    });
+  }
+  seen.places[path.textContent] = places;
+}
+seen.fetched = performance.getEntriesByType("resource").map(entry => entry.name)
+  .filter(name => !name.startsWith("data:"));
+seen.images = [...document.images].map(image => image.naturalWidth);
+const note = document.createElement("pre");
+note.id = "seen";
+note.textContent = JSON.stringify(seen);
+document.body.appendChild(note);
+</script>
+"""
+
+
+def test_the_report_is_one_page_whose_slider_moves_the_state(found, tmp_path):
+    analysis = found["clipped momentum"]
+    analysis.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "http" not in text.replace("http-equiv", "")
+    for each in analysis.answers:
+        assert html.escape(each.sentence) in text
+    seen = look_at(tmp_path / "report.html", PROBE, VISITS, tmp_path)
+    assert seen["errors"] == [] and seen["fetched"] == []
+    assert len(seen["images"]) == 4 and all(seen["images"])
+    autonomous, slow = seen["places"].values()
+    assert [each["where"] for each in autonomous] == [
+        "iteration 0: effective learning rate 0.1",
+        "iteration 80: effective learning rate 0.1",
+    ]
+    # At rest the state stays where it is; along the slow mode the update function moves up.
+    assert autonomous[0]["update"] == autonomous[1]["update"]
+    assert [each["here"] for each in autonomous] == ["60.00", "410.00"]
+    heights = [
+        np.array([float(point.split()[1]) for point in each["update"][1:].split("L")])
+        for each in slow
+    ]
+    assert len(heights[0]) == len(analysis.responses.update_gradients)
+    assert np.ptp(heights[0] - heights[1]) < 0.02 and np.all(heights[0] > heights[1] + 1.0)
+
+
+def test_a_report_of_what_is_missing_says_so(tmp_path):
+    exploding = lopt.ComponentOptimizer(
+        jnp.ones(1), lambda h, g: 3.0 * h + 1.0 + 0.0 * g[..., None], lambda h: h[..., 0]
+    )
+    lopt.analyze(exploding, np.ones((1000, 1)), name="<b>").report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "How &lt;b&gt; works" in text and "<b>" not in text and "<script" not in text
+    assert "There are no trajectories: all 1 recorded runs became non-finite." in text
+
+
+def test_what_has_no_analysis_says_why():
+    exploding = lopt.ComponentOptimizer(
+        jnp.ones(1), lambda h, g: 3.0 * h + 1.0 + 0.0 * g[..., None], lambda h: h[..., 0]
+    )
+    analysis = lopt.analyze(exploding, np.ones((1000, 1)))
+    assert "no trajectories: all 1 recorded runs became non-finite" in analysis.summary()
+    assert {each.answer for each in analysis.answers} == {"can't tell", "no"}
+    assert analysis.answer("reads_parameter").answer == "no"
+    assert analysis.answer("finite_runs").sentence == "1 of 1 runs became non-finite"
+    assert "there is no responses (rests on traj" in analysis.answer("schedule").sentence
+    with pytest.raises(ValueError, match="there is no figure of the momentum: there is no"):
+        analysis.plot_momentum()
+    with pytest.raises(KeyError, match="there is no question 'charm'; there are momentum"):
+        analysis.answer("charm")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.1, "rosenbrock"), "the optimizer is a float; expected a ComponentOptimizer"),
+        ((optax.sgd(0.1), "mars"), "there is no task 'mars'; there are .*rosenbrock"),
+        ((optax.sgd(0.1), object()), "the source is a object; expected a task"),
+        ((optax.sgd(0.1), np.full((3, 2), np.nan)), "gradients holds what is not a finite number"),
+        ((optax.sgd(0.1), np.zeros((0, 2))), r"gradients has shape \[0, 2\]"),
+        ((optax.adamw(0.1), np.ones((3, 2))), "reads the parameter, and gradients alone"),
+        (("nowhere.npz", "rosenbrock"), "nowhere.npz: there is no such file"),
+        ((optax.lamb(0.1), "rosenbrock"), "it couples components"),
+    ],
+)
+def test_what_cannot_be_analyzed_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        lopt.analyze(*arguments)
+
+
+@pytest.mark.parametrize("setting", ["problems", "steps", "starts", "largest_gradient"])
+def test_wrong_settings_are_named(setting):
+    with pytest.raises(ValueError, match=f"{setting} is -1"):
+        lopt.analyze(optax.sgd(0.1), "rosenbrock", **{setting: -1})
+
+
+def test_a_recording_says_what_the_runs_themselves_say(x64):
+    task, component = LinearRegression(3), lopt.from_optax(optax.adam(0.1))
+    problems = quadratics(4, 3)
+    edges = np.linspace(-2.0, 2.0, 21)
+    direct = summarize_trajectories(
+        task,
+        component,
+        problems,
+        steps=12,
+        key=stream(0, "keys"),
+        gradient_edges=edges,
+        visited_states=60,
+        late_states=10**6,
+    )
+    recording = jax.vmap(lambda problem: lopt.record(task, component, problem, 12))(problems)
+    summary = summarize_recording(
+        component, recording, gradient_edges=edges, visited_states=10**6, late_states=10**6
+    )
+    for name, value in summary._asdict().items():
+        truth = np.asarray(getattr(direct, name))
+        if name.startswith("visited"):
+            continue  # a random choice of them
+        if name == "late_states":  # in another order
+            value, truth = (np.sort(part, axis=0) for part in (value, truth))
+        np.testing.assert_allclose(value, truth, rtol=1e-9, atol=1e-12, err_msg=name)
+    for h, k in zip(direct.visited_states, direct.visited_iterations, strict=True):
+        assert np.any(np.all(np.isclose(h, recording.h[:, k], rtol=1e-9, atol=1e-12), axis=-1))
+    # Driven by the gradients that it met it does what it did.
+    driven = drive(component, recording.gradients[:, :-1], recording.x[:, :-1])
+    np.testing.assert_allclose(driven.h, recording.h, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(driven.updates, recording.updates, rtol=1e-9, atol=1e-12)
+    other = lopt.from_optax(optax.sgd(0.1))
+    with pytest.raises(ValueError, match="the optimizer has 1 state variables"):
+        summarize_recording(other, recording, gradient_edges=edges)
+
+
+def test_quantiles_of_the_gradients_met_reach_the_largest(x64):
+    """Where the last filled bin holds more than the last quantile leaves, too."""
+    component = lopt.from_optax(optax.sgd(0.1))
+    met = np.concatenate([np.full((990, 1), 0.1), np.full((10, 1), 2.0)])
+    summary = summarize_recording(
+        component, drive(component, met), gradient_edges=np.linspace(-3.0, 3.0, 7)
+    )
+    np.testing.assert_allclose(np.log10(summary.gradient_quantiles[:5]), -1.0, atol=0.03)
+    np.testing.assert_allclose(np.log10(summary.gradient_quantiles[-1]), np.log10(2.0), atol=0.03)
+
+
+def test_impulses_and_clocks_in_closed_form(x64):
+    nesterov = lopt.from_optax(optax.sgd(0.1, momentum=0.5, nesterov=True))
+    truth = 0.1 * np.append(1.5, 0.5 ** np.arange(2, 6))
+    for arm in impulse_responses(nesterov, nesterov.initial_state, 3.0, steps=5):
+        np.testing.assert_allclose(arm, truth, rtol=1e-12)
+    scheduled = lopt.from_optax(optax.sgd(optax.linear_schedule(1.0, 0.0, 4)))
+    np.testing.assert_allclose(run_learning_rates(scheduled, 6), [1, 0.75, 0.5, 0.25, 0, 0])
+    with pytest.raises(ValueError, match="amplitude is 0"):
+        impulse_responses(nesterov, nesterov.initial_state, 0.0)
+
+
+def test_the_audit_sees_a_parameter_that_moves_with_the_state():
+    """schedule_free keeps a copy of the parameter: another start alone changes no update."""
+    assert lopt.from_optax(optax.contrib.schedule_free_sgd(0.1)).audit.reads_parameter
