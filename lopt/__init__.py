@@ -41,6 +41,8 @@ _HOMES = {
     "lopt.optimizers.recorder": ["load_recording", "recorder", "save_recording"],
     "lopt.optimizers.from_numpy": ["from_numpy"],
     "lopt.optimizers.from_step": ["Inputs", "from_step"],
+    "lopt.optimizers.from_torch": ["from_torch"],
+    "lopt.optimizers.loop_recorder": ["LoopRecorder", "torch_recorder"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
     "lopt.optimizers.surrogates": [
         "LinearSurrogate",
