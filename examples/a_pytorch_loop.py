@@ -16,4 +16,4 @@ for _ in range(300):
     optimizer.step()
 lopt.save_recording("run.npz", recorder)
 mine = lopt.from_torch(torch.optim.AdamW, lr=0.01)
-print(lopt.analyze(mine, "run.npz", name="AdamW in my loop").summary())
+print(lopt.analyze(mine, "run.npz", name="AdamW in my loop", starts=16).summary())

@@ -88,19 +88,17 @@ def from_numpy(
         return after.reshape(*z.shape[:-1], size + 1)
 
     def differences(function: Callable, z: np.ndarray, relative: float) -> np.ndarray:
-        """Central differences of a function of rows, along a new last axis."""
+        """Central differences of a function of rows, along a new last axis; one call for all of them."""
         z = np.asarray(z, np.float64)
+        n = size + 1
         lengths = relative * np.maximum(unit, np.abs(z))
-        columns = []
-        for entry in range(size + 1):
-            shift = np.zeros_like(z)
-            shift[..., entry] = lengths[..., entry]
-            ahead = z + shift
-            behind = np.where(z >= least, np.maximum(z - shift, least), z - shift)
-            width = (ahead - behind)[..., entry]  # as rounding left it
-            change = function(ahead) - function(behind)
-            columns.append(change / width.reshape(*width.shape, *(1,) * (change.ndim - width.ndim)))
-        return np.stack(columns, axis=-1)
+        shifts = np.eye(n).reshape(n, *(1,) * (z.ndim - 1), n) * lengths
+        ahead, behind = z + shifts, z - shifts
+        behind = np.where(z >= least, np.maximum(behind, least), behind)
+        widths = np.sum(ahead - behind, axis=-1)  # as rounding left them
+        after, before = function(np.stack([ahead, behind]))
+        widths = widths.reshape(*widths.shape, *(1,) * (after.ndim - widths.ndim))
+        return np.moveaxis((after - before) / widths, 0, -1)
 
     def slopes(z: np.ndarray) -> np.ndarray:
         return differences(rows, z, FIRST)
