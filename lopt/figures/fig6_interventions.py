@@ -150,16 +150,24 @@ def draw(data: Data) -> Figure:
     """Draw the figure."""
     count = max(len(column.interventions) for column in data.columns)
     figure, axes = layout.panels([0.35 + 0.19 * count, 1.5], len(data.columns))
-    for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
-        _costs(top, column, data.roles, labelled=place == 0)
-        _truncations(bottom, column, data.roles)
-    axes[0, 0].set_ylabel("optimizer")
-    axes[1, 0].set_ylabel("meta-objective")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     layout.legend(figure, _handles(data))
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns), _problems(data))
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, two rows with a column for each of the data's."""
+    # Columns of other interventions than the first have labels of their own.
+    first = [row.name for row in data.columns[0].interventions]
+    for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
+        own = [row.name for row in column.interventions] != first
+        _costs(top, column, data.roles, labelled=place == 0 or own)
+        _truncations(bottom, column, data.roles)
+    axes[0, 0].set_ylabel("optimizer")
+    axes[1, 0].set_ylabel("meta-objective")
 
 
 def _problems(data: Data) -> str:
