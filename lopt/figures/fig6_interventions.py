@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 
 from lopt.figures import layout, style, tables, ticks
 from lopt.figures.roles import LEARNED, Roles
+from lopt.records import evaluation
 from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "Row", "draw", "numbers", "read"]
@@ -178,8 +179,10 @@ def _problems(data: Data) -> str:
 
 
 def _handles(data: Data) -> list[Line2D]:
+    name = data.roles.label(evaluation.LEARNED)
+    called = name[:1].lower() + name[1:]
     handles = [
-        Line2D([], [], color=LEARNED.color, linewidth=5.0, label="learned optimizer, changed"),
+        Line2D([], [], color=LEARNED.color, linewidth=5.0, label=f"{called}, changed"),
         Line2D([], [], color=LEARNED.color, linewidth=1.0, label="intact"),
     ]
     if any(row.name.startswith(DISTILLED) for c in data.columns for row in c.interventions):

@@ -144,7 +144,7 @@ def _handles(data: Data) -> list[Line2D]:
     names = {str(name) for column in data.columns for name in column.stability.optimizers}
     tuned = data.roles.in_order(names & set(data.roles.baselines))
     handles = [
-        Line2D([], [], **LEARNED.line()),
+        Line2D([], [], **data.roles.role(evaluation.LEARNED).line()),
         *(Line2D([], [], **data.roles.role(name).line()) for name in tuned),
     ]
     if any(len(column.stability.optimizers) > 1 for column in data.columns):

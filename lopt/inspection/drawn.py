@@ -21,6 +21,7 @@ from lopt.figures import (
     fig6_interventions,
     fig7_stability,
 )
+from lopt.records.evaluation import LEARNED
 from lopt.records.interventions import Stability
 
 __all__ = ["FIGURES", "Drawn", "Named", "draw", "fill"]
@@ -54,6 +55,7 @@ class Drawn:
         self._named = {str(place): each for place, each in enumerate(named)}
         self._results = {task: each.results for task, each in self._named.items()}
         self.labels = {task: each.name for task, each in self._named.items()}
+        self.labels[LEARNED] = "The optimizer"
         self.colors: dict[str, str] = {}
         self.seeds = {task: (-1,) for task in self._results}
 
