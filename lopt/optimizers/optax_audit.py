@@ -12,6 +12,7 @@ It is run for a few steps, on one scalar parameter and on arrays of many, and lo
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,8 @@ LATE = 10**9
 """A step so late that everything that follows the iteration has come to its end."""
 STEPS = 16  # of the runs that are looked at
 SIDE = 128  # of the matrix: from this size on optax's factored optimizers factor
+# Its programs run once, and compiling them is what takes the time.
+ONCE = {"xla_backend_optimization_level": 0}
 COUPLED = {"float64": 1e-7, "float32": 1e-3}  # relative; above rounding, far below any coupling
 
 
@@ -125,7 +128,7 @@ def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: Any) -> _Runs:
-    @jax.jit
+    @partial(jax.jit, compiler_options=ONCE)
     def run(starts: Any, gradients: Any) -> Any:
         def one(x: Any, g: Any) -> tuple[Any, Any]:
             return _run(transformation, x, g)
@@ -179,7 +182,7 @@ def _one_step(transformation: optax.GradientTransformation, gradient: Any, state
     """Return what maps the leaves of one state, and a parameter, to the update and the next leaves."""
     tree = jax.tree.structure(states)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=ONCE)
     def after(leaves: list[Any], parameter: Any) -> tuple[Any, list[Any]]:
         update, state = transformation.update(gradient, tree.unflatten(leaves), parameter)
         return update, jax.tree.leaves(state)
