@@ -205,7 +205,8 @@ def test_a_loop_in_numpy_tells_what_it_met(tmp_path):
         x = x - 0.1 * velocity
     lopt.save_recording(tmp_path / "run.npz", recorder)
     kept = lopt.load_recording(tmp_path / "run.npz")
-    assert kept.x.shape == (5, 4) and np.all(np.diff(kept.losses) < 0)
+    assert kept.x.shape == (5, 4)
+    np.testing.assert_allclose(kept.losses, 1.5 * np.sum(kept.x**2, axis=1), rtol=1e-12)
     driven = lopt.drive(lopt.from_optax(optax.sgd(0.1, momentum=0.5)), kept.gradients)
     np.testing.assert_allclose(driven.updates, kept.updates, rtol=1e-12)
     several = lopt.LoopRecorder(steps=2, components=3)
