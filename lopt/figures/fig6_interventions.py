@@ -270,8 +270,7 @@ def _truncations(panel: Axes, column: Column, roles: Roles) -> None:
     for row in column.baselines:
         panel.axhline(row.objective, **roles.role(row.name).line() | {"linewidth": 1.0}, zorder=1)
     panel.set(xscale="log", yscale="log", ylim=(low, high))
-    if len(modes):
-        panel.set_xlim(0.8 * modes.min(), 1.25 * modes.max())
+    panel.set_xlim(0.8 * modes.min(initial=1.0), 1.25 * modes.max(initial=1.0))
     panel.set_xlabel("modes kept (linear)")
     if hollow.any():
         most = max(row.diverged for row in column.truncations)

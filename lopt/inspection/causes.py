@@ -41,6 +41,7 @@ REMOVED = {
     "no_drift": "removing the drift",
     "linear": "linearizing it",
 }
+NOT_LINEARIZED = ("no_schedule", "no_memory", "no_drift")
 COLUMNS = (
     "optimizer", "kind", "modes", "problems", "diverged", "meta_objective", "meta_objective_se",
     "final_loss", "cost", "cost_se", "difference", "difference_se", "median_ratio", "broken",
@@ -67,6 +68,7 @@ def intervention_costs(
     problems: Any,
     *,
     steps: int,
+    has_slope: bool = True,
 ) -> pd.DataFrame:
     """Return what every intervention costs: a row each, the first the intact optimizer's.
 
@@ -76,13 +78,24 @@ def intervention_costs(
         task: that it runs on.
         problems: of the task, stacked.
         steps: updates per problem.
+        has_slope: whether its update has a slope at g = 0. Otherwise there is nothing to linearize, and
+            what does not is left.
 
     Raises:
-        ValueError: if the linearization is not finite, or the intact optimizer diverges on every problem.
+        ValueError: if the linearization is not finite, or the intact optimizer diverges or does not move.
     """
     family = _TheOne(component._replace(run=None, audit=None))
-    made = list(variants(family, (), linearization, mode_counts(linearization)))
+    made = [
+        variant
+        for variant in variants(family, (), linearization, mode_counts(linearization))
+        if has_slope or variant.name in NOT_LINEARIZED
+    ]
     intact = np.asarray(evaluate(task, family, (), problems, steps=steps))
+    if np.all(intact == intact[:, :1]):
+        raise ValueError(
+            "the map at the operating point does not move: a schedule has ended at 0, say. held_count= reads "
+            "an optax transformation at another step"
+        )
     runs = [np.asarray(evaluate(task, v.family, v.theta, problems, steps=steps)) for v in made]
     count = len(intact)
     record = InterventionRuns(
@@ -128,10 +141,10 @@ def stability_of(
     nothing = np.zeros(0)
     met, weights, iterations = nothing, nothing, nothing.astype(int)
     rows: list = [(LEARNED, -1, linearization)]
+    size = max(abs(rate), np.abs(np.asarray(linearization.learning_rates)).max(initial=0.0))
+    if not size > 0.0:
+        raise ValueError("no gradient moves its update")
     if task is None:
-        size = max(abs(rate), np.abs(np.asarray(linearization.learning_rates)).max(initial=0.0))
-        if not size > 0.0:
-            raise ValueError("no gradient moves its update")
         grid = np.geomspace(10.0**-DECADES, 10.0**DECADES, 81) / size
     else:
         few = len(jax.tree.leaves(problems)[0]) if task.components <= DENSE else FEW

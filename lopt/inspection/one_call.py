@@ -364,7 +364,12 @@ def _causes(
         if not on_task:
             raise ValueError("they run on the problems of a task, and there is none")
         causes["interventions"] = intervention_costs(
-            component, linearization, source, drawn_problems, steps=steps
+            component,
+            linearization,
+            source,
+            drawn_problems,
+            steps=steps,
+            has_slope=int(found["responses"].convergence_rate_code) != RateCode.NOT_DIFFERENTIABLE,
         )
         tell("interventions")
     except ValueError as error:

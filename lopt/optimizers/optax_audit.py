@@ -270,7 +270,7 @@ def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
         raise Unreadable(
             "it couples components: the updates of a matrix are not those of its entries, each alone "
             f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
-            "no map of its own"
+            "no map of its own, but lopt.probe reads it inside a run"
         )
     shared, _ = jax.tree_util.tree_flatten_with_path(runs.shared)
     for (path, leaf), each in zip(shared, jax.tree.leaves(runs.each), strict=False):
