@@ -1,6 +1,6 @@
 """What every optimizer that optax ships reads as, as a table: for docs/any_optimizer.md.
 
-    python tests/optax_table.py
+python tests/optax_table.py
 """
 
 import jax
