@@ -161,14 +161,17 @@ def draw(data: Data) -> Figure:
 
 def fill(axes: np.ndarray, data: Data) -> None:
     """Draw the panels into ``axes``, two rows with a column for each of the data's."""
-    # Columns of other interventions than the first have labels of their own.
-    first = [row.name for row in data.columns[0].interventions]
+    first = _mechanisms(data.columns[0])
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
-        own = [row.name for row in column.interventions] != first
+        own = _mechanisms(column) != first  # then the first column's labels are not this one's
         _costs(top, column, data.roles, labelled=place == 0 or own)
         _truncations(bottom, column, data.roles)
     axes[0, 0].set_ylabel("optimizer")
     axes[1, 0].set_ylabel("meta-objective")
+
+
+def _mechanisms(column: Column) -> list[str]:
+    return [row.name for row in column.interventions if not row.name.startswith(DISTILLED)]
 
 
 def _problems(data: Data) -> str:
