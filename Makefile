@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test mechanisms fuzz test-slurm lint bench report train-paper-gpu clean
+.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint bench report train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -45,6 +45,13 @@ test-slurm: env
 			print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["slurm"])')
 	PYTHONPATH="$(CURDIR)/$(ENV)/slurm" $(BIN)/python -m pytest -m "slurm or interrupts" \
 		tests/test_slurm.py tests/test_interrupts.py
+
+# PyTorch for real, beside the environment: every optimizer that it ships, and the recorded loop.
+test-torch: env
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $(ENV)/torch \
+		$$($(BIN)/python -c 'import tomllib; \
+			print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["torch"])')
+	PYTHONPATH="$(CURDIR):$(CURDIR)/$(ENV)/torch" $(BIN)/python -m pytest -m torch -n 0 tests/test_torch_itself.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -8,9 +8,9 @@ import sys
 import lopt
 
 path, home, away = sys.argv[1:]
-at_home = lopt.analyze(path, home, name="at home", problems=8)
+at_home = lopt.analyze(path, home, name="at home", problems=8, starts=16)
 largest = abs(at_home.responses.update_gradients).max()
-elsewhere = lopt.analyze(path, away, name="away", problems=8, largest_gradient=largest)
+elsewhere = lopt.analyze(path, away, name="away", problems=8, starts=16, largest_gradient=largest)
 for found in (at_home, elsewhere):
     met = found.trajectories
     beyond = met.gradients_outside.sum() / (met.gradient_counts.sum() + met.gradients_outside.sum())

@@ -29,7 +29,9 @@ _HOMES = {
     ],
     "lopt.learned": ["make_family"],
     "lopt.learned.base": ["LearnedFamily"],
+    "lopt.learned.foreign_weights": ["read_weights"],
     "lopt.learned.stored": ["load_optimizer"],
+    "lopt.records.foreign_arrays": ["read_arrays"],
     "lopt.records.store": ["StoreError", "load", "save"],
     "lopt.records.results": ["Results"],
     "lopt.weights": ["load_released"],
@@ -41,6 +43,8 @@ _HOMES = {
     "lopt.optimizers.recorder": ["load_recording", "recorder", "save_recording"],
     "lopt.optimizers.from_numpy": ["from_numpy"],
     "lopt.optimizers.from_step": ["Inputs", "from_step"],
+    "lopt.optimizers.from_torch": ["from_torch"],
+    "lopt.optimizers.loop_recorder": ["LoopRecorder", "torch_recorder"],
     "lopt.optimizers.aggregated_momentum": ["AggregatedMomentum"],
     "lopt.optimizers.surrogates": [
         "LinearSurrogate",

@@ -55,6 +55,11 @@ def _add_analyze(commands: Any) -> None:
     command.add_argument(
         "--report", metavar="FILE", help="write one page with everything: report.html"
     )
+    command.add_argument(
+        "--interventions",
+        action="store_true",
+        help="run it without each of its mechanisms, too (slow)",
+    )
     command.set_defaults(run=_analyze)
 
 
@@ -74,6 +79,7 @@ def _analyze(options: argparse.Namespace) -> None:
         name=None if name.endswith(".npz") and not options.name else name,
         problems=options.problems,
         steps=options.steps,
+        interventions=options.interventions,
         progress=logger.info,
     )
     print(_printable(found.summary()), end="")

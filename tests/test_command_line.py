@@ -46,7 +46,7 @@ def test_analyze_prints_the_summary_and_writes_figures(folder, capsys):
     assert "the leading mode has momentum 0.8 and 100 % of the learning rate 0.1" in printed.out
     assert "fixed points after" in printed.err  # progress
     written = {path.name for path in (folder / "looks").iterdir()}
-    mechanisms = ("momentum", "clipping", "schedule", "adaptation")
+    mechanisms = ("momentum", "clipping", "schedule", "adaptation", "stability")
     assert written == {f"{name}.{kind}" for name in mechanisms for kind in ("pdf", "png")}
 
 

@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -196,6 +197,14 @@ def test_the_table_has_every_optimizer_that_optax_ships():
 
     assert optimizers(optax) <= set(ALIASES)
     assert optimizers(optax.contrib) - set(CONTRIBUTED) == {"schedule_free"}
+
+
+def test_the_docs_have_every_one_of_them():
+    """And say of each whether it is refused; python tests/optax_table.py makes them."""
+    text = (Path(__file__).parent.parent / "docs/any_optimizer.md").read_text()
+    rows = text.split("| optax | state")[1].split("\n\n")[0].splitlines()[2:]
+    told = {row.split("|")[1].strip(): "refused: " in row for row in rows}
+    assert told == {name: reason is not None for name, (_, reason) in TABLE.items()}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from lopt.claims.measure import CRITERIA
 from lopt.inspection import drawn
 from lopt.inspection.questions import QUESTIONS
 from lopt.keys import stream
+from lopt.tasks import sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
 # A few here, all of them below: make mechanisms.
@@ -108,6 +109,8 @@ def test_figures_of_one_and_of_several(found):
     one, other = found["clipped momentum"], found["momentum, warming up"]
     for mechanism, rows in drawn.ROWS.items():
         plot = getattr(one, f"plot_{mechanism}")
+        if mechanism == "interventions":  # below: nobody asked for them
+            continue
         figure = plot(other)
         assert isinstance(figure, Figure)
         titles = [axes.get_title() for axes in figure.axes[:2]]
@@ -130,6 +133,57 @@ def test_a_figure_shows_the_numbers_of_the_analysis(found):
     x, y = panel.lines[0].get_data()
     np.testing.assert_array_equal(x, analysis.responses.update_gradients)
     np.testing.assert_allclose(y, -0.1 * np.clip(x, -0.5, 0.5), atol=1e-12)
+
+
+def test_stability_without_a_task_is_that_of_the_heavy_ball(found):
+    record = found["clipped momentum"].stability
+    # Rate 0.1, momentum 0.8 (Polyak): 2 (1 + beta) / alpha; sqrt(beta) where its roots are complex.
+    np.testing.assert_allclose(record.stable_up_to, [2 * 1.8 / 0.1], rtol=1e-9)
+    assert np.min(record.rates) == pytest.approx(0.8**0.5, rel=1e-9)
+    assert "stable up to curvature 36" in found["clipped momentum"].summary()
+    with pytest.raises(ValueError, match="figure of the interventions of clipped momentum: ask"):
+        found["clipped momentum"].plot_interventions()
+    assert found["sign descent"].stability is None
+    assert "no stability: its update has no slope at g = 0" in found["sign descent"].summary()
+
+
+def test_what_each_mechanism_is_worth_in_closed_form():
+    """Momentum that clips what it never meets: without its memory it is gradient descent."""
+    mine = optax.chain(optax.clip(1e6), optax.sgd(0.2, momentum=0.9))
+    task = LinearRegression(3)
+    analysis = lopt.analyze(
+        mine, task, problems=3, steps=40, starts=4, visited_states=40, interventions=True
+    )
+    table = analysis.interventions.set_index("optimizer")
+    drawn_problems = sample_batch(task, stream(0, "analysis", "problems"), 3)
+    losses = [
+        np.stack(
+            [
+                lopt.unroll(
+                    task, optimizer, jax.tree.map(lambda leaf, p=p: leaf[p], drawn_problems), 40
+                )
+                for p in range(3)
+            ]
+        )
+        for optimizer in (mine, optax.sgd(0.2))
+    ]
+    objectives = [float(np.mean(lopt.meta_objective(part))) for part in losses]
+    assert table["meta_objective"]["intact"] == pytest.approx(objectives[0], rel=1e-4)
+    assert table["meta_objective"]["no_memory"] == pytest.approx(objectives[1], rel=1e-4)
+    others = ["no_schedule", "no_clipping", "no_adaptation", "no_drift", "linear", "modes_1"]
+    np.testing.assert_allclose(table["cost"][others], 1.0, rtol=1e-9)
+    summary = analysis.summary()
+    assert "removing the clipping changes nothing (x1)" in summary
+    cost = objectives[1] / objectives[0]
+    assert f"removing the memory {'costs' if cost > 1 else 'helps:'} x{cost:.3g}" in summary
+    # The curvatures that its runs meet are the problems' own.
+    met = analysis.stability.met_curvatures
+    largest = max(float(np.linalg.eigvalsh(h).max()) for h in np.asarray(drawn_problems.hessian))
+    assert met.max() == pytest.approx(largest, rel=1e-4)
+    assert analysis.figures == tuple(drawn.FIGURES)
+    panel = analysis.plot_interventions().axes[0]
+    assert "no memory" in [label.get_text() for label in panel.get_yticklabels()]
+    assert len(analysis.plot_stability(analysis).axes) == 4
 
 
 # Moves the slider, and leaves what it saw in the page.
@@ -177,7 +231,7 @@ def test_the_report_is_one_page_whose_slider_moves_the_state(found, tmp_path):
         assert html.escape(each.sentence) in text
     seen = look_at(tmp_path / "report.html", PROBE, VISITS, tmp_path)
     assert seen["errors"] == [] and seen["fetched"] == []
-    assert len(seen["images"]) == 4 and all(seen["images"])
+    assert len(seen["images"]) == 5 and all(seen["images"])
     autonomous, slow = seen["places"].values()
     assert [each["where"] for each in autonomous] == [
         "iteration 0: effective learning rate 0.1",

@@ -118,8 +118,15 @@ class Arm:
     def _step(self, place: Place, gamma: float) -> Place | None:
         """Return the next point if it is on the same branch."""
         length, before = gamma - place.gamma, self.tangent(place)
-        root = self.correct(place.root.point + length * before, gamma)
-        if not root.found or root.singular:
+        # As far as the tangent says in gamma, and if that is too far from the branch, in g: an average is
+        # proportional to g, and Newton's method may need it to the last digits (of AdaBelief's, the second
+        # moment is about (g - m)^2).
+        change_of_g = self.gradient(gamma) - self.gradient(place.gamma)
+        for stretch in (length, change_of_g / self.slope(place.gamma)):
+            root = self.correct(place.root.point + stretch * before, gamma)
+            if root.found and not root.singular:
+                break
+        else:
             return None
         new = Place(root, gamma)
         after, change = self.tangent(new), root.point - place.root.point

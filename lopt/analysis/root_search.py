@@ -204,14 +204,19 @@ def polish(
     )
 
 
-def float64(states: ArrayLike) -> jax.Array:
-    """Return ``states`` as a float64 array of JAX.
+def float64(states: ArrayLike) -> Array | np.ndarray:
+    """Return ``states`` as a float64 array that compiled functions take.
+
+    NumPy's own arrays stay what they are: moving a few numbers to JAX takes longer than what they are for.
 
     Raises:
         ValueError: if JAX runs without 64-bit numbers.
     """
+    wide = jnp.result_type(float) == jnp.float64
+    if wide and isinstance(states, np.ndarray) and states.dtype == np.float64:
+        return states
     states = jnp.asarray(states, jnp.result_type(float))
-    if states.dtype != jnp.float64:
+    if not wide:
         raise ValueError("fixed points need float64: run with JAX_ENABLE_X64=1")
     return states
 

@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 
 from lopt.figures import layout, style, tables, ticks
 from lopt.figures.roles import LEARNED, Roles
+from lopt.records import evaluation
 from lopt.records.results import Results
 
 __all__ = ["CAPTION", "READS", "TITLE", "Column", "Data", "Row", "draw", "numbers", "read"]
@@ -150,16 +151,27 @@ def draw(data: Data) -> Figure:
     """Draw the figure."""
     count = max(len(column.interventions) for column in data.columns)
     figure, axes = layout.panels([0.35 + 0.19 * count, 1.5], len(data.columns))
-    for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
-        _costs(top, column, data.roles, labelled=place == 0)
-        _truncations(bottom, column, data.roles)
-    axes[0, 0].set_ylabel("optimizer")
-    axes[1, 0].set_ylabel("meta-objective")
+    fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     layout.legend(figure, _handles(data))
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns), _problems(data))
     return figure
+
+
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw the panels into ``axes``, two rows with a column for each of the data's."""
+    first = _mechanisms(data.columns[0])
+    for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
+        own = _mechanisms(column) != first  # then the first column's labels are not this one's
+        _costs(top, column, data.roles, labelled=place == 0 or own)
+        _truncations(bottom, column, data.roles)
+    axes[0, 0].set_ylabel("optimizer")
+    axes[1, 0].set_ylabel("meta-objective")
+
+
+def _mechanisms(column: Column) -> list[str]:
+    return [row.name for row in column.interventions if not row.name.startswith(DISTILLED)]
 
 
 def _problems(data: Data) -> str:
@@ -170,8 +182,10 @@ def _problems(data: Data) -> str:
 
 
 def _handles(data: Data) -> list[Line2D]:
+    name = data.roles.label(evaluation.LEARNED)
+    called = name[:1].lower() + name[1:]
     handles = [
-        Line2D([], [], color=LEARNED.color, linewidth=5.0, label="learned optimizer, changed"),
+        Line2D([], [], color=LEARNED.color, linewidth=5.0, label=f"{called}, changed"),
         Line2D([], [], color=LEARNED.color, linewidth=1.0, label="intact"),
     ]
     if any(row.name.startswith(DISTILLED) for c in data.columns for row in c.interventions):
@@ -259,8 +273,7 @@ def _truncations(panel: Axes, column: Column, roles: Roles) -> None:
     for row in column.baselines:
         panel.axhline(row.objective, **roles.role(row.name).line() | {"linewidth": 1.0}, zorder=1)
     panel.set(xscale="log", yscale="log", ylim=(low, high))
-    if len(modes):
-        panel.set_xlim(0.8 * modes.min(), 1.25 * modes.max())
+    panel.set_xlim(0.8 * modes.min(initial=1.0), 1.25 * modes.max(initial=1.0))
     panel.set_xlabel("modes kept (linear)")
     if hollow.any():
         most = max(row.diverged for row in column.truncations)

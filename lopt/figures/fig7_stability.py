@@ -116,15 +116,14 @@ def _called(condition: str, value: str, roles: Roles) -> str:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     labels = list(dict.fromkeys(run.label for column in data.columns for run in column.away))
-    heights = [1.6, 1.05, max(1.05, 0.3 + 0.15 * len(labels))]
+    # Where nothing is known of other tasks there is no third row.
+    heights = [1.6, 1.05, *([max(1.05, 0.3 + 0.15 * len(labels))] if labels else [])]
     figure, axes = layout.panels(heights, len(data.columns))
-    for place, (panels, column) in enumerate(zip(axes.T, data.columns, strict=True)):
-        _rates(panels[0], column, data.roles)
-        _curvatures(panels[1], column)
-        _transfer(panels[2], column, labels, labelled=place == 0)
-    axes[2, 0].set_ylabel("away from home")
-    axes[0, 0].set_ylabel("rate $|\\mu|$ per iteration")
-    axes[1, 0].set_ylabel("share of spectrum")
+    fill(axes[:2], data)
+    for place, column in enumerate(data.columns if labels else ()):
+        _transfer(axes[2, place], column, labels, labelled=place == 0)
+    if labels:
+        axes[2, 0].set_ylabel("away from home")
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     layout.legend(figure, _handles(data))
@@ -132,15 +131,26 @@ def draw(data: Data) -> Figure:
     return figure
 
 
+def fill(axes: np.ndarray, data: Data) -> None:
+    """Draw rates and curvatures into ``axes``, two rows with a column for each of the data's."""
+    for (top, middle), column in zip(axes.T, data.columns, strict=True):
+        _rates(top, column, data.roles)
+        _curvatures(middle, column)
+    axes[0, 0].set_ylabel("rate $|\\mu|$ per iteration")
+    axes[1, 0].set_ylabel("share of spectrum")
+
+
 def _handles(data: Data) -> list[Line2D]:
     names = {str(name) for column in data.columns for name in column.stability.optimizers}
     tuned = data.roles.in_order(names & set(data.roles.baselines))
     handles = [
-        Line2D([], [], **LEARNED.line()),
+        Line2D([], [], **data.roles.role(evaluation.LEARNED).line()),
         *(Line2D([], [], **data.roles.role(name).line()) for name in tuned),
     ]
     if any(len(column.stability.optimizers) > 1 for column in data.columns):
         handles.append(Line2D([], [], **HEAVY_BALL_LOOK, label="fastest heavy ball"))
+    if not any(column.away for column in data.columns):
+        return handles
     return [
         *handles,
         style.mark("works", "o", LEARNED.color),

@@ -5,9 +5,10 @@ called by the optimizer's name, and has no training (seed -1) and no tuned basel
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,17 +18,32 @@ from lopt.figures import (
     fig3_gradient_clipping,
     fig4_learning_rate_schedules,
     fig5_learning_rate_adaptation,
+    fig6_interventions,
+    fig7_stability,
 )
+from lopt.records.evaluation import LEARNED
+from lopt.records.interventions import Stability
 
-__all__ = ["FIGURES", "Drawn", "draw", "fill"]
+__all__ = ["FIGURES", "Drawn", "Named", "draw", "fill"]
 
 FIGURES: dict[str, Any] = {
     "momentum": fig2_momentum,
     "clipping": fig3_gradient_clipping,
     "schedule": fig4_learning_rate_schedules,
     "adaptation": fig5_learning_rate_adaptation,
+    "interventions": fig6_interventions,
+    "stability": fig7_stability,
 }
-"""By mechanism, in the paper's order."""
+"""By what they show, in the order of the study."""
+
+
+class Named(NamedTuple):
+    """One analysis, and what it is called."""
+
+    name: str
+    results: OptimizerResults
+    interventions: pd.DataFrame | None = None
+    stability: Stability | None = None
 
 
 class Drawn:
@@ -35,9 +51,11 @@ class Drawn:
 
     baselines, early, note, scale = (), {}, "", ""
 
-    def __init__(self, named: Sequence[tuple[str, OptimizerResults]]) -> None:
-        self._results = {str(place): results for place, (_, results) in enumerate(named)}
-        self.labels = {str(place): name for place, (name, _) in enumerate(named)}
+    def __init__(self, named: Sequence[Named]) -> None:
+        self._named = {str(place): each for place, each in enumerate(named)}
+        self._results = {task: each.results for task, each in self._named.items()}
+        self.labels = {task: each.name for task, each in self._named.items()}
+        self.labels[LEARNED] = "The optimizer"
         self.colors: dict[str, str] = {}
         self.seeds = {task: (-1,) for task in self._results}
 
@@ -63,8 +81,29 @@ class Drawn:
     def responses(self, task: str, seed: int) -> tuple:
         return self._results[task].responses
 
+    def interventions(self, task: str) -> pd.DataFrame:
+        table = self._named[task].interventions
+        if table is None:
+            raise AbsentError("none were run")
+        return table.assign(task=task, seed=-1)
 
-def draw(mechanism: str, named: Sequence[tuple[str, OptimizerResults]]) -> Figure:
+    def distilled(self, task: str) -> pd.DataFrame:
+        columns = ["seed", "numbers", "meta_objective", "learned", "diverged", "problems"]
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in columns}).astype(
+            {"numbers": str}
+        )
+
+    def stability(self, task: str) -> Stability:
+        record = self._named[task].stability
+        if record is None:
+            raise AbsentError("no closed loop was computed")
+        return record
+
+    def transfer(self) -> pd.DataFrame:
+        return pd.DataFrame({"home": [], "optimizer": []})
+
+
+def draw(mechanism: str, named: Sequence[Named]) -> Figure:
     """Return the figure of a mechanism, a column for each optimizer.
 
     Raises:
@@ -74,7 +113,7 @@ def draw(mechanism: str, named: Sequence[tuple[str, OptimizerResults]]) -> Figur
     return figure.draw(_read(mechanism, named))
 
 
-def fill(mechanism: str, named: Sequence[tuple[str, OptimizerResults]], axes: Any) -> np.ndarray:
+def fill(mechanism: str, named: Sequence[Named], axes: Any) -> np.ndarray:
     """Draw the panels of a mechanism into ``axes``: rows of panels, a column for each optimizer.
 
     Raises:
@@ -95,10 +134,17 @@ def fill(mechanism: str, named: Sequence[tuple[str, OptimizerResults]], axes: An
     return grid
 
 
-ROWS = {"momentum": 3, "clipping": 2, "schedule": 2, "adaptation": 3}
+ROWS = {
+    "momentum": 3,
+    "clipping": 2,
+    "schedule": 2,
+    "adaptation": 3,
+    "interventions": 2,
+    "stability": 2,
+}
 
 
-def _read(mechanism: str, named: Sequence[tuple[str, OptimizerResults]]) -> Any:
+def _read(mechanism: str, named: Sequence[Named]) -> Any:
     try:
         return FIGURES[mechanism].read(Drawn(named))
     except AbsentError as error:

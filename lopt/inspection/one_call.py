@@ -8,13 +8,14 @@ gradients lie between it and a thousandth of it.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -26,13 +27,21 @@ from lopt.analysis.stages import STAGES, gather, stages
 from lopt.analysis.trajectories import DivergedError, summarize_trajectories
 from lopt.claims.evidence import Absent, OptimizerResults
 from lopt.inspection import drawn
+from lopt.inspection.causes import cause_sentences, intervention_costs, stability_of
 from lopt.inspection.page import page
 from lopt.inspection.questions import Answer, Evidence, answers
 from lopt.inspection.subjects import Subject, as_source, as_subject
 from lopt.keys import stream
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records import store
-from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.analysis import (
+    FixedPointAnalysis,
+    Linearization,
+    RateCode,
+    Responses,
+    Trajectories,
+)
+from lopt.records.interventions import Stability
 from lopt.records.recorded_run import RecordedRun
 from lopt.tasks import Task, sample_batch
 from lopt.unrolling import Recording
@@ -40,6 +49,7 @@ from lopt.unrolling import Recording
 __all__ = ["Analysis", "analyze"]
 
 CONSTANT_DECADES, CONSTANT_COUNT = 3.0, 9  # per arm, below the largest gradient
+LARGE_STATE = 64  # from here on closed loops take seconds, and are computed if they are asked for
 SAME_RUN = 0.01  # a run in float32 and the same one in float64 differ by less
 
 
@@ -67,6 +77,12 @@ class Analysis:
     reads_parameter: bool | None = None
     lost: int = 0
     """How many runs there were, if all of them became non-finite."""
+    stability: Stability | None = None
+    """The closed loop with a quadratic; row 0 is this optimizer (``lopt.analysis.stability``)."""
+    interventions: pd.DataFrame | None = None
+    """What removing each mechanism costs, the intact optimizer first (``lopt.analysis.costs``)."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Why there is no stability, or are no interventions."""
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -96,7 +112,9 @@ class Analysis:
                 f"{'':<10} {each.sentence}",
                 f"{'':<10} ({each.criterion})",
             ]
-        for stage, reason in self.missing.items():
+        told = cause_sentences(self.interventions, self.stability, self._rate_holds)
+        lines += ["", *told] if told else []
+        for stage, reason in {**self.missing, **self.without}.items():
             lines.append(f"no {stage.replace('_', ' ')}: {reason}")
         return "\n".join(lines) + "\n"
 
@@ -135,6 +153,21 @@ class Analysis:
         """
         return self._plot("adaptation", others, axes)
 
+    def plot_interventions(self, *others: "Analysis", axes: Any = None) -> Figure | np.ndarray:
+        """Draw figure 6's two panels: what removing each mechanism costs, and how many modes it takes.
+
+        Arguments and errors are those of ``plot_momentum``, with two rows of axes. There is something to
+        draw if ``analyze`` was asked for interventions.
+        """
+        return self._plot("interventions", others, axes)
+
+    def plot_stability(self, *others: "Analysis", axes: Any = None) -> Figure | np.ndarray:
+        """Draw figure 7's first two panels: the rate at which the parameter decays, and curvatures met.
+
+        Arguments and errors are those of ``plot_momentum``, with two rows of axes.
+        """
+        return self._plot("stability", others, axes)
+
     def report(self, path: str | Path) -> None:
         """Write one page that needs no network: answers, tables, figures, and a slider.
 
@@ -149,7 +182,8 @@ class Analysis:
         facts += [f"Operating point: {self.operating_point}."] if self.operating_point else []
         for stage, reason in self.missing.items():
             facts.append(f"There are no {stage.replace('_', ' ')}: {reason}.")
-        for mechanism in drawn.FIGURES if not self.missing else ():
+        facts += cause_sentences(self.interventions, self.stability, self._rate_holds)
+        for mechanism in self.figures:
             figures[mechanism.capitalize()] = self._plot(mechanism, (), None)
         text = page(
             f"How {self.name} works",
@@ -162,9 +196,32 @@ class Analysis:
         )
         store.save_bytes(path, text.encode())
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that there is something to draw for: ``plot_<name>()``."""
+        causes = {"interventions": self.interventions, "stability": self.stability}
+        return tuple(
+            name
+            for name in drawn.FIGURES
+            if not self.missing and causes.get(name, self.trajectories) is not None
+        )
+
     def _plot(self, mechanism: str, others: tuple["Analysis", ...], axes: Any) -> Any:
-        named = [(each._title, each._results) for each in (self, *others)]
+        named = [
+            drawn.Named(each._title, each._results, each.interventions, each.stability)
+            for each in (self, *others)
+        ]
+        for each in (self, *others):
+            if mechanism in each.without:
+                raise ValueError(
+                    f"there is no figure of the {mechanism} of {each.name}: {each.without[mechanism]}"
+                )
         return drawn.draw(mechanism, named) if axes is None else drawn.fill(mechanism, named, axes)
+
+    @property
+    def _rate_holds(self) -> bool:
+        responses = self.responses
+        return responses is None or int(responses.convergence_rate_code) == RateCode.SMOOTH
 
     @property
     def _title(self) -> str:
@@ -193,6 +250,7 @@ def analyze(
     starts: int = 64,
     visited_states: int = 500,
     largest_gradient: float | None = None,
+    interventions: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Analysis:
     """Find out how ``optimizer`` works: run it, find where runs end, read momentum, clipping and the rest.
@@ -209,6 +267,8 @@ def analyze(
         visited_states: how many visited states are kept.
         largest_gradient: size up to which update functions are computed (default: the size that one in a
             thousand of the gradients met exceeds).
+        interventions: whether to run it without each of its mechanisms, on the same problems of the task,
+            and to see which curvatures the task has; takes several times as long.
         progress: hears a line about every stage.
 
     Raises:
@@ -263,8 +323,66 @@ def analyze(
                 run_rates = run_learning_rates(
                     subject.component, length, subject.held("parameter"), subject.held("loss")
                 )
+        causes = _causes(
+            subject, source, found.stages, interventions, problems, steps, lambda text: tell(text)
+        )
         tell("done")
-        return _assembled(subject, words, found.stages, found.missing, impulses, run_rates)
+        analysis = _assembled(subject, words, found.stages, found.missing, impulses, run_rates)
+        return replace(analysis, **causes)
+
+
+def _causes(
+    subject: Subject,
+    source: Any,
+    found: Mapping[str, Any],
+    asked: bool,
+    problems: int,
+    steps: int,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return stability and interventions, and of what there is not the reason."""
+    if "responses" not in found:
+        return {"without": dict.fromkeys(("stability", "interventions"), "there are no responses")}
+    linearization, component = found["linearization"], subject.component
+    on_task = not isinstance(source, (Recording, RecordedRun, np.ndarray))
+    causes: dict[str, Any] = {"without": {}}
+    drawn_problems = _drawn(source, problems) if asked and on_task else None
+    size = len(linearization.input_vector)
+    try:
+        if size > LARGE_STATE and not asked:
+            raise ValueError(f"{size} state variables: ask for it by interventions=True")
+        on = (source, drawn_problems) if asked and on_task else (None, None)
+        causes["stability"] = stability_of(
+            component, linearization, found["responses"], *on, steps=steps
+        )
+        tell("stability")
+    except ValueError as error:
+        causes["without"]["stability"] = str(error)
+    try:
+        if not asked:
+            raise ValueError("ask for them by interventions=True")
+        if not on_task:
+            raise ValueError("they run on the problems of a task, and there is none")
+        causes["interventions"] = intervention_costs(
+            component,
+            linearization,
+            source,
+            drawn_problems,
+            steps=steps,
+            has_slope=int(found["responses"].convergence_rate_code) != RateCode.NOT_DIFFERENTIABLE,
+        )
+        tell("interventions")
+    except ValueError as error:
+        causes["without"]["interventions"] = str(error)
+    return causes
+
+
+def _drawn(task: Task, problems: int) -> Any:
+    """Return the problems that a task is run on, in float64."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+        sample_batch(task, stream(0, "analysis", "problems"), problems),
+    )
 
 
 def _assembled(
@@ -330,10 +448,7 @@ def _runs(
             gradient_edges=gradient_edges(limit),
             visited_states=visited_states,
         ), words
-    drawn_problems = jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
-        sample_batch(source, stream(0, "analysis", "problems"), problems),
-    )
+    drawn_problems = _drawn(source, problems)
 
     def summarize(limit: float) -> Trajectories:
         return summarize_trajectories(

@@ -111,10 +111,10 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
             raise ValueError(f"{key} is {value!r}, expected a whole number of at least 1")
         if kind is float and (isinstance(value, (bool, str)) or not value >= 0):
             raise ValueError(f"{key} is {value!r}, expected a number of at least 0")
-    if (meta_steps := changed.get("meta_steps")) and "validation_interval" not in changed:
-        # A run that ends before it is validated once would keep nothing.
-        interval = recipe.settings.validation_interval
-        changed["validation_interval"] = min(interval, meta_steps)
+    # A run that ends before it is validated once would keep nothing, and a chunk is run whole.
+    for key in ("validation_interval", "chunk") if "meta_steps" in changed else ():
+        if key not in changed:
+            changed[key] = min(getattr(recipe.settings, key), changed["meta_steps"])
     make_family(optimizer)  # which checks its own bounds
     return Recipe(dataclasses.replace(recipe.settings, **changed), optimizer, steps)
 

@@ -11,7 +11,8 @@ with an error of some 1e-10 where F is smooth and of order one; second derivativ
 takes the size of errors only, are differences of these with e_i = 1e-3 max(1, |z_i|). What is exact in a JAX
 optimizer, an eigenvalue 1 for example, is known here to 1e-10.
 
-``scales`` says how large the entries of the state and the gradient are where that is not 1.
+``scales`` says how large the entries of the state and the gradient are where that is not 1, ``lowest`` what
+entries are never below (a second moment, of which a step takes the root, 0): differences are one-sided there.
 
 >>> import jax
 >>> from lopt.analysis.linearization import linearize
@@ -45,6 +46,7 @@ def from_numpy(
     *,
     names: Sequence[str] | None = None,
     scales: Float[ArrayLike, " state_plus_1"] | None = None,
+    lowest: Float[ArrayLike, " state"] | None = None,
 ) -> ComponentOptimizer:
     """Return the optimizer that ``step`` is, as a map on the state of one component.
 
@@ -54,10 +56,11 @@ def from_numpy(
             *added* to the parameters; float64 in and out.
         names: what the entries of the state are called.
         scales: sizes of the entries of the state, and last of the gradient (default: 1).
+        lowest: the least values of the entries of the state (default: there is no least).
 
     Raises:
         ValueError: if the step returns other shapes, or what is not finite for the initial state; if there
-            are not as many names or scales as entries.
+            are not as many names, scales or least values as entries.
     """
     start = np.asarray(initial_state, np.float64)
     if start.ndim != 1:
@@ -69,6 +72,12 @@ def from_numpy(
     unit = np.ones(size + 1) if scales is None else np.asarray(scales, np.float64)
     if unit.shape != (size + 1,) or not np.all(unit > 0.0):
         raise ValueError(f"scales is {unit.tolist()}, expected {size + 1} positive numbers")
+    least = np.full(size, -np.inf) if lowest is None else np.asarray(lowest, np.float64)
+    if least.shape != (size,) or np.any(start < least) or np.isnan(least).any():
+        raise ValueError(
+            f"lowest is {least.tolist()}, expected {size} numbers that initial_state is not below"
+        )
+    least = np.append(least, -np.inf)
     _check_step(step, start)
 
     def rows(z: np.ndarray) -> np.ndarray:
@@ -79,18 +88,17 @@ def from_numpy(
         return after.reshape(*z.shape[:-1], size + 1)
 
     def differences(function: Callable, z: np.ndarray, relative: float) -> np.ndarray:
-        """Central differences of a function of rows, along a new last axis."""
+        """Central differences of a function of rows, along a new last axis; one call for all of them."""
         z = np.asarray(z, np.float64)
+        n = size + 1
         lengths = relative * np.maximum(unit, np.abs(z))
-        columns = []
-        for entry in range(size + 1):
-            shift = np.zeros_like(z)
-            shift[..., entry] = lengths[..., entry]
-            ahead, behind = z + shift, z - shift
-            width = (ahead - behind)[..., entry]  # as rounding left it
-            change = function(ahead) - function(behind)
-            columns.append(change / width.reshape(*width.shape, *(1,) * (change.ndim - width.ndim)))
-        return np.stack(columns, axis=-1)
+        shifts = np.eye(n).reshape(n, *(1,) * (z.ndim - 1), n) * lengths
+        ahead, behind = z + shifts, z - shifts
+        behind = np.where(z >= least, np.maximum(behind, least), behind)
+        widths = np.sum(ahead - behind, axis=-1)  # as rounding left them
+        after, before = function(np.stack([ahead, behind]))
+        widths = widths.reshape(*widths.shape, *(1,) * (after.ndim - widths.ndim))
+        return np.moveaxis((after - before) / widths, 0, -1)
 
     def slopes(z: np.ndarray) -> np.ndarray:
         return differences(rows, z, FIRST)

@@ -12,6 +12,7 @@ It is run for a few steps, on one scalar parameter and on arrays of many, and lo
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,8 @@ LATE = 10**9
 """A step so late that everything that follows the iteration has come to its end."""
 STEPS = 16  # of the runs that are looked at
 SIDE = 128  # of the matrix: from this size on optax's factored optimizers factor
+# Its programs run once, and compiling them is what takes the time.
+ONCE = {"xla_backend_optimization_level": 0}
 COUPLED = {"float64": 1e-7, "float32": 1e-3}  # relative; above rounding, far below any coupling
 
 
@@ -125,7 +128,7 @@ def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: Any) -> _Runs:
-    @jax.jit
+    @partial(jax.jit, compiler_options=ONCE)
     def run(starts: Any, gradients: Any) -> Any:
         def one(x: Any, g: Any) -> tuple[Any, Any]:
             return _run(transformation, x, g)
@@ -179,7 +182,7 @@ def _one_step(transformation: optax.GradientTransformation, gradient: Any, state
     """Return what maps the leaves of one state, and a parameter, to the update and the next leaves."""
     tree = jax.tree.structure(states)
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=ONCE)
     def after(leaves: list[Any], parameter: Any) -> tuple[Any, list[Any]]:
         update, state = transformation.update(gradient, tree.unflatten(leaves), parameter)
         return update, jax.tree.leaves(state)
@@ -267,7 +270,7 @@ def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
         raise Unreadable(
             "it couples components: the updates of a matrix are not those of its entries, each alone "
             f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
-            "no map of its own"
+            "no map of its own, but lopt.probe reads it inside a run"
         )
     shared, _ = jax.tree_util.tree_flatten_with_path(runs.shared)
     for (path, leaf), each in zip(shared, jax.tree.leaves(runs.each), strict=False):

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from lopt.optimizers.loop_recorder import LoopRecorder
 from lopt.records import store
 from lopt.records.recorded_run import RecordedRun
 
@@ -99,12 +100,15 @@ def recorder(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def save_recording(path: str | Path, state: RecorderState) -> None:
-    """Store what a recorder's state holds.
+def save_recording(path: str | Path, state: RecorderState | LoopRecorder) -> None:
+    """Store what a recorder's state holds, or what a recorder of a loop that is not JAX has met.
 
     Raises:
         ValueError: if it is no state of a recorder, or holds no step.
     """
+    if isinstance(state, LoopRecorder):
+        store.save(path, state.recorded_run())
+        return
     if not isinstance(state, RecorderState):
         raise ValueError(
             f"expected the state of a recorder, got {type(state).__name__}: lopt.recorder(...) goes round "
