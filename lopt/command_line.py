@@ -45,9 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _add_analyze(commands: Any) -> None:
     command = commands.add_parser("analyze", help="say how an optimizer works")
     command.add_argument("optimizer", help="my_module:name, or the path of a stored theta")
-    command.add_argument("--on", default="linear_regression", metavar="TASK", help="task to run on")
+    command.add_argument(
+        "--on",
+        metavar="TASK",
+        help="task to run on (the one that a stored theta was trained on; else linear_regression)",
+    )
     command.add_argument("--problems", type=int, default=32, help="problems of the task (32)")
-    command.add_argument("--steps", type=int, default=200, help="updates per problem (200)")
+    command.add_argument(
+        "--steps",
+        type=int,
+        help="updates per problem (200, or what a stored theta was trained for)",
+    )
     command.add_argument("--name", help="what the optimizer is called")
     command.add_argument(
         "--figures", metavar="FOLDER", help="write the figures there, as PDF and PNG"
@@ -75,7 +83,7 @@ def _analyze(options: argparse.Namespace) -> None:
     name = options.name or options.optimizer.split(":")[-1]
     found = analyze(
         optimizer,
-        options.on,
+        options.on or (None if isinstance(optimizer, str) else "linear_regression"),
         name=None if name.endswith(".npz") and not options.name else name,
         problems=options.problems,
         steps=options.steps,

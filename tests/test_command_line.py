@@ -11,8 +11,10 @@ import yaml
 
 import lopt
 from lopt import command_line
+from lopt.inspection.subjects import home
 from lopt.meta_training.recipes import RECIPES, make_recipe
 from lopt.records import store
+from lopt.tasks import make_task
 
 ROOT = Path(__file__).parent.parent
 MODULE = """
@@ -62,6 +64,10 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
     assert metadata["meta_training"]["clip"] == 0.1 and metadata["steps"] == 3
     assert len(store.load_table("mine/theta.csv")) == 2
     assert not list(folder.glob("mine/*checkpoint*"))
+    # It is analyzed on what it was trained on, unless something else is asked for.
+    assert home("mine/theta.npz") == (make_task("rosenbrock"), 3)
+    with pytest.raises(ValueError, match="only a stored theta says what it was trained on"):
+        lopt.analyze((family, theta))
 
 
 @pytest.mark.parametrize(

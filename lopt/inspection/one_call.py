@@ -30,7 +30,7 @@ from lopt.inspection import drawn
 from lopt.inspection.causes import cause_sentences, intervention_costs, stability_of
 from lopt.inspection.page import page
 from lopt.inspection.questions import Answer, Evidence, answers
-from lopt.inspection.subjects import Subject, as_source, as_subject
+from lopt.inspection.subjects import Subject, as_source, as_subject, home
 from lopt.keys import stream
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records import store
@@ -242,11 +242,11 @@ class Analysis:
 
 def analyze(
     optimizer: Any,
-    source: Any,
+    source: Any = None,
     *,
     name: str | None = None,
     problems: int = 32,
-    steps: int = 200,
+    steps: int | None = None,
     starts: int = 64,
     visited_states: int = 500,
     largest_gradient: float | None = None,
@@ -259,10 +259,11 @@ def analyze(
         optimizer: a ``ComponentOptimizer``, an optax transformation, a pair of a learned family and its
             theta, or the path of a stored theta.
         source: what it meets: a task or its name, a ``Recording`` of its runs, the path of what a recorder
-            stored, or gradients [..., steps, components] that were met elsewhere.
+            stored, or gradients [..., steps, components] that were met elsewhere. Default: the task that a
+            stored theta was trained on.
         name: what the summary and figures call it.
         problems: how many problems of a task it is run on.
-        steps: updates per problem of a task.
+        steps: updates per problem of a task (default: 200, or what a stored theta was trained for).
         starts: the most visited states that the search for fixed points starts from.
         visited_states: how many visited states are kept.
         largest_gradient: size up to which update functions are computed (default: the size that one in a
@@ -281,6 +282,10 @@ def analyze(
         if progress:
             progress(f"{text} after {time.monotonic() - began:.1f} s")
 
+    if source is None:
+        source, trained_steps = home(optimizer)
+        steps = trained_steps if steps is None else steps
+    steps = 200 if steps is None else steps
     for setting, count in (("problems", problems), ("steps", steps), ("starts", starts)):
         if count < 1:
             raise ValueError(f"{setting} is {count}, expected at least 1")

@@ -91,6 +91,23 @@ def as_subject(optimizer: Any, name: str | None = None) -> Subject:
     return Subject(name or "optimizer", component)
 
 
+def home(optimizer: Any) -> tuple[Task, int | None]:
+    """Return the task, with its problem's settings, and the steps that a stored theta was trained for.
+
+    Raises:
+        ValueError: if the optimizer is not the path of one that says so.
+    """
+    metadata = load_optimizer(optimizer)[2] if isinstance(optimizer, (str, Path)) else {}
+    task = metadata.get("task")
+    if task not in TASKS.names():
+        raise ValueError(
+            "what the optimizer meets is missing: only a stored theta says what it was trained on; name one "
+            f"of the tasks {', '.join(sorted(TASKS.names()))}"
+        )
+    steps = metadata.get("steps")
+    return make_task(task, metadata.get("problem") or {}), steps if isinstance(steps, int) else None
+
+
 def _raised(component: ComponentOptimizer) -> ComponentOptimizer:
     again = getattr(component.audit, "again", None)
     if again is not None and jnp.asarray(component.initial_state).dtype != jnp.float64:
