@@ -1,7 +1,7 @@
 """Tasks that draw data at each iteration, and parameters of any shape: against loops written out."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,8 @@ from lopt.analysis.curvature import curvatures_along_runs
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.analysis.transfer import run_away
 from lopt.keys import stream
+from lopt.learned.base import LearnedFamily
 from lopt.learned.gru import GRU, GRUTheta
-from lopt.learned.mlp import MLP
 from lopt.meta_training.gradient import autodiff_meta_gradient, meta_gradient
 from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, base, sample_batch
@@ -208,9 +208,24 @@ def test_curvature_is_of_the_batch_of_the_iteration(problems, wanted):
         np.testing.assert_allclose(values[at == k], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", [FAMILY, MLP(4, output_scale=0.05)], ids=["gru", "mlp"])
-def test_the_meta_gradient_is_of_the_draws_that_were_run(family, problems, x64):
-    """By the adjoint (GRU) or autodiff (MLP) in blocks; the oracles run over batches drawn beforehand."""
+@dataclasses.dataclass(frozen=True)
+class Plain(LearnedFamily):
+    """The GRU without its own meta-gradient."""
+
+    theta_type: ClassVar[type] = GRUTheta
+    label: ClassVar[str] = "plain GRU"
+    sizes: ClassVar[tuple[str, ...]] = ()
+
+    def init(self, key):
+        return FAMILY.init(key)
+
+    def component(self, theta):
+        return FAMILY.component(theta)
+
+
+def test_the_meta_gradient_is_of_the_draws_that_were_run(problems, x64):
+    """By the adjoint and by autodiff in blocks; the oracle runs over batches drawn beforehand."""
+    family = FAMILY
     problems = as_dtype(problems, jnp.float64)
     theta = jax.tree.map(jnp.asarray, random_theta(family))
 
@@ -224,12 +239,23 @@ def test_the_meta_gradient_is_of_the_draws_that_were_run(family, problems, x64):
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(wanted))
     oracle = jit(lambda theta: autodiff_meta_gradient(TASK, family, theta, problems, STEPS))
     found = {"autodiff": oracle(theta)}
-    for block, bound in ((STEPS, None), (2, 1e6)):  # so large a bound bounds nothing
-        found[block, bound] = jit(
-            lambda theta, block=block, bound=bound: meta_gradient(
-                TASK, family, theta, problems, STEPS, block, bound
+    # Where losses exceed the first a bound changes the meta-gradient: there the two methods are compared.
+    for name, method, block, bound in (
+        ("adjoint", family, STEPS, None),
+        ("adjoint in blocks", family, 2, None),
+        ("autodiff in blocks", Plain(), 2, None),
+        ("adjoint, bounded", family, 2, 1.0),
+        ("autodiff, bounded", Plain(), STEPS, 1.0),
+    ):
+        found[name] = jit(
+            lambda theta, method=method, block=block, bound=bound: meta_gradient(
+                TASK, method, theta, problems, STEPS, block, bound
             )
         )(theta)
+    bounded = found.pop("adjoint, bounded"), found.pop("autodiff, bounded")
+    for leaf, other in zip(*map(jax.tree.leaves, bounded), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-8, atol=1e-11 * largest)
+    assert not np.allclose(bounded[0][1].biases, wanted.biases, rtol=1e-3)
     for name, (objective, gradient) in found.items():
         np.testing.assert_allclose(objective, wanted_objective, rtol=1e-12, err_msg=str(name))
         for leaf, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(wanted), strict=True):
