@@ -173,7 +173,7 @@ WRONG = [
     (
         "study/settings/mnist",
         {},
-        "'study.settings': unknown key mnist; allowed are linear_regression, rosenbrock, two_moons",
+        "'study.settings': unknown key mnist; allowed are digits, linear_regression, rosenbrock, two_moons",
     ),
     (
         "scales/smoke/settings/mnist",

@@ -168,7 +168,7 @@ FAMILY_OF_THE_TASK = {
 ONLY_THE_PAPERS = {
     "scales": {
         "smoke": {
-            "tasks": ["linear_regression", "rosenbrock", "two_moons"],
+            "tasks": ["digits", "linear_regression", "rosenbrock", "two_moons"],
             "baselines": ["adam", "momentum", "rmsprop"],
         }
     }
@@ -235,7 +235,7 @@ def test_the_smoke_run_includes_them(extended: Path) -> None:
     assert run.returncode == 0, run.stdout[-5000:]
     results = extended / "results/smoke"
     drawn = pd.read_csv(results / "figures/fig9_toy.csv")
-    assert set(drawn["task"]) == {"bowl", "linear_regression", "rosenbrock", "two_moons"}
+    assert set(drawn["task"]) == {"bowl", "digits", "linear_regression", "rosenbrock", "two_moons"}
     summary = pd.read_csv(results / "evaluation/bowl/summary.csv")
     assert set(summary["optimizer"]) == {"learned", "adam", "momentum", "nesterov", "rmsprop"}
     shown = pd.read_csv(results / "figures/fig5_learning_rate_adaptation.csv")
