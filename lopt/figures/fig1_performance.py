@@ -231,6 +231,8 @@ def _images(panel: Axes, portrait: LabelledImages) -> None:
     mosaic = grid.reshape(-1, columns * width)
     panel.imshow(mosaic, cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
     panel.set(xticks=[], yticks=[])
+    panel.set_aspect("equal", adjustable="datalim")  # the panel stays as high as its neighbors
+    panel.spines[:].set_visible(False)
     rows, columns = portrait.images.shape[1:]
     panel.set_xlabel(f"images of {rows} \N{MULTIPLICATION SIGN} {columns} pixels")
 
