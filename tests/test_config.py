@@ -178,7 +178,7 @@ WRONG = [
     (
         "scales/smoke/settings/mnist",
         {},
-        "'scales.smoke.settings': unknown key mnist; allowed are linear_regression, rosenbrock",
+        "'scales.smoke.settings': unknown key mnist; allowed are digits, linear_regression",
     ),
     (
         SMOKE + "seeds",

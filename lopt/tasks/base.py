@@ -47,13 +47,15 @@ class Task(Protocol):
     ``sizes``    the fields that make its problems small: a study with less of one is told from the paper's;
     ``ordered``  pairs of fields of which the first may be at most the second;
     ``least_components``  how many components a problem has at least: a number, or the field that says so
-                 (a list is the widths of a network's hidden layers). Planning refuses what fits no memory.
+                 (a list is the widths of a network's hidden layers), or for convolutions the fields of their
+                 channels and of their kernels' sides and the number of the last, dense layer's outputs.
+                 Planning refuses what fits no memory.
     """
 
     label: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]] = ()
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
-    least_components: ClassVar[int | str] = 1
+    least_components: ClassVar[int | str | tuple[str, str, int]] = 1
 
     @property
     def components(self) -> int:

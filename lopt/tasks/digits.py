@@ -89,7 +89,7 @@ class Digits(Task):
 
     label: ClassVar[str] = "Digit classification"
     sizes: ClassVar[tuple[str, ...]] = ("pixels", "channels", "batch")
-    least_components: ClassVar[str] = "channels"
+    least_components: ClassVar[tuple[str, str, int]] = ("channels", "kernels", 10)
 
     pixels: Literal[8, 28] = 8
     folder: str = "data/digits"
