@@ -280,7 +280,14 @@ def memory_contradictions(
         )
 
 
-def _least_components(stated: int | str, problem: Mapping[str, Any]) -> int:
+def _least_components(stated: int | str | tuple[str, str, int], problem: Mapping[str, Any]) -> int:
+    if isinstance(stated, tuple):  # convolutions of one image or more, then a dense layer
+        channels, sides = (problem[name] for name in stated[:2])
+        layers = [
+            *zip(pairwise((1, *channels)), sides, strict=False),
+            ((channels[-1], stated[2]), 1),
+        ]
+        return sum(fan_out + side**2 * fan_in * fan_out for (fan_in, fan_out), side in layers)
     number = problem[stated] if isinstance(stated, str) else stated
     if isinstance(
         number, list

@@ -6,6 +6,7 @@ error per optimizer over problems. A run diverges when a loss is not finite or e
 diverges on one problem of 128 shows the mean that this gives, not a better one.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from lopt.records.evaluation import Evaluation
 __all__ = ["LossCurves", "diverged_runs", "loss_curves", "summarize"]
 
 DIVERGENCE_FACTOR = 1e6
+Measures = Float[np.ndarray, "runs problems"]
 
 
 class LossCurves(NamedTuple):
@@ -47,15 +49,28 @@ def diverged_runs(losses: Float[np.ndarray, "*rows steps_plus_1"]) -> Bool[np.nd
     return ~np.all(np.isfinite(losses) & (losses <= bound), axis=-1)
 
 
-def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
+def summarize(
+    task: str, evaluation: Evaluation, held_out: Mapping[str, Measures] | None = None
+) -> pd.DataFrame:
     """Return the summary table, one optimizer a row.
 
     ``meta_objective`` is mean_k f(x_k) / f(x_0), ``final_loss`` the last loss; ``_se`` are standard
-    errors over problems.
+    errors over problems. Where a task holds data out, ``held_out_<name>`` is what it measures on them after
+    the last update: of minibatches, losses are those of the batches that were drawn.
+
+    Args:
+        task: its name.
+        evaluation: the losses.
+        held_out: the task's measures by name, of every run and problem (default: none).
     """
     rows = []
     float64 = evaluation._replace(losses=evaluation.losses.astype(np.float64))
-    for optimizer, seed, losses in zip(*float64, strict=True):
+    for run, (optimizer, seed, losses) in enumerate(zip(*float64, strict=True)):
+        measures = {}
+        for name, values in (held_out or {}).items():
+            of_run = np.asarray(values[run], np.float64)
+            measures[f"held_out_{name}"] = _mean(of_run)
+            measures[f"held_out_{name}_se"] = _standard_error(of_run)
         with np.errstate(over="ignore", invalid="ignore"):
             objectives = losses.mean(axis=1) / losses[:, 0]
             rows.append(
@@ -69,6 +84,7 @@ def summarize(task: str, evaluation: Evaluation) -> pd.DataFrame:
                     "meta_objective_se": _standard_error(objectives),
                     "final_loss": _mean(losses[:, -1]),
                     "final_loss_se": _standard_error(losses[:, -1]),
+                    **measures,
                 }
             )
     return pd.DataFrame(rows)

@@ -3,6 +3,8 @@
     x[k+1] = x[k] + update(grad f(x[k])),    losses recorded *before* each update and after the last:
     steps updates, steps + 1 losses f(x[0]) ... f(x[steps]).
 
+Where a task draws new data at each iteration, f is f_k at iteration k (``lopt.tasks.flat``).
+
 ``unroll`` runs any ``optax.GradientTransformation``, ``record`` any ``ComponentOptimizer`` and keeps the
 states too; ``evaluate`` runs one optimizer of a family on many problems.
 """
@@ -17,8 +19,9 @@ from jaxtyping import Array, Float, PyTree
 
 from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily, check_shapes, running
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, iterations, parameters, start
 
-__all__ = ["Recording", "evaluate", "meta_objective", "record", "unroll"]
+__all__ = ["Recording", "evaluate", "held_out", "meta_objective", "record", "unroll"]
 
 
 class Recording(NamedTuple):
@@ -35,18 +38,27 @@ def unroll(
     task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
 ) -> Float[Array, " steps_plus_1"]:
     """Return the losses of one run on one problem; a transformation that asks for the loss gets it."""
-    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    return _run(task, transformation, problem, steps)[0]
+
+
+def _run(
+    task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
+) -> tuple[Float[Array, " steps_plus_1"], Float[Array, " components"]]:
+    """Return the losses of one run and the parameters at its end."""
+    loss_of = flat_loss(task)
+    value_and_grad = jax.value_and_grad(loss_of, argnums=1)
     update_of = optax.with_extra_args_support(transformation).update
 
-    def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], Array]:
+    def step(carry: tuple[Array, PyTree], k: Array | None) -> tuple[tuple[Array, PyTree], Array]:
         x, state = carry
-        loss, gradient = value_and_grad(problem, x)
+        loss, gradient = value_and_grad(problem, x, k)
         update, state = update_of(gradient, state, x, value=loss, grad=gradient)
         return (x + update, state), loss
 
-    x_0 = task.init(problem)
-    (x, _), losses = jax.lax.scan(step, (x_0, transformation.init(x_0)), length=steps)
-    return jnp.append(losses, task.loss(problem, x))
+    x_0 = start(task, problem)
+    carry = x_0, transformation.init(x_0)
+    (x, _), losses = jax.lax.scan(step, carry, iterations(task, steps), length=steps)
+    return jnp.append(losses, loss_of(problem, x, steps)), x
 
 
 def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) -> Recording:
@@ -58,19 +70,21 @@ def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) 
         ValueError: if a function of the optimizer has wrong shapes.
     """
     check_shapes(component)
-    value_and_grad, run = jax.value_and_grad(task.loss, argnums=1), running(component)
+    value_and_grad, run = jax.value_and_grad(flat_loss(task), argnums=1), running(component)
 
-    def step(carry: tuple[Array, PyTree], _: None) -> tuple[tuple[Array, PyTree], tuple]:
+    def step(carry: tuple[Array, PyTree], k: Array | None) -> tuple[tuple[Array, PyTree], tuple]:
         x, state = carry
-        loss, gradient = value_and_grad(problem, x)
+        loss, gradient = value_and_grad(problem, x, k)
         after, update = run.advance(state, gradient, x, loss)
         return (x + update, after), (loss, x, gradient, run.read(state), update)
 
-    x_0 = task.init(problem)
+    x_0 = start(task, problem)
     carry = x_0, run.start(x_0)
-    (x, state), (losses, xs, gradients, hs, updates) = jax.lax.scan(step, carry, length=steps)
+    (x, state), (losses, xs, gradients, hs, updates) = jax.lax.scan(
+        step, carry, iterations(task, steps), length=steps
+    )
     h = run.read(state)
-    loss, gradient = value_and_grad(problem, x)
+    loss, gradient = value_and_grad(problem, x, steps)
     return Recording(
         losses=jnp.append(losses, loss),
         x=jnp.concatenate([xs, x[None]]),
@@ -103,6 +117,30 @@ def evaluate(
 
     def one(problem: Any) -> Array:
         return unroll(task, family.build(theta), problem, steps)
+
+    if batch_size is None:
+        return jax.vmap(one)(problems)
+    return jax.lax.map(one, problems, batch_size=batch_size)
+
+
+@partial(jax.jit, static_argnames=("task", "family", "steps", "batch_size"))
+def held_out(
+    task: Task,
+    family: OptimizerFamily,
+    theta: Any,
+    problems: PyTree,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+) -> tuple[Float[Array, "problems steps_plus_1"], dict[str, Float[Array, " problems"]]]:
+    """Return what ``evaluate`` does, and what the task measures at the end on data it held out.
+
+    The arguments are those of ``evaluate``. A task that holds nothing out has no measures.
+    """
+
+    def one(problem: Any) -> tuple[Array, dict[str, Array]]:
+        losses, x = _run(task, family.build(theta), problem, steps)
+        return losses, dict(task.held_out(problem, parameters(task, problem, x)))
 
     if batch_size is None:
         return jax.vmap(one)(problems)

@@ -25,6 +25,7 @@ from lopt.records.interventions import Stability
 from lopt.records.portraits import (
     CommonOptimizers,
     ConditionNumbers,
+    LabelledImages,
     LabelledPoints,
     Landscape,
     StartLosses,
@@ -105,6 +106,8 @@ def portrait(task: str):
         x, y = np.linspace(-2, 2, 32), np.linspace(-1, 3, 32)
         loss = (1 - x) ** 2 + 100 * (y[:, None] - x**2) ** 2
         return Landscape(x, y, np.log10(loss), np.ones(2))
+    if task == "digits":
+        return LabelledImages(rng.uniform(size=(20, 8, 8)), np.repeat(np.arange(10), 2))
     if task != "two_moons":
         return StartLosses(rng.normal(2.0, 0.5, size=500))
     angles, labels = np.tile(np.linspace(0, np.pi, 50), 2), np.repeat([0, 1], 50)

@@ -67,10 +67,10 @@ def test_the_projects_configuration_resolves_at_every_scale():
 def test_later_parts_win_over_earlier_ones():
     config = changed(EVERY + "steps", 100)
     config = changed(TASK + "steps", 50, config)
-    assert steps(config, "smoke") == [20, 20, 20]  # the scale's every_task
-    assert steps(config, "paper") == [50, 100, 100]
+    assert steps(config, "smoke") == [20, 20, 20, 20]  # the scale's every_task
+    assert steps(config, "paper") == [50, 100, 100, 100]
     config = changed("scales/smoke/settings/two_moons/steps", 10, config)
-    assert steps(config, "smoke") == [20, 20, 10]
+    assert steps(config, "smoke") == [20, 20, 20, 10]
 
 
 def steps(config: dict, scale: str) -> list[int]:
@@ -168,17 +168,17 @@ WRONG = [
     (
         "scales/smoke/tasks",
         ["mnist"],
-        "'scales.smoke.tasks.0': \"mnist\" is not one of linear_regression",
+        "'scales.smoke.tasks.0': \"mnist\" is not one of digits",
     ),
     (
         "study/settings/mnist",
         {},
-        "'study.settings': unknown key mnist; allowed are linear_regression, rosenbrock, two_moons",
+        "'study.settings': unknown key mnist; allowed are digits, linear_regression, rosenbrock, two_moons",
     ),
     (
         "scales/smoke/settings/mnist",
         {},
-        "'scales.smoke.settings': unknown key mnist; allowed are linear_regression, rosenbrock",
+        "'scales.smoke.settings': unknown key mnist; allowed are digits, linear_regression",
     ),
     (
         SMOKE + "seeds",

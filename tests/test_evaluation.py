@@ -50,6 +50,16 @@ def test_the_summary_is_what_its_docstring_says(problems):
     assert list(table["diverged"]) == [0, 0, 0]
 
 
+def test_measures_on_held_out_data_follow_the_losses():
+    random = np.random.default_rng(0)
+    losses, accuracy = random.lognormal(size=(2, 3, 4)), random.uniform(size=(2, 3))
+    table = summarize("digits", evaluation(losses), {"accuracy": accuracy.astype(np.float32)})
+    assert list(table)[-2:] == ["held_out_accuracy", "held_out_accuracy_se"]
+    for row, values in zip(table.to_dict("records"), accuracy.tolist(), strict=True):
+        found = row["held_out_accuracy"], row["held_out_accuracy_se"]
+        np.testing.assert_allclose(found, mean_and_error(values), rtol=1e-6)
+
+
 def test_diverged_runs_are_counted_and_stay_in_the_means():
     """Not finite anywhere, or beyond the factor; exactly at the factor is not beyond it."""
     calm = np.ones((4, 6))

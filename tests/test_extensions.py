@@ -178,7 +178,7 @@ ALL_STAGES = {
 ONLY_THE_PAPERS = {
     "scales": {
         "smoke": {
-            "tasks": ["linear_regression", "rosenbrock", "two_moons"],
+            "tasks": ["digits", "linear_regression", "rosenbrock", "two_moons"],
             "baselines": ["adam", "momentum", "rmsprop"],
         }
     }

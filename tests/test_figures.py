@@ -429,6 +429,23 @@ class TestPerformance:
         assert panel(figure, 0, 0, columns=1).get_title() == "My task"
         assert len(module.numbers(data)) == 30 + 4 * 201
 
+    def test_images_are_a_mosaic_in_their_order(self, folder):
+        module = import_module("lopt.figures.fig1_performance")
+        data = module.read(Results(folder, {"two_moons": (3,)}))
+        portrait = synthetic.portrait("digits")
+        data = data._replace(columns=(data.columns[0]._replace(portrait=portrait),))
+        figure = module.draw(data)
+        assert faults(figure) == []
+        (image,) = panel(figure, 0, 0, columns=1).get_images()
+        mosaic = image.get_array()
+        assert mosaic.shape == (4 * 10, 5 * 10)  # 20 of 8 x 8 pixels, each in a margin of one
+        np.testing.assert_array_equal(mosaic[1:9, 1:9], portrait.images[0])
+        np.testing.assert_array_equal(mosaic[11:19, 21:29], portrait.images[7])
+        assert mosaic[0].max() == mosaic[:, 9:11].max() == 0.0
+        table = module.numbers(data)
+        pixels = table[table["series"] == "image 7, class 3"]
+        np.testing.assert_array_equal(pixels["value"], portrait.images[7].ravel())
+
     def test_divergence_is_drawn_as_far_as_it_is_finite(self, folder, tmp_path):
         copy = shutil.copytree(folder, tmp_path / "results")
         path = copy / "evaluation" / "rosenbrock" / "losses.npz"

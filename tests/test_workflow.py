@@ -17,7 +17,7 @@ from lopt.records import store
 from lopt.tasks import sample_batch
 from lopt.tasks.two_moons import TwoMoons
 
-TASKS = ["linear_regression", "rosenbrock", "two_moons"]
+TASKS = ["linear_regression", "rosenbrock", "two_moons", "digits"]
 FIGURES = [
     "fig1_performance",
     "fig2_momentum",
@@ -94,6 +94,13 @@ def test_the_evaluation_shows_how_far_it_is(finished):
     task = TwoMoons(hidden_widths=(4,), points=32)
     problems = sample_batch(task, stream(0, "evaluation"), 16)
     np.testing.assert_allclose(first, jax.vmap(task.loss)(problems, problems.start), rtol=1e-5)
+
+
+def test_the_evaluation_measures_what_a_task_holds_out(finished):
+    table = store.load_table(finished / "results/smoke/evaluation/digits/summary.csv")
+    assert table["held_out_accuracy"].between(0.0, 1.0).all() and (table["held_out_loss"] > 0).all()
+    other = store.load_table(finished / "results/smoke/evaluation/rosenbrock/summary.csv")
+    assert not [name for name in other if name.startswith("held_out")]
 
 
 def test_no_checkpoint_is_left(finished):

@@ -4,6 +4,9 @@ Few parameters: the Hessian itself, all eigenvalues of equal weight. Many: Lancz
 with m products of the Hessian and full re-orthogonalization; the eigenvalues theta_i of the tridiagonal
 matrix, with weights the squared first entries of its eigenvectors, are the Gauss quadrature of the spectral
 density that v sees (Golub and Meurant 2010), and the largest is close to the Hessian's largest.
+
+Of a task that draws its data anew at each iteration it is the Hessian of that iteration's draws, which the
+optimizer meets: its largest eigenvalues exceed those of the mean loss.
 """
 
 from functools import partial
@@ -17,6 +20,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from lopt.keys import stream
 from lopt.optimizers.component import OptimizerFamily
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, is_stochastic, iterations, start
 
 __all__ = ["curvatures_along_runs", "spectrum", "start_properties"]
 
@@ -25,12 +29,12 @@ LANCZOS_STEPS = 24
 
 
 def spectrum(
-    task: Task, problem: Any, x: Float[Array, " components"]
+    task: Task, problem: Any, x: Float[Array, " components"], iteration: Any = 0
 ) -> tuple[Float[Array, " value"], Float[Array, " value"]]:
     """Return eigenvalues of the Hessian of the loss at ``x``, ascending, and their weights (sum 1)."""
 
     def gradient(x: Array) -> Array:
-        return jax.grad(task.loss, argnums=1)(problem, x)
+        return jax.grad(flat_loss(task), argnums=1)(problem, x, iteration)
 
     if len(x) <= DENSE:
         values = jnp.linalg.eigvalsh(jax.jacfwd(gradient)(x))
@@ -66,37 +70,39 @@ def start_properties(
     """
 
     def one(problem: Any) -> tuple[Array, Array]:
-        x = task.init(problem)
+        x = start(task, problem)
         values, _ = spectrum(task, problem, x)
-        gradient = jax.grad(task.loss, argnums=1)(problem, x)
+        gradient = jax.grad(flat_loss(task), argnums=1)(problem, x, 0)
         return jnp.stack([values[0], values[-1]]), jnp.linalg.norm(gradient)
 
     return jax.lax.map(one, problems, batch_size=batch_size)
 
 
-@partial(jax.jit, static_argnames=("task", "family", "iterations", "batch_size"))
+@partial(jax.jit, static_argnames=("task", "family", "at", "batch_size"))
 def _along(
     task: Task,
     family: OptimizerFamily,
     theta: Any,
     problems: PyTree,
     *,
-    iterations: tuple[int, ...],
+    at: tuple[int, ...],
     batch_size: int,
 ) -> tuple[Array, Array]:
     def one(problem: Any) -> tuple[Array, Array]:
         transformation = family.build(theta)
 
-        def step(carry: tuple, _: None) -> tuple[tuple, Array]:
+        def step(carry: tuple, k: Array | None) -> tuple[tuple, Array]:
             x, state = carry
-            gradient = jax.grad(task.loss, argnums=1)(problem, x)
+            gradient = jax.grad(flat_loss(task), argnums=1)(problem, x, k)
             update, state = transformation.update(gradient, state, x)
             return (x + update, state), x
 
-        x_0 = task.init(problem)
-        start = (x_0, transformation.init(x_0))
-        (last, _), xs = jax.lax.scan(step, start, length=max(iterations))
-        xs = jnp.concatenate([xs, last[None]])[jnp.array(iterations)]
+        x_0, steps = start(task, problem), max(at)
+        carry = (x_0, transformation.init(x_0))
+        (last, _), xs = jax.lax.scan(step, carry, iterations(task, steps), length=steps)
+        xs = jnp.concatenate([xs, last[None]])[jnp.array(at)]
+        if is_stochastic(task):
+            return jax.lax.map(lambda looked: spectrum(task, problem, *looked), (xs, jnp.array(at)))
         return jax.lax.map(lambda x: spectrum(task, problem, x), xs)
 
     return jax.lax.map(one, problems, batch_size=batch_size)
@@ -124,7 +130,7 @@ def curvatures_along_runs(
         batch_size: how many problems run at a time.
     """
     values, weights = _along(
-        task, family, theta, problems, iterations=tuple(iterations), batch_size=batch_size
+        task, family, theta, problems, at=tuple(iterations), batch_size=batch_size
     )
     values, weights = (np.asarray(array, np.float64) for array in (values, weights))
     at = np.broadcast_to(np.asarray(iterations)[None, :, None], values.shape)

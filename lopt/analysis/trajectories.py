@@ -30,6 +30,7 @@ from lopt.analysis.checks import check_grid
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, iterations, start
 
 __all__ = [
     "QUANTILE_LEVELS",
@@ -211,7 +212,8 @@ def _run_all(
     ``magnitudes`` are the first and last edge and the number of bins of the histogram of log10 |g|.
     """
     low, high, bins = magnitudes
-    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    loss_of, steps = flat_loss(task), rows.shape[1] - 1
+    value_and_grad, numbers = jax.value_and_grad(loss_of, argnums=1), iterations(task, steps)
     run = running(ComponentOptimizer(initial_state, transition, readout, run))
 
     def observe(h: Array, kept: Array) -> _Observation:
@@ -219,9 +221,9 @@ def _run_all(
         return _Observation(mean, jnp.sum((h - mean) ** 2), h[kept])
 
     def one(problem: Any, rows: Array, late_rows: Array) -> _Run:
-        def step(carry: tuple, kept: Array) -> tuple:
-            x, state, gradient_counts, magnitude_counts = carry
-            loss, g = value_and_grad(problem, x)
+        def step(carry: tuple, given: tuple[Array, Array | None]) -> tuple:
+            (x, state, gradient_counts, magnitude_counts), (kept, k) = carry, given
+            loss, g = value_and_grad(problem, x, k)
             observation = observe(run.read(state), kept)
             after, update = run.advance(state, g, x, loss)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
@@ -235,13 +237,15 @@ def _run_all(
             )
             return carry, (loss, observation)
 
-        x_0 = task.init(problem)
+        x_0 = start(task, problem)
         counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(bins, jnp.int32)
         carry = x_0, run.start(x_0), *counts
-        (x, state, *counts), (losses, observations) = jax.lax.scan(step, carry, rows[:-1])
+        (x, state, *counts), (losses, observations) = jax.lax.scan(
+            step, carry, (rows[:-1], numbers)
+        )
         h = run.read(state)
         return _Run(
-            losses=jnp.append(losses, task.loss(problem, x)),
+            losses=jnp.append(losses, loss_of(problem, x, steps)),
             observations=jax.tree.map(
                 lambda all_but_last, end: jnp.concatenate([all_but_last, end[None]]),
                 observations,

@@ -36,6 +36,7 @@ from lopt.optimizers.component import (
     running,
 )
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, iterations, start
 
 __all__ = [
     "Home",
@@ -129,23 +130,25 @@ def run_away(
         steps: number of updates (static).
         batch_size: how many problems run at a time (static).
     """
-    value_and_grad = jax.value_and_grad(task.loss, argnums=1)
+    loss_of = flat_loss(task)
+    value_and_grad = jax.value_and_grad(loss_of, argnums=1)
 
     def one(problem: Any) -> tuple[Array, Array]:
         transformation = family.build(theta)
 
-        def step(carry: tuple, _: None) -> tuple[tuple, tuple]:
+        def step(carry: tuple, k: Array | None) -> tuple[tuple, tuple]:
             x, state = carry
-            loss, g = value_and_grad(problem, x)
+            loss, g = value_and_grad(problem, x, k)
             update, state = transformation.update(g, state, x)
             size = jnp.abs(g)
             counts = [size < limits[0], size > limits[1], size > limits[2]]
             return (x + update, state), (loss, jnp.stack([jnp.mean(c) for c in counts]))
 
-        x_0 = task.init(problem)
+        x_0 = start(task, problem)
         carry = (x_0, transformation.init(x_0))
-        (x, _), (losses, shares) = jax.lax.scan(step, carry, length=steps)
-        return jnp.append(losses, task.loss(problem, x)), jnp.mean(shares, axis=0)
+        numbers = iterations(task, steps)
+        (x, _), (losses, shares) = jax.lax.scan(step, carry, numbers, length=steps)
+        return jnp.append(losses, loss_of(problem, x, steps)), jnp.mean(shares, axis=0)
 
     return jax.lax.map(one, problems, batch_size=batch_size)
 

@@ -5,7 +5,8 @@ Reads, per task: ``portraits/<task>.npz``, ``evaluation/<task>/losses.npz``, and
 
 Draws two rows, a column per task:
   a  what the task is: the density of log10 condition numbers; the log-loss over the plane with a star at the
-     minimum; the labeled points. A task without a picture of its own shows its start losses.
+     minimum; the labeled points; some of the images. A task without a picture of its own shows its start
+     losses.
   b  loss against iteration: the mean over all held-out problems, the band one standard error to either
      side. The mean keeps runs that diverge; a note says how many they are.
 """
@@ -28,6 +29,7 @@ from lopt.figures.roles import Roles
 from lopt.records.evaluation import LEARNED
 from lopt.records.portraits import (
     ConditionNumbers,
+    LabelledImages,
     LabelledPoints,
     Landscape,
     Portrait,
@@ -220,6 +222,21 @@ def _points(panel: Axes, portrait: LabelledPoints) -> None:
     ticks.modest_ticks(panel)
 
 
+def _images(panel: Axes, portrait: LabelledImages) -> None:
+    columns = next(n for n in (5, 4, 3, 2, 1) if len(portrait.images) % n == 0)
+    gap = max(1, portrait.images.shape[1] // 8)
+    framed = np.pad(portrait.images, ((0, 0), (gap, gap), (gap, gap)))
+    _, height, width = framed.shape
+    grid = framed.reshape(-1, columns, height, width).swapaxes(1, 2)
+    mosaic = grid.reshape(-1, columns * width)
+    panel.imshow(mosaic, cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
+    panel.set(xticks=[], yticks=[])
+    panel.set_aspect("equal", adjustable="datalim")  # the panel stays as high as its neighbors
+    panel.spines[:].set_visible(False)
+    rows, columns = portrait.images.shape[1:]
+    panel.set_xlabel(f"images of {rows} \N{MULTIPLICATION SIGN} {columns} pixels")
+
+
 def _start_losses(panel: Axes, portrait: StartLosses) -> None:
     density, edges = _density(portrait.log10_losses)
     panel.stairs(density, edges, fill=True, color="#8FA3B8")
@@ -233,6 +250,7 @@ PICTURES: dict[type, Callable[[Axes, Portrait], None]] = {
     ConditionNumbers: _condition_numbers,
     Landscape: _landscape,
     LabelledPoints: _points,
+    LabelledImages: _images,
     StartLosses: _start_losses,
 }
 
@@ -287,6 +305,20 @@ def _portrait_rows(task: str, portrait: Portrait) -> pd.DataFrame:
                 "a", task, -1, "minimum", ("x", portrait.minimum[0]), ("y", portrait.minimum[1])
             )
             return tables.table([grid, star])
+        case LabelledImages(images, labels):
+            row, column = np.indices(images.shape[1:])
+            return tables.table(
+                tables.rows(
+                    "a",
+                    task,
+                    -1,
+                    f"image {number}, class {label}",
+                    ("column", column),
+                    ("row", row),
+                    ("gray", image),
+                )
+                for number, (image, label) in enumerate(zip(images, labels, strict=True))
+            )
         case LabelledPoints():
             x, y = portrait.positions.T
             return tables.rows(

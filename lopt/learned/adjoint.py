@@ -8,7 +8,8 @@ with h_{k+1} = F(h_k, grad f(x_k)). The adjoint recursion runs backward through 
 
     x_bar_k = x_bar_{k+1} + (d/dx)[f_bar f + g_bar . grad f](x_k),     f_bar = 1 / ((T + 1) f(x_0) B),
 
-with the second derivatives of the task by autodiff, those of the optimizer's step by the family:
+with f at step k the loss of that iteration's draws, where a task has such (``lopt.tasks.flat``), the second
+derivatives of the task by autodiff, those of the optimizer's step by the family:
 
     step(theta, h, g) -> (h', dx, residuals)
     step_adjoint(theta, residuals, h'_bar, dx_bar) -> (h_bar, g_bar, theta_bar)
@@ -22,6 +23,7 @@ it is differentiated. With a single block nothing is run twice (three forward-eq
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -30,8 +32,12 @@ from jaxtyping import Array, Float, PyTree
 
 from lopt.learned.adjoint_bound import factors, loss_weights, scaled
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, iterations, start
 
 __all__ = ["adjoint_meta_gradient"]
+
+
+_Kept = tuple[Array, PyTree, Array | None]  # of each step: parameters, residuals, iteration
 
 
 class _Carry(NamedTuple):
@@ -73,26 +79,31 @@ def adjoint_meta_gradient(
     """
     if steps % block:
         raise ValueError(f"block {block} does not divide {steps} steps")
-    x_0 = jax.vmap(task.init)(problems)
+    x_0 = jax.vmap(partial(start, task))(problems)
+    loss_of = jax.vmap(flat_loss(task), in_axes=(0, 0, None))
+    with_gradient = jax.vmap(jax.value_and_grad(flat_loss(task), argnums=1), in_axes=(0, 0, None))
+    numbers = iterations(task, steps)
     batch, components = x_0.shape
     h_0 = jnp.broadcast_to(theta.initial_state, (batch * components, len(theta.initial_state)))
 
-    def losses_and_gradients(x: Array) -> tuple[Array, Array]:
-        return jax.vmap(jax.value_and_grad(task.loss, argnums=1))(problems, x)
+    def losses_and_gradients(x: Array, k: Any) -> tuple[Array, Array]:
+        return with_gradient(problems, x, k)
 
-    def forward_step(carry: _Carry, _: None) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
-        losses, gradients = losses_and_gradients(carry.x)
+    def forward_step(carry: _Carry, k: Array | None) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
+        losses, gradients = losses_and_gradients(carry.x, k)
         h, update, residuals = step(theta, carry.h, gradients.reshape(-1))
         return _Carry(carry.x + update.reshape(carry.x.shape), h), (losses, carry.x, residuals)
 
-    def run_block(carry: _Carry) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
-        return jax.lax.scan(forward_step, carry, length=block)
+    def run_block(
+        carry: _Carry, numbers: Array | None
+    ) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
+        return jax.lax.scan(forward_step, carry, numbers, length=block)
 
-    def backward_block(bars: _Bars, kept: tuple[Array, PyTree]) -> _Bars:
-        def step_back(bars: _Bars, kept: tuple[Array, PyTree]) -> tuple[_Bars, None]:
-            (bar, theta_bar, injected), (x, residuals) = bars, kept
+    def backward_block(bars: _Bars, kept: _Kept) -> _Bars:
+        def step_back(bars: _Bars, kept: _Kept) -> tuple[_Bars, None]:
+            (bar, theta_bar, injected), (x, residuals, k) = bars, kept
             h_bar, g_bar, increment = step_adjoint(theta, residuals, bar.h, bar.x.reshape(-1))
-            (losses, gradients), pull_back = jax.vjp(losses_and_gradients, x)
+            (losses, gradients), pull_back = jax.vjp(lambda x: losses_and_gradients(x, k), x)
             f_bar = cotangents(losses)
             (x_bar,) = pull_back((f_bar, g_bar.reshape(x.shape)))
             carry = _Carry(bar.x + x_bar, h_bar)
@@ -101,8 +112,8 @@ def adjoint_meta_gradient(
 
         return jax.lax.scan(step_back, bars, kept, reverse=True)[0]
 
-    start = _Carry(x_0, h_0)
-    first_losses = jax.vmap(task.loss)(problems, x_0)
+    first = _Carry(x_0, h_0)
+    first_losses = loss_of(problems, x_0, 0)
     loss_bar = 1.0 / ((steps + 1) * batch * first_losses)
 
     def cotangents(losses: Array) -> Array:
@@ -119,30 +130,32 @@ def adjoint_meta_gradient(
         return _Carry(scaled(carry.x, factor), h), injected
 
     def end_bars(end: _Carry) -> tuple[Array, _Bars]:
-        last_losses, gradients = losses_and_gradients(end.x)
+        last_losses, gradients = losses_and_gradients(end.x, steps)
         f_bar = cotangents(last_losses)
         carry = _Carry(f_bar[:, None] * gradients, jnp.zeros_like(end.h))
         carry, injected = bounded(carry, jnp.zeros_like(f_bar), f_bar, gradients)
         return last_losses, _Bars(carry, jax.tree.map(jnp.zeros_like, theta), injected)
 
     if block == steps:
-        end, (losses, x, residuals) = run_block(start)
+        end, (losses, x, residuals) = run_block(first, numbers)
         last_losses, bars = end_bars(end)
-        bars = backward_block(bars, (x, residuals))
+        bars = backward_block(bars, (x, residuals, numbers))
     else:
+        blocks = None if numbers is None else numbers.reshape(-1, block)
 
-        def forward(carry: _Carry, _: None) -> tuple[_Carry, tuple[_Carry, Array]]:
-            end, (losses, _, _) = run_block(carry)
+        def forward(carry: _Carry, numbers: Array | None) -> tuple[_Carry, tuple[_Carry, Array]]:
+            end, (losses, _, _) = run_block(carry, numbers)
             return end, (carry, losses)
 
-        end, (starts, losses) = jax.lax.scan(forward, start, length=steps // block)
+        end, (starts, losses) = jax.lax.scan(forward, first, blocks, length=steps // block)
         last_losses, bars = end_bars(end)
 
-        def backward(bars: _Bars, start: _Carry) -> tuple[_Bars, None]:
-            _, (_, x, residuals) = run_block(start)
-            return backward_block(bars, (x, residuals)), None
+        def backward(bars: _Bars, kept: tuple[_Carry, Array | None]) -> tuple[_Bars, None]:
+            begin, numbers = kept
+            _, (_, x, residuals) = run_block(begin, numbers)
+            return backward_block(bars, (x, residuals, numbers)), None
 
-        bars, _ = jax.lax.scan(backward, bars, starts, reverse=True)
+        bars, _ = jax.lax.scan(backward, bars, (starts, blocks), reverse=True)
 
     objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
     return objective, bars.theta._replace(initial_state=jnp.sum(bars.carry.h, axis=0))

@@ -37,6 +37,7 @@ from lopt.learned.adjoint_bound import bound_adjoint, loss_weights
 from lopt.learned.base import HasMetaGradient, LearnedFamily
 from lopt.optimizers.component import OptimizerFamily
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, iterations, start
 from lopt.unroll_memory import block_lengths
 
 __all__ = [
@@ -159,47 +160,51 @@ def _objective_in_blocks(
     They are the same number, but for what a bound makes of losses above the first.
     """
     component = family.component(theta)
-    x_0 = jax.vmap(task.init)(problems)
+    x_0 = jax.vmap(partial(start, task))(problems)
+    loss_of = jax.vmap(flat_loss(task), in_axes=(0, 0, None))
+    with_gradient = jax.vmap(jax.value_and_grad(flat_loss(task), argnums=1), in_axes=(0, 0, None))
+    numbers = iterations(task, steps)
     h_0 = jnp.broadcast_to(component.initial_state, (x_0.size, *component.initial_state.shape))
 
     # Without the barriers that keep XLA from undoing this outside of loops: all of it is in loops.
     @partial(jax.checkpoint, prevent_cse=False)
-    def losses_and_gradients(x: Array) -> tuple[Array, Array]:
-        return jax.vmap(jax.value_and_grad(task.loss, argnums=1))(problems, x)
+    def losses_and_gradients(x: Array, k: Any) -> tuple[Array, Array]:
+        return with_gradient(problems, x, k)
 
-    first_losses = jax.vmap(task.loss)(problems, x_0)
+    first_losses = loss_of(problems, x_0, 0)
     loss_bar = 1.0 / ((steps + 1) * x_0.shape[0] * first_losses)
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def bounded(x: Array, h: Array, injected: Array) -> tuple[Array, Array, Array]:
+    def bounded(x: Array, h: Array, injected: Array, k: Any) -> tuple[Array, Array, Array]:
         if bound is None:
             return x, h, injected
-        losses, gradients = jax.lax.stop_gradient(losses_and_gradients(x))
+        losses, gradients = jax.lax.stop_gradient(losses_and_gradients(x, k))
         weights = loss_bar * loss_weights(losses, first_losses)
         increment = weights * jnp.linalg.norm(gradients, axis=1)
         return bound_adjoint(x, h, injected, increment, jnp.asarray(bound, x.dtype))
 
-    def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        x, h, injected = bounded(*carry)
-        losses, gradients = losses_and_gradients(x)
+    def step(carry: _Carry, k: Array | None) -> tuple[_Carry, Array]:
+        x, h, injected = bounded(*carry, k)
+        losses, gradients = losses_and_gradients(x, k)
         h = component.transition(h, gradients.reshape(-1))
         return (x + component.readout(h).reshape(x.shape), h, injected), losses
 
-    def run_block(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        return jax.lax.scan(step, carry, length=block)
+    def run_block(carry: _Carry, numbers: Array | None) -> tuple[_Carry, Array]:
+        return jax.lax.scan(step, carry, numbers, length=block)
 
     if block < steps:
         run_block = jax.checkpoint(run_block, prevent_cse=False)
-    start = x_0, h_0, jnp.zeros_like(first_losses)
-    end, losses = jax.lax.scan(run_block, start, length=steps // block)
-    x, _, _ = bounded(*end)
+    first = x_0, h_0, jnp.zeros_like(first_losses)
+    blocks = None if numbers is None else numbers.reshape(-1, block)
+    end, losses = jax.lax.scan(run_block, first, blocks, length=steps // block)
+    x, _, _ = bounded(*end, steps)
     losses = losses.reshape(steps, -1)
-    losses = jnp.concatenate([losses, jax.vmap(task.loss)(problems, x)[None]])
-    objective = jnp.mean(losses.sum(0) / losses[0]) / (steps + 1)
+    losses = jnp.concatenate([losses, loss_of(problems, x, steps)[None]])
+    value = jnp.mean(losses.sum(0) / losses[0]) / (steps + 1)
     if bound is None:
-        return objective, objective
+        return value, value
     weights = jax.lax.stop_gradient(loss_bar * loss_weights(losses, first_losses))
-    return jnp.sum(weights * losses), jax.lax.stop_gradient(objective)
+    return jnp.sum(weights * losses), jax.lax.stop_gradient(value)
 
 
 def clipped_meta_gradient(
@@ -249,21 +254,24 @@ def autodiff_meta_gradient(
 ) -> tuple[Float[Array, ""], Any]:
     """Return what ``meta_gradient`` returns, by autodiff through ``family.build``, problem by problem."""
 
+    loss_of = flat_loss(task)
+
     def objective(theta: Any) -> Array:
         def one(problem: Any) -> Array:
             transformation = family.build(theta)
-            value_and_grad = jax.value_and_grad(lambda x: task.loss(problem, x))
+            value_and_grad = jax.value_and_grad(lambda x, k: loss_of(problem, x, k))
 
             @jax.checkpoint
-            def step(carry: tuple, _: None) -> tuple:
+            def step(carry: tuple, k: Array | None) -> tuple:
                 x, state = carry
-                loss, gradient = value_and_grad(x)
+                loss, gradient = value_and_grad(x, k)
                 update, state = transformation.update(gradient, state)
                 return (x + update, state), loss
 
-            x_0 = task.init(problem)
-            (x, _), losses = jax.lax.scan(step, (x_0, transformation.init(x_0)), length=steps)
-            return (jnp.sum(losses) + task.loss(problem, x)) / ((steps + 1) * losses[0])
+            x_0 = start(task, problem)
+            carry = x_0, transformation.init(x_0)
+            (x, _), losses = jax.lax.scan(step, carry, iterations(task, steps), length=steps)
+            return (jnp.sum(losses) + loss_of(problem, x, steps)) / ((steps + 1) * losses[0])
 
         return jnp.mean(jax.vmap(one)(problems))
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 __all__ = [
     "CommonOptimizers",
     "ConditionNumbers",
+    "LabelledImages",
     "LabelledPoints",
     "Landscape",
     "Portrait",
@@ -54,6 +55,14 @@ class LabelledPoints(NamedTuple):
     labels: Int[np.ndarray, " point"]
 
 
+class LabelledImages(NamedTuple):
+    """Some of the data of a task that classifies images."""
+
+    images: Float[np.ndarray, "image row column"]
+    """Gray levels, 0 (paper) to 1 (ink), the first row on top."""
+    labels: Int[np.ndarray, " image"]
+
+
 class StartLosses(NamedTuple):
     """Where optimization starts: the portrait of a task that has no other."""
 
@@ -78,4 +87,4 @@ class CommonOptimizers(NamedTuple):
     """Effective learning rate -d(dx)/dg at g = 0 at each value."""
 
 
-Portrait = ConditionNumbers | Landscape | LabelledPoints | StartLosses
+Portrait = ConditionNumbers | Landscape | LabelledPoints | LabelledImages | StartLosses

@@ -1,16 +1,26 @@
 """The task protocol: a task is a distribution of problems.
 
     problem = task.sample(key)          everything random about one problem, a NamedTuple of arrays
-    x_0     = task.init(problem)        where optimization starts, a flat vector [components]
+    x_0     = task.init(problem)        where optimization starts: a flat vector, or any pytree of arrays
     f(x)    = task.loss(problem, x)     a scalar
+
+or, where each iteration draws data of its own (minibatches),
+
+    f_k(x)  = task.loss(problem, x, iteration)
+
+in which the draws depend on the problem and the iteration alone: ``stream(problem.seed, "batch", iteration)``
+is the random key of one of them, with ``seed`` drawn by ``sample``. All that is random about a problem is in
+the problem, so that every optimizer meets the same batches on it.
 
 Tasks are frozen dataclasses: hashable, equal when their parameters are equal, hence usable as static
 arguments of jitted functions. Their fields are the keys of ``problem:`` in ``config.yaml``; annotations of
-``lopt.fields`` bound them. Parameters are flat vectors because the optimizers studied here act on
-every component independently. Samplers draw float32 whatever the global precision; ``as_dtype``
-raises a problem to float64 for the analysis.
+``lopt.fields`` bound them. The optimizers studied here act on every component independently: what runs
+them ravels a task's parameters (``lopt.tasks.flat``). Samplers draw float32 whatever the global precision;
+``as_dtype`` raises a problem to float64 for the analysis.
 """
 
+import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
@@ -37,13 +47,15 @@ class Task(Protocol):
     ``sizes``    the fields that make its problems small: a study with less of one is told from the paper's;
     ``ordered``  pairs of fields of which the first may be at most the second;
     ``least_components``  how many components a problem has at least: a number, or the field that says so
-                 (a list is the widths of a network's hidden layers). Planning refuses what fits no memory.
+                 (a list is the widths of a network's hidden layers), or for convolutions the fields of their
+                 channels and of their kernels' sides and the number of the last, dense layer's outputs.
+                 Planning refuses what fits no memory.
     """
 
     label: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]] = ()
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
-    least_components: ClassVar[int | str] = 1
+    least_components: ClassVar[int | str | tuple[str, str, int]] = 1
 
     @property
     def components(self) -> int:
@@ -52,16 +64,24 @@ class Task(Protocol):
     def sample(self, key: jax.Array) -> Any:
         """Draw one problem."""
 
-    def init(self, problem: Any) -> Float[Array, " components"]:
-        """Return the start of the optimization."""
+    def init(self, problem: Any) -> Float[Array, " components"] | PyTree:
+        """Return the start of the optimization: a flat vector or any pytree of floating-point arrays."""
 
-    def loss(self, problem: Any, x: Float[Array, " components"]) -> Float[Array, ""]:
-        """Return the loss at ``x``."""
+    def loss(self, problem: Any, x: Float[Array, " components"] | PyTree) -> Float[Array, ""]:
+        """Return the loss at ``x``, which is as ``init`` returns it; a third argument: ``iteration``."""
+
+    def held_out(self, problem: Any, x: Any) -> Mapping[str, Float[Array, ""]]:
+        """Return measures of ``x``, by name, on data that no loss is made of: by default, none.
+
+        The evaluation reports their means at the end of runs: ``held_out_<name>`` in ``summary.csv``.
+        """
+        return {}
 
     def portrait(self) -> Portrait:
         """Return what figure 1 shows of the task: by default, how large losses are at the start."""
         problems = portrait_problems(self)
-        start = jax.jit(jax.vmap(lambda problem: self.loss(problem, self.init(problem))))
+        first = (0,) if "iteration" in inspect.signature(self.loss).parameters else ()
+        start = jax.jit(jax.vmap(lambda problem: self.loss(problem, self.init(problem), *first)))
         return StartLosses(log10_losses(start(problems)))
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.optimizers import OptimizerFamily
 from lopt.tasks import Task
+from lopt.tasks.flat import flat_loss, start
 
 __all__ = ["run_trials"]
 
@@ -71,24 +72,24 @@ def _run_block(
     task: Task, family: OptimizerFamily, thetas: Any, problems: PyTree, steps: Int[Array, ""]
 ) -> Float[Array, "trials lanes"]:
     """Score stacked ``thetas`` on ``problems``, which are stacked along their last axis."""
-    loss = jax.vmap(task.loss, in_axes=-1)
+    loss = jax.vmap(flat_loss(task), in_axes=(-1, -1, None))
     value_and_grad = jax.vmap(
-        jax.value_and_grad(task.loss, argnums=1), in_axes=-1, out_axes=(0, -1)
+        jax.value_and_grad(flat_loss(task), argnums=1), in_axes=(-1, -1, None), out_axes=(0, -1)
     )
-    x_0 = jax.vmap(task.init, in_axes=-1, out_axes=-1)(problems)
-    first = loss(problems, x_0)
+    x_0 = jax.vmap(partial(start, task), in_axes=-1, out_axes=-1)(problems)
+    first = loss(problems, x_0, 0)
 
     def run(theta: Any) -> Float[Array, " lanes"]:
         transformation = family.build(theta)
 
-        def step(_: Array, carry: tuple[Array, PyTree, Array]) -> tuple[Array, PyTree, Array]:
+        def step(k: Array, carry: tuple[Array, PyTree, Array]) -> tuple[Array, PyTree, Array]:
             x, state, total = carry
-            losses, gradients = value_and_grad(problems, x)
+            losses, gradients = value_and_grad(problems, x, k)
             updates, state = transformation.update(gradients, state, x)
             return x + updates, state, total + losses
 
         carry = x_0, transformation.init(x_0), jnp.zeros_like(first)
         x, _, total = jax.lax.fori_loop(0, steps, step, carry)
-        return (total + loss(problems, x)) / ((steps + 1) * first)
+        return (total + loss(problems, x, steps)) / ((steps + 1) * first)
 
     return jax.vmap(run)(thetas)

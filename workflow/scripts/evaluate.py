@@ -15,8 +15,8 @@ from lopt.progress import Progress
 from lopt.records import store, stored
 from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.records.layout import identify
-from lopt.tasks import make_task, sample_batch
-from lopt.unrolling import evaluate
+from lopt.tasks import Task, make_task, sample_batch
+from lopt.unrolling import evaluate, held_out
 
 
 def optimizers(inputs):
@@ -33,19 +33,28 @@ def main(wildcards, inputs, params, output) -> None:
     task = make_task(wildcards.task, params.problem)
     count, batch_size = params.evaluation["problems"], params.evaluation["batch_size"]
     problems = sample_batch(task, stream(0, "evaluation"), count)
-    names, seeds, losses = [], [], []
+    names, seeds, losses, measures = [], [], [], []
+    # What a task without such measures does stays the program that it was, to the bit.
+    measured = type(task).held_out is not Task.held_out
     for name, seed, family, theta in optimizers(inputs):
         logger.info("%s %s", name, "" if seed < 0 else f"seed {seed}")
-        progress, batches = Progress(count, "problem", logger), []
+        progress, batches, ends = Progress(count, "problem", logger), [], []
         for start in range(0, count, batch_size):
             batch = jax.tree.map(lambda leaf, at=start: leaf[at : at + batch_size], problems)
-            batches.append(np.asarray(evaluate(task, family, theta, batch, steps=params.steps)))
+            if measured:
+                found, end = held_out(task, family, theta, batch, steps=params.steps)
+                ends.append(end)
+            else:
+                found = evaluate(task, family, theta, batch, steps=params.steps)
+            batches.append(np.asarray(found))
             progress.report(min(start + batch_size, count))
         progress.close()
         names.append(name), seeds.append(seed), losses.append(np.concatenate(batches))
+        measures.append(jax.tree.map(lambda *parts: np.concatenate(parts), *ends) if ends else {})
     evaluation = Evaluation(np.array(names), np.array(seeds), np.stack(losses))
     store.save(output.losses, evaluation, {"task": wildcards.task, "steps": params.steps})
-    store.save_table(output.summary, summarize(wildcards.task, evaluation))
+    by_name = {name: np.stack([each[name] for each in measures]) for name in measures[0]}
+    store.save_table(output.summary, summarize(wildcards.task, evaluation, by_name))
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)

@@ -1,0 +1,94 @@
+r"""A task as an optimizer meets it: a loss of a flat vector, at an iteration.
+
+    x_0    = start(task, problem)                  what ``task.init`` returns, raveled [components]
+    f_k(x) = flat_loss(task)(problem, x, k)        the loss at iteration k, where x[k] is looked at
+
+Optimizers here act on every component alone: what runs them sees vectors, while a task may keep its
+parameters in any pytree of floating-point arrays (in the order of ``jax.tree.leaves``). Where a task's loss
+has no argument ``iteration`` (full batches), k changes nothing, ``iterations`` is None, and a scan over it is
+compiled to what the scan without it is.
+
+Where it has one (minibatches), f_k depends on the problem and on k alone: every optimizer meets the same
+draws on a problem, and a derivative through a run is of the draws that the run met, in whatever order and
+however often it computes them again.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from lopt.tasks.base import Task
+
+__all__ = ["FlatLoss", "flat_loss", "is_stochastic", "iterations", "parameters", "start"]
+
+FlatLoss = Callable[[Any, Float[Array, " components"], Any], Float[Array, ""]]
+
+
+def is_stochastic(task: Task) -> bool:
+    """Return whether the loss differs from iteration to iteration: ``loss(problem, x, iteration)``.
+
+    Raises:
+        TypeError: if ``loss`` takes anything else than that or ``(problem, x)``.
+    """
+    names = list(inspect.signature(task.loss).parameters)
+    if len(names) == 2 or (len(names) == 3 and names[2] == "iteration"):
+        return len(names) == 3
+    raise TypeError(
+        f"{type(task).__name__}.loss takes ({', '.join(names)}); expected (problem, x), or "
+        "(problem, x, iteration) where each iteration draws data of its own"
+    )
+
+
+def start(task: Task, problem: Any) -> Float[Array, " components"]:
+    """Return where the optimization of one problem starts, as a flat vector."""
+    initial = task.init(problem)
+    if _is_flat(initial):
+        return initial
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(initial)])
+
+
+def flat_loss(task: Task) -> FlatLoss:
+    """Return the loss of a problem at a flat vector and an iteration."""
+    stochastic = is_stochastic(task)
+
+    def loss(problem: Any, x: Float[Array, " components"], iteration: Any) -> Float[Array, ""]:
+        extra = (iteration,) if stochastic else ()
+        return task.loss(problem, parameters(task, problem, x), *extra)
+
+    return loss
+
+
+def iterations(task: Task, steps: int) -> Int[Array, " steps"] | None:
+    """Return 0 ... steps - 1 for a scan over a run; None where the loss is the same at each."""
+    return jnp.arange(steps, dtype=jnp.int32) if is_stochastic(task) else None
+
+
+def parameters(task: Task, problem: Any, x: Float[Array, " components"]) -> PyTree:
+    """Return the flat vector ``x`` as the pytree that ``task.init`` returns.
+
+    Raises:
+        ValueError: if it has another length.
+    """
+    shapes = jax.eval_shape(task.init, problem)
+    if _is_flat(shapes):
+        return x
+    leaves, structure = jax.tree.flatten(shapes)
+    ends = [0]
+    for leaf in leaves:
+        ends.append(ends[-1] + leaf.size)
+    if x.shape != (ends[-1],):
+        raise ValueError(f"x has shape {x.shape}, but {task} has {ends[-1]} parameters")
+    parts = [
+        x[first:last].reshape(leaf.shape)
+        for leaf, first, last in zip(leaves, ends[:-1], ends[1:], strict=True)
+    ]
+    return jax.tree.unflatten(structure, parts)
+
+
+def _is_flat(tree: PyTree) -> bool:
+    """Whether the parameters are one flat vector already, as most tasks have them."""
+    return hasattr(tree, "ndim") and tree.ndim == 1
