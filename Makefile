@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test mechanisms fuzz test-slurm lint bench report train-paper-gpu clean
+.PHONY: env figures test mechanisms fuzz test-slurm lint bench report reference train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -57,6 +57,10 @@ bench: env
 
 report: figures
 	$(BIN)/snakemake --config scale=$(SCALE) --report results/$(SCALE)/report.html
+
+# What is generated from the code: the reference page of config.yaml, and its schema for editors.
+reference: env
+	$(BIN)/python -m lopt.config_reference
 
 # All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
 train-paper-gpu: env

@@ -24,10 +24,7 @@ from lopt.records import attractors, store, stored
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
-STUDY = config.resolve(
-    yaml.safe_load((ROOT / "config.yaml").read_text()),
-    yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()),
-)["released"]
+STUDY = config.resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))["released"]
 
 
 def results_of_a_scale(folder: Path) -> Path:
