@@ -165,6 +165,16 @@ FILES = {
 FAMILY_OF_THE_TASK = {
     "scales": {"smoke": {"settings": {"bowl": {"optimizer": {"family": "leaky"}}}}}
 }
+# The new task beside one of the paper's, the new baseline beside one of them: every stage, in half the time.
+ALL_STAGES = {
+    "scales": {
+        "smoke": {
+            "tasks": ["bowl", "linear_regression"],
+            "baselines": ["momentum", "nesterov"],
+            **FAMILY_OF_THE_TASK["scales"]["smoke"],
+        }
+    }
+}
 ONLY_THE_PAPERS = {
     "scales": {
         "smoke": {
@@ -229,14 +239,14 @@ def test_other_scales_still_plan(extended: Path) -> None:
 
 def test_the_smoke_run_includes_them(extended: Path) -> None:
     over = extended.parent / "over.yaml"
-    over.write_text(yaml.safe_dump(FAMILY_OF_THE_TASK))
+    over.write_text(yaml.safe_dump(ALL_STAGES))
     configuration = ("--config", "scale=smoke", "--configfile", "config.yaml", str(over))
     run = snakemake(extended, *configuration)
     assert run.returncode == 0, run.stdout[-5000:]
     results = extended / "results/smoke"
     drawn = pd.read_csv(results / "figures/fig9_toy.csv")
-    assert set(drawn["task"]) == {"bowl", "linear_regression", "rosenbrock", "two_moons"}
+    assert set(drawn["task"]) == {"bowl", "linear_regression"}
     summary = pd.read_csv(results / "evaluation/bowl/summary.csv")
-    assert set(summary["optimizer"]) == {"learned", "adam", "momentum", "nesterov", "rmsprop"}
+    assert set(summary["optimizer"]) == {"learned", "momentum", "nesterov"}
     shown = pd.read_csv(results / "figures/fig5_learning_rate_adaptation.csv")
     assert "bowl" in set(shown["task"])

@@ -15,12 +15,17 @@ from jaxtyping import Complex, Float
 from lopt.records.analysis import Code, FixedPointAnalysis, Linearization
 
 __all__ = [
+    "NOT_POINTS",
     "WholeModes",
     "cancellation_ratio",
     "impulse_response",
     "stable_point_count",
     "whole_modes",
 ]
+
+
+# What runs can end at that is not a point.
+NOT_POINTS = (Code.CONTINUUM, Code.LIMIT_CYCLE)
 
 
 class WholeModes(NamedTuple):
@@ -78,6 +83,6 @@ def stable_point_count(found: FixedPointAnalysis) -> float:
     if int(found.convergence_code) != Code.CONVERGED:
         return 0.0
     stable = np.asarray(found.attractor_stable) == 1
-    if np.isin(np.asarray(found.attractor_codes)[stable], [Code.CONTINUUM, Code.LIMIT_CYCLE]).any():
+    if np.isin(np.asarray(found.attractor_codes)[stable], NOT_POINTS).any():
         return np.inf
     return float(stable.sum())

@@ -25,7 +25,7 @@ Source: arXiv 2011.02159, section 3 (meta-training); the meta-objective is the a
 """
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -67,6 +67,7 @@ def unroll_bytes(family: LearnedFamily, rows: int, steps: int, block: int) -> in
     return rows * (block * (kept + 4) + boundaries * (state + 4) + kept + 4 * state)
 
 
+@lru_cache
 def _bytes_per_row(family: LearnedFamily) -> tuple[int, int]:
     """Return the bytes that the derivative of one step keeps for one row, and those of its state.
 

@@ -1,6 +1,6 @@
 """Recipes of meta-training by name, for trainings outside the workflow: ``lopt train``.
 
-    published   the authors' recipe for a GRU of 256 units, as ``config.yaml`` has it
+    published   the authors' recipe for a GRU of 256 units, bounded, as ``config.yaml`` has it
     laptop      1,000 meta-steps of a GRU of 32 units, as the scale of that name
 
 ``trained`` runs one and stores theta with the same metadata as the workflow, so that ``load_optimizer`` and
@@ -48,6 +48,7 @@ PUBLISHED = Recipe(
         epsilon=4.53e-6,
         clip=0.04726,
         theta_penalty=1e-6,
+        adjoint_bound=1.0,
         chunk=10,
         validation_problems=128,
         validation_interval=50,
