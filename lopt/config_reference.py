@@ -3,8 +3,8 @@
     python -m lopt.config_reference     write docs/configuration_reference.md and schemas/config.schema.yaml
 
 Both come from the dataclasses of ``lopt.settings`` and the files of tasks, learned families and baselines;
-the values of the study from ``config.yaml``. A test compares what is in the tree. The workflow reads neither: it
-asks the code itself. Needs PyYAML.
+the values of the study from ``config.yaml``. A test compares what is in the tree. The workflow reads neither:
+it asks the code itself. Needs PyYAML.
 """
 
 import argparse

@@ -80,7 +80,7 @@ class MetaTrainingSettings:
     checkpoint_seconds: Annotated[float, Bounds(minimum=0, maximum=60)]
     """[seconds] Least time between two checkpoints, from which a training goes on after whatever ended it."""
     skipped_in_a_row: Number
-    """[meta-steps] Updates in a row, skipped for a meta-gradient that is not finite, that end the training."""
+    """[meta-steps] Updates in a row, skipped for want of a finite meta-gradient, that end the training."""
     memory_budget_gb: Positive
     """[GB] Memory for the unroll, which is divided into recomputed blocks to keep within it."""
     precision: Literal["default", "high", "highest"]
