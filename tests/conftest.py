@@ -10,9 +10,12 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import jax
 import pytest
+import shapes
 import skips
 from workflow_project import copy_project, snakemake
 from xdist.scheduler import LoadScopeScheduling
+
+shapes.install()
 
 # The files with tests of the run of the whole workflow: it happens once if one process has all of them.
 SHARING = {

@@ -23,7 +23,7 @@ ORDER = [
     ["config_frame"],
     ["config_schema"],
     ["config"],
-    ["config_files", "config_reference"],
+    ["config_files", "config_reference", "stub"],
     ["keys"],
     ["records"],
     ["provenance", "progress", "evaluation", "report", "checkpoint"],
