@@ -26,7 +26,7 @@ ORDER = [
     ["config_files", "config_reference", "stub"],
     ["keys"],
     ["records"],
-    ["provenance", "progress", "evaluation", "report", "checkpoint"],
+    ["provenance", "lineage", "progress", "evaluation", "report", "checkpoint"],
     ["tasks"],
     ["optimizers"],
     ["learned"],

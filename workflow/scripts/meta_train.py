@@ -15,6 +15,7 @@ import pandas as pd
 
 from lopt import config, provenance
 from lopt.learned import make_family
+from lopt.lineage import write_record
 from lopt.meta_training.loop import CurvePoint, Training, check_learned
 from lopt.meta_training.run import resumable
 from lopt.records import store
@@ -51,3 +52,4 @@ def main(wildcards, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
+write_record(snakemake)
