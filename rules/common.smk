@@ -183,6 +183,11 @@ def presentation(wildcards):
     }
 
 
+def says(text):
+    """What a job is announced with: one line. With LOPT_JOB_DETAILS set: all that Snakemake knows of the job."""
+    return None if os.environ.get("LOPT_JOB_DETAILS") else text
+
+
 # What a job takes: paths of results, by the layout's names.
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["NPROC"] = "1"  # threads of XLA: the cores are for processes that test side by side
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["LOPT_JOB_DETAILS"] = "1"  # of which tests read inputs, wildcards and resources
 
 import jax
 import pytest

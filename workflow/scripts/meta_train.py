@@ -36,7 +36,8 @@ def main(wildcards, params, output) -> None:
     )
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
-    with resumable(training, seed, checkpoint, identity, logger) as outcome:
+    label = f"{wildcards.task}, seed {seed}"
+    with resumable(training, seed, checkpoint, identity, logger, label=label) as outcome:
         if outcome.error:
             raise outcome.error
         state = outcome.state
