@@ -49,7 +49,7 @@ test-slurm: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
 
 # Pyright's standard mode, by basedpyright, which needs no Node.js of the machine. It lies beside the environment:

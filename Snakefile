@@ -42,7 +42,9 @@ if not workflow.modifier.skip_configfile:
         figures = Path("results", SCALE, "figures")
         if figures.is_dir():
             page = figures.parent / "claims.md"
-            beside = f", published values beside ours in {page}" if page.exists() else ""
+            beside = (
+                f", published values beside ours in {page}" if page.exists() else ""
+            )
             logger.info(f"Figures are in {figures}{beside}.")
 
 
