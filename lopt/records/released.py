@@ -51,7 +51,7 @@ def unpack(tree: Any, name: str, folder: str | Path) -> Path | None:
     """
     try:
         inner = tree / Path(name).as_posix()
-        inner / SUMS
+        _ = inner / SUMS
     except (KeyError, TypeError):  # there is no such entry; it is a file
         return None
     place = Path(folder) / inner.hexsha
