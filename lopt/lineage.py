@@ -70,8 +70,24 @@ def write_record(job: Any) -> None:
 
     What can't be written is left out: a result is no worse for it, and ``trace`` says that it has no record.
     """
+    try:
+        facts = _facts(job)
+        for path in dict.fromkeys(map(str, job.output)):
+            entry = {
+                "sha256": _sum(Path(path)),
+                **facts,
+                "command": f"snakemake --cores all --force {path}",
+            }
+            store.save_json(_place(path), entry)
+    except Exception as error:
+        # Whatever it is (a full disk, an input that is gone): the job has done what it was for.
+        print(f"where the results come from is not recorded: {error}", file=sys.stderr)
+
+
+def _facts(job: Any) -> dict[str, Any]:
+    """Return what the results of a job have in common."""
     settings = {name: value for name, value in job.params.items() if name != "code"}
-    facts = {
+    return {
         "rule": job.rule,
         "wildcards": dict(job.wildcards.items()),
         "inputs": {path: _sum(Path(path)) for path in dict.fromkeys(map(_relative, job.input))},
@@ -82,16 +98,6 @@ def write_record(job: Any) -> None:
         "device": _device(),
         "machine": platform.machine(),
     }
-    for path in dict.fromkeys(map(str, job.output)):
-        entry = {
-            "sha256": _sum(Path(path)),
-            **facts,
-            "command": f"snakemake --cores all --force {path}",
-        }
-        try:
-            store.save_json(_place(path), entry)
-        except (StoreError, ValueError) as error:
-            print(f"no record of where {path} comes from: {error}", file=sys.stderr)
 
 
 def find(name: str, folder: str | Path = "results") -> Path:

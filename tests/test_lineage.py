@@ -161,3 +161,13 @@ def test_records_are_no_code_that_a_result_depends_on():
 def test_every_script_writes_a_record():
     for path in (ROOT / "workflow/scripts").glob("*.py"):
         assert path.read_text().rstrip().endswith("\nwrite_record(snakemake)"), path.name
+
+
+def test_a_job_whose_record_cannot_be_written_has_done_its_work(project, capsys):
+    Path("results/smoke/provenance/figures").rename("results/smoke/elsewhere")
+    Path("results/smoke/provenance/figures").write_text("a file in the folder's place")
+    lineage.write_record(job("draw", [RESPONSES], [FIGURE]))
+    assert "is not recorded" in capsys.readouterr().err
+    lineage.write_record(SimpleNamespace(output=[FIGURE]))  # not what Snakemake hands over
+    assert "is not recorded" in capsys.readouterr().err
+    assert "without a record" in "\n".join(chain())
