@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint bench report train-paper-gpu clean
+.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint types bench report reference train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -56,14 +56,26 @@ test-torch: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
+
+# Pyright's standard mode, by basedpyright, which needs no Node.js of the machine. It lies beside the environment:
+# no user needs it. tests/typed_use.py says what has to be an error.
+types: env
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $(ENV)/types --require-hashes \
+		-r envs/types.lock
+	PYTHONPATH="$(CURDIR)/$(ENV)/types" $(BIN)/python -m basedpyright
 
 bench: env
 	$(BIN)/python benchmarks/meta_step.py
 
 report: figures
 	$(BIN)/snakemake --config scale=$(SCALE) --report results/$(SCALE)/report.html
+
+# What is generated from the code: the reference page of config.yaml, its schema and the names of lopt for editors.
+reference: env
+	$(BIN)/python -m lopt.config_reference
+	$(BIN)/python -m lopt.stub
 
 # All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
 train-paper-gpu: env

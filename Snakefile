@@ -35,6 +35,19 @@ include: "rules/claims.smk"
 include: "rules/report.smk"
 
 
+# A workflow that this one is a module of says itself where it ends.
+if not workflow.modifier.skip_configfile:
+
+    onsuccess:
+        figures = Path("results", SCALE, "figures")
+        if figures.is_dir():
+            page = figures.parent / "claims.md"
+            beside = (
+                f", published values beside ours in {page}" if page.exists() else ""
+            )
+            logger.info(f"Figures are in {figures}{beside}.")
+
+
 rule all:
     default_target: True
     input:

@@ -9,15 +9,17 @@ The public names, gathered; each is documented where it lives. Names load on fir
     family.component(theta)                   the dynamical system that lopt.analysis reads
 
 The classes of tasks, baselines and learned families are public names, too: ``lopt.Rosenbrock``,
-``lopt.Adam``, ``lopt.GRU``, and those of every file that is added to their folders.
+``lopt.Adam``, ``lopt.GRU``, and those of every file that is added to their folders. Type checkers and editors
+read the names from ``__init__.pyi``, which ``make reference`` generates.
 """
 
+import difflib
 import importlib
 from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+HOMES = {
     "lopt.keys": ["stream"],
     "lopt.extensions": ["BASELINES", "FAMILIES", "TASKS"],
     "lopt.tasks": ["Task", "make_task", "sample_batch", "as_dtype"],
@@ -72,7 +74,7 @@ _HOMES = {
     "lopt.analysis.validation": ["validate"],
     "lopt.inspection.one_call": ["Analysis", "analyze"],
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: module for module, names in HOMES.items() for name in names}
 
 
 def _extensions() -> dict[str, tuple[Any, str]]:
@@ -86,6 +88,13 @@ def _extensions() -> dict[str, tuple[Any, str]]:
     }
 
 
+def _hint(name: str) -> str:
+    # Extensions are looked through only where one may be meant: the first imports of all come by here.
+    known = [*_HOME_OF, *_extensions()] if name[:1].isupper() else list(_HOME_OF)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted([*_HOME_OF, *_extensions()])
@@ -95,7 +104,7 @@ def __getattr__(name: str) -> Any:
         registry, module = extensions[name]
         value = registry.load(module)
     else:
-        raise AttributeError(f"module 'lopt' has no attribute {name!r}")
+        raise AttributeError(f"module 'lopt' has no attribute {name!r}{_hint(name)}")
     globals()[name] = value
     return value
 

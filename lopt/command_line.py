@@ -4,6 +4,8 @@
     lopt analyze theta.npz --figures looks/ --report page.html  figures and a page, too
     lopt train linear_regression theta.npz --recipe laptop      an optimizer of one's own
     lopt describe weights                                       what a folder of released weights holds
+    lopt provenance fig4_learning_rate_schedules                from the figure to its trainings
+    lopt export theta.npz theta.safetensors                     the same numbers, readable without lopt
 
 An optimizer is named by a module and what it is called there: an optax transformation, a
 ``ComponentOptimizer``, a pair of a family and its theta, or a function without arguments that returns one of
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line, and the status 1."""
     parser = argparse.ArgumentParser(prog="lopt", description="Find out how an optimizer works.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (_add_analyze, _add_train, _add_describe):
+    for add in (_add_analyze, _add_train, _add_describe, _add_export, _add_provenance):
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -164,6 +166,47 @@ def _describe(options: argparse.Namespace) -> None:
     weights.main(["describe", options.folder])
 
 
+def _add_export(commands: Any) -> None:
+    command = commands.add_parser("export", help="convert a stored theta: .npz, .safetensors")
+    command.add_argument("path", help="what is read: theta.npz or theta.safetensors")
+    command.add_argument("output", help="what is written; its ending says the format")
+    command.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from lopt.learned import stored
+
+    formats = {".npz": stored.import_safetensors, ".safetensors": stored.export_safetensors}
+    for path in (options.path, options.output):
+        if Path(path).suffix not in formats:
+            raise _UsageError(f"{path}: a stored theta ends in {' or '.join(formats)}")
+    _prepared()
+    formats[Path(options.output).suffix](options.path, options.output)
+    print(f"wrote {options.output}")
+
+
+def _add_provenance(commands: Any) -> None:
+    command = commands.add_parser(
+        "provenance", help="say where a figure comes from, and whether the chain is whole"
+    )
+    command.add_argument("figure", help="a figure's name, fig4, or the path of any result")
+    command.add_argument(
+        "--results", default="results", metavar="FOLDER", help="where figures are looked for"
+    )
+    command.set_defaults(run=_provenance)
+
+
+def _provenance(options: argparse.Namespace) -> None:
+    from lopt import lineage
+
+    broken = 0
+    for line, whole in lineage.told(lineage.trace(lineage.find(options.figure, options.results))):
+        print(_printable(line))
+        broken += not whole
+    if broken:
+        raise _UsageError(f"the chain of {options.figure} is broken at {broken} of its files (!)")
+
+
 def _prepared(*, x64: bool = False, gpus: int = 0) -> logging.Logger:
     """Set the process up, unless JAX is there already, and tell what happens on the error stream."""
     if "jax" in sys.modules:
@@ -179,7 +222,7 @@ def _prepared(*, x64: bool = False, gpus: int = 0) -> logging.Logger:
 
 def _load(name: str) -> Any:
     """Return the optimizer that ``my_module:name`` or a path stands for."""
-    if name.endswith(".npz"):
+    if name.endswith((".npz", ".safetensors")):
         return name
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):

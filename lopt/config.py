@@ -6,13 +6,13 @@ states what that scale changes. A task's settings are merged from
     study.every_task < study.settings.<task> < scales.<scale>.every_task < scales.<scale>.settings.<task>
 
 (the later ones win) over the defaults that the files of the task, the learned family and the baselines
-state. ``resolve`` checks each part against ``schemas/config.schema.yaml`` completed by those files
+state. ``resolve`` checks each part against the schema that ``lopt.settings`` and those files make up
 (``lopt.config_schema``), then the whole, then the few rules that a schema can't express, and reports
 *one* error that names the key, the value and what is allowed. The study and the selected scale have to be
 right at once, another scale when it is asked for: what is wrong there stops nobody who does not use it.
 
-The dataclasses are the typed form in which the package's functions take their settings. No JAX here:
-the workflow imports this module when it is parsed.
+The dataclasses of ``lopt.settings`` are the typed form in which the package's functions take their settings.
+No JAX here: the workflow imports this module when it is parsed.
 """
 
 import copy
@@ -28,6 +28,7 @@ from lopt.config_schema import Schemas, default_ranges, family_of
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.found import found, listed
 from lopt.parameters import REQUIRED
+from lopt.settings import MetaTrainingSettings
 
 __all__ = [
     "ConfigError",
@@ -43,40 +44,6 @@ __all__ = [
 
 class ConfigError(ValueError):
     """The configuration is not usable; the message names the key, the value and what is allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class MetaTrainingSettings:
-    """How a learned optimizer is trained. Steps are meta-steps unless they say otherwise.
-
-    The learning rate at meta-step k is ``learning_rate * decay_factor ** (k / decay_steps)``; the
-    meta-gradient is clipped element-wise at ``clip``; ``theta_penalty`` multiplies ||theta||_2.
-    The last three may be left out of a configuration, or None: ``adjoint_bound`` keeps each problem's
-    way back in bounds (``lopt.learned.adjoint_bound``); ``problem_clip`` is the norm that each
-    problem's meta-gradient is clipped to before their mean is taken, ``averaging`` the decay per meta-step
-    of the moving average of theta that is validated and kept in place of theta.
-    """
-
-    meta_steps: int
-    problems: int
-    learning_rate: float
-    decay_factor: float
-    decay_steps: int
-    b1: float
-    b2: float
-    epsilon: float
-    clip: float
-    theta_penalty: float
-    chunk: int
-    validation_problems: int
-    validation_interval: int
-    checkpoint_seconds: float
-    skipped_in_a_row: int
-    memory_budget_gb: float
-    precision: str
-    adjoint_bound: float | None = None
-    problem_clip: float | None = None
-    averaging: float | None = None
 
 
 def settings(cls: type, values: Mapping[str, Any]) -> Any:
@@ -160,19 +127,18 @@ class Studies(Mapping[str, dict[str, Any]]):
         return bool(changes.get("weights", self._config["study"].get("weights")))
 
 
-def resolve(config: Mapping[str, Any], schema: Mapping[str, Any] | Schemas) -> Studies:
+def resolve(config: Mapping[str, Any], schemas: Schemas | None = None) -> Studies:
     """Return the full settings of every scale, by name.
 
     Args:
         config: the configuration as read from YAML: ``scale``, ``study``, ``scales``.
-        schema: the frame of its JSON schema; tasks, families and baselines add what their files state. Or
-            ``Schemas`` of it, for many configurations at a time.
+        schemas: what it is held against, for many configurations at a time.
 
     Raises:
         ConfigError: for the first thing that is wrong with the study or the selected scale, with its key,
             its value and what is allowed.
     """
-    config, schemas = _plain(config), schema if isinstance(schema, Schemas) else Schemas(schema)
+    config, schemas = _plain(config), schemas or Schemas()
     _raise_if(schema_error(config, schemas.frame))
     if config["scale"] not in config["scales"]:
         known = listed(config["scales"])
@@ -183,13 +149,13 @@ def resolve(config: Mapping[str, Any], schema: Mapping[str, Any] | Schemas) -> S
     return studies
 
 
-def resolve_study(study: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_study(study: Mapping[str, Any], schemas: Schemas | None = None) -> dict[str, Any]:
     """Return the full settings of a study without a scale's changes, in the form of ``Studies``.
 
     Raises:
         ConfigError: as ``resolve``.
     """
-    return _study([_Layer("study", _plain(study, "study"))], Schemas(schema))
+    return _study([_Layer("study", _plain(study, "study"))], schemas or Schemas())
 
 
 def _plain(config: Any, *place: str) -> Any:

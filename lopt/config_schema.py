@@ -1,6 +1,6 @@
-"""The configuration's JSON schema: the frame in ``schemas/``, completed by what extensions say of themselves.
+"""The configuration's JSON schema: the frame of the settings, completed by what extensions say of themselves.
 
-The frame (``schemas/config.schema.yaml``) knows no task, family or baseline. Here their files' facts are put
+The frame (``lopt.config_frame``) knows no task, family or baseline. Here their files' facts are put
 in: which names there are, the keys of ``problem`` and ``optimizer`` with their bounds, and for every search
 range the bounds of what is searched.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from lopt import config_frame
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.facts import hyperparameters, json_schema
 from lopt.parameters import Field, field_schema
@@ -23,8 +24,8 @@ SEARCHED = ("input_scale", "output_scale")  # settings of a family that meta_sea
 class Schemas:
     """The schemas that one configuration is held against, each made when it is first asked for."""
 
-    def __init__(self, frame: Mapping[str, Any]) -> None:
-        self.frame = frame
+    def __init__(self) -> None:
+        frame = self.frame = config_frame.frame()
         self.study = cache(lambda complete: study_schema(frame, complete=complete))
         self.part = cache(lambda task: part_schema(frame, task))
         self.task = cache(lambda task, family: task_schema(frame, task, family))
@@ -128,18 +129,14 @@ def _complete_ranges(definitions: Schema, family: Mapping[str, Field]) -> None:
     # Of the family, what can be tuned beside a recipe; its size is the study's choice.
     numbers = {key: field_schema(family[key]) for key in SEARCHED if key in family}
     definitions["meta_search"]["properties"]["ranges"]["properties"] = {
-        key: _range(definitions["range"], _bounds(recipe.get(key) or numbers[key], definitions))
+        key: _range(definitions["range"], recipe.get(key) or numbers[key])
         for key in [*definitions["meta_search"]["properties"]["ranges"]["properties"], *numbers]
     }
 
 
-def _bounds(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref")
-    return definitions[reference.removeprefix("#/$defs/")] if reference else schema
-
-
 def _range(frame: Mapping[str, Any], bounds: Mapping[str, Any]) -> Schema:
     """A search range whose ends are values that the setting itself may have."""
+    bounds = {key: value for key, value in bounds.items() if key != "description"}
     return {
         **frame,
         "properties": {**frame["properties"], "low": dict(bounds), "high": dict(bounds)},

@@ -16,12 +16,13 @@ notices). What a field's annotation may be is told in ``lopt.fields``.
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lopt.meanings import Meaning, meanings
 from lopt.parameters import REQUIRED, FactsError, Field, field_schema, read_field
 
 __all__ = ["Facts", "FactsError", "hyperparameters", "json_schema", "read_facts"]
@@ -105,7 +106,8 @@ def hyperparameters(facts: Facts) -> dict[str, Field]:
             f"{facts.path}: class {facts.name} names no theta_type of this file "
             "(theta_type: ClassVar[type] = <a NamedTuple of hyperparameters>)"
         )
-    found = {}
+    found: dict[str, Field] = {}
+    meaning = meanings(theta)
     for statement in theta.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
@@ -114,6 +116,7 @@ def hyperparameters(facts: Facts) -> dict[str, Field]:
                 found[name] = read_field(where, statement, _imported(_module(facts.path)))
             except FactsError:
                 found[name] = Field("float")
+            found[name] = replace(found[name], meaning=meaning.get(name, Meaning()))
     return found
 
 
@@ -251,12 +254,14 @@ def _is_frozen_dataclass(node: ast.ClassDef) -> bool:
 
 def _statements(path: Path, node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
     """Yield a class's fields, as ``Field``, and its literal constants, as values."""
+    meaning = meanings(node)
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             name = statement.target.id
             if not _is_class_variable(statement.annotation):
                 where = f"{path}: class {node.name}, field {name}"
-                yield name, read_field(where, statement, _imported(_module(path)))
+                field = read_field(where, statement, _imported(_module(path)))
+                yield name, replace(field, meaning=meaning.get(name, Meaning()))
                 continue
             value = statement.value
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:

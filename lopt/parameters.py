@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 from lopt import fields
 from lopt.config_check import schema_error
 from lopt.fields import Bounds
+from lopt.meanings import Meaning
 
-__all__ = ["REQUIRED", "FactsError", "Field", "field_schema", "read_field"]
+__all__ = ["REQUIRED", "FactsError", "Field", "describe", "field_schema", "read_field"]
 
 
 class FactsError(ValueError):
@@ -37,7 +38,8 @@ class Field:
     """One parameter of a class.
 
     ``kind`` is "int", "float", "bool", "str" or "tuple"; of a tuple ``entries`` describes each entry.
-    ``choices`` are the only values allowed, where there are such. ``default`` may be ``REQUIRED``.
+    ``choices`` are the only values allowed, where there are such. ``default`` may be ``REQUIRED``;
+    ``meaning`` is what the class says of it in words.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Field:
     entries: "Field | None" = None
     choices: tuple[Any, ...] = ()
     default: Any = REQUIRED
+    meaning: Meaning = dataclasses.field(default_factory=Meaning)
 
 
 _JSON_TYPES = {
@@ -59,8 +62,9 @@ _JSON_TYPES = {
 
 def field_schema(field: Field) -> dict[str, Any]:
     """Return the JSON schema of one parameter."""
+    words = {"description": field.meaning.text} if field.meaning.text else {}
     if field.choices:
-        return {"enum": [*field.choices, *([None] if field.nullable else [])]}
+        return {"enum": [*field.choices, *([None] if field.nullable else [])], **words}
     kind = _JSON_TYPES[field.kind]
     bounds = {
         "minimum": field.bounds.minimum,
@@ -73,6 +77,7 @@ def field_schema(field: Field) -> dict[str, Any]:
         "type": [kind, "null"] if field.nullable else kind,
         **{keyword: bound for keyword, bound in bounds.items() if bound is not None},
         **({"items": field_schema(field.entries)} if field.entries else {}),
+        **words,
     }
 
 
@@ -90,7 +95,7 @@ def read_field(
         FactsError: if annotation or default can't be read, or the default is out of its bounds.
     """
     try:
-        field = _describe(_resolve(statement.annotation, imported))
+        field = describe(_resolve(statement.annotation, imported))
     except (LookupError, ValueError, TypeError, SyntaxError):
         raise FactsError(
             f"{where}: the annotation {ast.unparse(statement.annotation)!r} can't be read; allowed are "
@@ -179,18 +184,25 @@ def _subscript(outer: Any, inner: ast.expr, imported: Mapping[str, tuple[str, st
     raise TypeError("not a type that takes parameters")
 
 
-def _describe(kind: Any) -> Field:
-    """Return the field of a type."""
+def describe(kind: Any) -> Field:
+    """Return the field that a type is the annotation of.
+
+    >>> describe(int | None).nullable
+    True
+
+    Raises:
+        TypeError: if it is none of those that ``lopt.fields`` lists.
+    """
     if kind in _PLAIN.values():
         return Field(kind.__name__)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        return replace(_describe(arguments[0]), bounds=arguments[1])
+        return replace(describe(arguments[0]), bounds=arguments[1])
     if origin is Literal:
         return Field(type(arguments[0]).__name__, choices=arguments)
     if origin is tuple:
-        return Field("tuple", entries=_describe(arguments[0]))
+        return Field("tuple", entries=describe(arguments[0]))
     if type(None) in arguments and len(arguments) == 2:
         (other,) = (argument for argument in arguments if argument is not type(None))
-        return replace(_describe(other), nullable=True)
+        return replace(describe(other), nullable=True)
     raise TypeError(kind)

@@ -1,8 +1,10 @@
-"""Progress of long work: a bar on a terminal, plain lines in a log file."""
+"""Progress of long work: a bar on a terminal, plain lines in a log file and beside those of other jobs."""
 
+import contextlib
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tqdm import tqdm
@@ -10,8 +12,14 @@ from tqdm import tqdm
 __all__ = ["Progress"]
 
 
+TOLD_SECONDS = 30.0  # at least, between two lines on the terminal
+
+
 class Progress:
     """Report steps of a known total to a logger and, where a person watches, as a bar.
+
+    With a ``label`` it is one of several jobs that share a terminal: in place of a bar, which they would take
+    from each other, each writes a line now and then that says whose it is.
 
     The rate leaves out the first report, which pays for compilation, and the steps of an earlier run.
     """
@@ -24,13 +32,15 @@ class Progress:
         *,
         start: int = 0,
         seconds: float = 10.0,
+        label: str | None = None,
     ) -> None:
         self.total, self.unit, self.logger, self.seconds = total, unit, logger, seconds
+        self.label, self._told_at = label, -float("inf")
         self.bar = tqdm(
             total=total,
             initial=start,
             unit=f" {unit}",
-            disable=not sys.stderr.isatty(),
+            disable=label is not None or not sys.stderr.isatty(),
             leave=False,
         )
         self._measured_from: tuple[float, int] | None = None
@@ -51,10 +61,25 @@ class Progress:
             f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in values.items()
         )
+        left = None
         if steps > 0 and seconds > 0:
             left = (self.total - step) * seconds / steps
             text += f"  {steps / seconds:.3g} {self.unit}s/s  {left / 60:.1f} min left"
         self.logger.info("%s %d/%d  %s", self.unit, step, self.total, text)
+        if self.label is not None and (now - self._told_at >= TOLD_SECONDS or step == self.total):
+            self._told_at = now
+            self._tell(step, values, left)
+
+    def _tell(self, step: int, values: Mapping[str, Any], left: float | None) -> None:
+        """Write a line for who watches the terminal; a terminal that is gone stops no work."""
+        objective = values.get("meta_objective")
+        parts = [f"{self.label}: {self.unit} {step}/{self.total}"]
+        if objective is not None:
+            parts.append(f"objective {objective:.4g}")
+        if left is not None and step < self.total:
+            parts.append(f"{left / 60:.1f} min left")
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(", ".join(parts), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -6,7 +6,7 @@
 Imports are read from the syntax trees, those inside functions too; nothing is imported. What a registry
 loads by name (``lopt.registry``) is no import and has to be named: a result of one task depends on that
 task's file and not on its neighbors. The digest depends on the names and contents of the files alone, not
-on where the package lies.
+on where the package lies. Modules that only tell of results (``BESIDE``) count for none.
 """
 
 import ast
@@ -18,6 +18,7 @@ from pathlib import Path
 __all__ = ["PACKAGE", "code_digest", "sources"]
 
 PACKAGE = Path(__file__).parent
+BESIDE = (PACKAGE / "lineage.py",)  # writes down where a result comes from, and changes none
 
 
 def sources(*roots: str | Path) -> list[Path]:
@@ -74,7 +75,8 @@ def _imports(path: Path, modified: int) -> tuple[Path, ...]:
     for name in _imported_names(ast.parse(path.read_bytes())):
         if name.split(".")[0] == PACKAGE.name:
             for file in _files_of(name):
-                found[file] = None
+                if file not in BESIDE:
+                    found[file] = None
     return tuple(found)
 
 

@@ -5,7 +5,7 @@
     weights/attractors.csv                                    what each ends at: rate, drift, basin share
     weights/SHA256SUMS                                        a checksum per file, as sha256sum writes it
 
-    theta, metadata = load_released("weights", "linear_regression", 0)
+    theta, metadata = load_released("linear_regression", seed=0)
     optimizer = make_family(metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
 
 ``take`` copies one file after its checksum was found right: scales of the workflow that name the folder use
@@ -14,6 +14,7 @@ it in place of meta-training and tuning. ``release`` fills the folder from the r
 
     python -m lopt.weights release results/paper weights
     python -m lopt.weights describe weights
+    python -m lopt.weights cards weights            a model card beside each optimizer
 
 Attractors come from the scale's analysis, if it has been done; of optimizers that are released already,
 
@@ -28,21 +29,22 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import jax
 import numpy as np
 import pandas as pd
 
 from lopt.learned.stored import load_optimizer
-from lopt.records import attractors, store, stored, tables
+from lopt.records import attractors, released, store, stored, tables
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import Files, identify
+from lopt.records.model_card import model_card
 from lopt.records.store import StoreError
 
-__all__ = ["describe", "load_released", "record_attractors", "release", "take"]
+__all__ = ["describe", "load_released", "record_attractors", "release", "take", "write_cards"]
 
 ATTRACTORS = "attractors.csv"
 
@@ -81,8 +83,20 @@ def take(folder: str | Path, name: str, output: str | Path) -> None:
         tables.write_checksum(output, content)
 
 
-def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[str, Any]]:
+@overload
+def load_released(task: str, /, *, seed: int = 0) -> tuple[Any, dict[str, Any]]: ...
+@overload
+def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[str, Any]]: ...
+def load_released(
+    folder: str | Path, task: str | None = None, seed: int = 0
+) -> tuple[Any, dict[str, Any]]:
     """Return a released optimizer's theta and metadata.
+
+    >>> theta, metadata = load_released("linear_regression", seed=0)
+    >>> metadata["optimizer"]["units"], theta.recurrent_weights.shape
+    (256, (256, 768))
+
+    With one name it is one of those that ship with lopt; with a folder, one of that folder's.
 
     ``lopt.make_family(metadata["optimizer"])`` is its family; ``metadata`` also has what it was
     trained on and with, where, and how it scores on held-out problems.
@@ -90,7 +104,13 @@ def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[s
     Raises:
         StoreError: as ``take``, and if the file does not hold a theta of this task and seed.
     """
+    if task is None:
+        folder, task = released.shipped(), str(folder)
     name = f"{task}/seed_{seed}.npz"
+    known = [each for each in stated(folder) if each.endswith(".npz")]
+    if name not in known and not (Path(folder) / name).exists():
+        there = ", ".join(each.removesuffix(".npz") for each in known) or "none"
+        raise StoreError(f"{Path(folder) / name}: there is no such file; released are {there}")
     _checked(Path(folder), name)
     _, theta, metadata = load_optimizer(Path(folder) / name, task=task, seed=seed)
     return theta, metadata
@@ -132,6 +152,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     attractors.update(folder / ATTRACTORS, found)
     written = [ATTRACTORS] if any(rows is not None for rows in found.values()) else []
     _write_sums(folder)
+    write_cards(folder)
     return sorted([*copies, *written, *(name for name, _, _ in thetas)])
 
 
@@ -155,8 +176,8 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
             continue
         trained = Files.under(results).path("theta", task=task, seed=seed)
         _, theta, _ = load_optimizer(trained, task=task, seed=seed)
-        released, _ = load_released(folder, task, seed)
-        if not all(map(np.array_equal, jax.tree.leaves(theta), jax.tree.leaves(released))):
+        ours, _ = load_released(folder, task, seed)
+        if not all(map(np.array_equal, jax.tree.leaves(theta), jax.tree.leaves(ours))):
             raise StoreError(f"{trained}: is not the optimizer that {folder / name} holds")
         found[task, seed] = rows
     if not found:
@@ -164,6 +185,22 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
     attractors.update(folder / ATTRACTORS, found)
     _write_sums(folder)
     return list(found)
+
+
+def write_cards(folder: str | Path) -> list[str]:
+    """Write a model card beside every released optimizer, from its metadata; return the files' names.
+
+    Raises:
+        StoreError: if a file is damaged or was changed.
+    """
+    folder, written, sums = Path(folder), [], stated(folder)
+    for name in _released_files(folder):
+        if name.endswith(".npz"):
+            _, metadata = load_released(folder, Path(name).parent.name, _seed(folder / name))
+            card = str(Path(name).with_suffix(".md"))
+            store.save_bytes(folder / card, model_card(metadata, name, sums[name]).encode())
+            written.append(card)
+    return written
 
 
 def describe(folder: str | Path) -> pd.DataFrame:
@@ -272,7 +309,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "results", help="the folder of a scale that has analyzed these optimizers"
     )
     describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
-    for command in (releasing, recording, describing):
+    carding = commands.add_parser("cards", help=write_cards.__doc__.splitlines()[0])
+    for command in (releasing, recording, carding, describing):
         command.add_argument("folder", help="of the released files, for example weights")
     options = parser.parse_args(arguments)
     try:
@@ -281,6 +319,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.command == "attractors":
             recorded = record_attractors(options.results, options.folder)
             text = "\n".join(f"{task}/seed_{seed}" for task, seed in recorded)
+        elif options.command == "cards":
+            text = "\n".join(write_cards(options.folder))
         else:
             table = describe(options.folder)
             if table.empty:

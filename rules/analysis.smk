@@ -24,6 +24,8 @@ rule analyze:
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         analysis=study("tasks", "{task}", "analysis"),
+    message:
+        says("Reading the mechanisms off {wildcards.task}, seed {wildcards.seed}")
     script:
         "../workflow/scripts/analyze.py"
 

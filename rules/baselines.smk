@@ -22,6 +22,8 @@ rule tune:
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         tuning=tuning,
+    message:
+        says("Tuning {wildcards.optimizer} on {wildcards.task}")
     script:
         "../workflow/scripts/tune.py"
 

@@ -37,6 +37,8 @@ rule compare:
         presentation=presentation,
         settings=study(),
         reference=reference,
+    message:
+        says("Putting published values beside ours")
     script:
         "../workflow/scripts/claims.py"
 

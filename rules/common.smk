@@ -6,7 +6,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import sourcecache_entry
 from snakemake.logging import logger
@@ -48,12 +47,10 @@ except ImportError as error:
         "environment that runs Snakemake: see README.md."
     ) from None
 
-with open(workflow.source_path("../schemas/config.schema.yaml")) as file:
-    schema = yaml.safe_load(file)
 try:
     # As a module of another workflow this one is given a configuration and reads no files.
     check_files([] if workflow.modifier.skip_configfile else workflow.configfiles)
-    STUDIES = resolve(config, schema)
+    STUDIES = resolve(config)
 except (ConfigError, extensions.FactsError) as error:
     raise WorkflowError(f"The configuration can't be used. {error}") from None
 
@@ -96,7 +93,7 @@ def study(*keys):
 def reference(wildcards):
     """The study's own settings of a scale's tasks, which the paper's values belong to."""
     own = {**config["study"], "tasks": tasks_of(wildcards)}
-    return resolve_study(own, schema)["tasks"]
+    return resolve_study(own)["tasks"]
 
 
 def tasks_of(wildcards):
@@ -184,6 +181,11 @@ def presentation(wildcards):
         "colors": extensions.colors(here["baselines"]),
         "note": "; ".join(changed),
     }
+
+
+def says(text):
+    """What a job is announced with: one line. With LOPT_JOB_DETAILS set: all that Snakemake knows of the job."""
+    return None if os.environ.get("LOPT_JOB_DETAILS") else text
 
 
 # What a job takes: paths of results, by the layout's names.

@@ -23,6 +23,8 @@ rule evaluate:
         problem=study("tasks", "{task}", "problem"),
         steps=study("tasks", "{task}", "steps"),
         evaluation=study("tasks", "{task}", "evaluation"),
+    message:
+        says("Running all optimizers on the test problems of {wildcards.task}")
     script:
         "../workflow/scripts/evaluate.py"
 

@@ -19,6 +19,8 @@ rule portray:
     params:
         code=code("portray.py", "task"),
         problem=study("tasks", "{task}", "problem"),
+    message:
+        says("Portraying the problems of {wildcards.task}")
     script:
         "../workflow/scripts/portray.py"
 
@@ -41,6 +43,8 @@ rule common_optimizers:
     params:
         code=code("common_optimizers.py", "baselines"),
         analysis=study("tasks", "{task}", "analysis"),
+    message:
+        says("Computing update functions of common optimizers on {wildcards.task}")
     script:
         "../workflow/scripts/common_optimizers.py"
 
@@ -73,6 +77,8 @@ rule draw:
         code=code("draw.py", "figure"),
         presentation=presentation,
         caption=lambda wildcards: FIGURES[wildcards.figure]["CAPTION"],
+    message:
+        says("Drawing {wildcards.figure}")
     script:
         "../workflow/scripts/draw.py"
 

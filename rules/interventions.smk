@@ -23,6 +23,10 @@ rule intervene:
         steps=study("tasks", "{task}", "steps"),
         evaluation=study("tasks", "{task}", "evaluation"),
         interventions=study("tasks", "{task}", "interventions"),
+    message:
+        says(
+            "Removing mechanisms from {wildcards.task}, seed {wildcards.seed}, part {wildcards.part}"
+        )
     script:
         "../workflow/scripts/intervene.py"
 
@@ -46,6 +50,8 @@ rule weigh_interventions:
         runtime=10,
     params:
         code=code("weigh_interventions.py"),
+    message:
+        says("Weighing the interventions on {wildcards.task}")
     script:
         "../workflow/scripts/weigh_interventions.py"
 
@@ -75,6 +81,8 @@ rule stabilize:
         steps=study("tasks", "{task}", "steps"),
         analysis=study("tasks", "{task}", "analysis"),
         baselines=study("baselines"),
+    message:
+        says("Finding where optimizers of {wildcards.task} stay stable")
     script:
         "../workflow/scripts/stabilize.py"
 
@@ -106,6 +114,8 @@ rule distill:
         evaluation=study("tasks", "{task}", "evaluation"),
         interventions=study("tasks", "{task}", "interventions"),
         tuning=study("tasks", "{task}", "tuning"),
+    message:
+        says("Distilling optimizers of {wildcards.task} into formulas")
     script:
         "../workflow/scripts/distill.py"
 
@@ -143,6 +153,8 @@ rule transfer:
             for task, values in STUDIES[wildcards.scale]["tasks"].items()
         },
         baselines=study("baselines"),
+    message:
+        says("Running optimizers on the tasks of others")
     script:
         "../workflow/scripts/transfer.py"
 

@@ -33,6 +33,10 @@ rule meta_search_trial:
         optimizer=study("tasks", "{task}", "optimizer"),
         meta_training=study("tasks", "{task}", "meta_training"),
         meta_search=study("tasks", "{task}", "meta_search"),
+    message:
+        says(
+            "Training recipe {wildcards.place} of rung {wildcards.rung} on {wildcards.task}"
+        )
     script:
         "../workflow/scripts/meta_search_trial.py"
 
@@ -58,6 +62,8 @@ rule meta_search_rank:
         runtime=5,
     params:
         code=code("meta_search_rank.py"),
+    message:
+        says("Ranking the recipes of rung {wildcards.rung} on {wildcards.task}")
     script:
         "../workflow/scripts/meta_search_rank.py"
 
@@ -83,6 +89,8 @@ rule meta_search_table:
         runtime=5,
     params:
         code=code("meta_search_table.py"),
+    message:
+        says("Tabulating the recipes of {wildcards.task}")
     script:
         "../workflow/scripts/meta_search_table.py"
 

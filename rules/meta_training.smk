@@ -25,6 +25,8 @@ rule meta_train:
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
         meta_training=training,
+    message:
+        says("Meta-training on {wildcards.task}, seed {wildcards.seed}")
     script:
         "../workflow/scripts/meta_train.py"
 
@@ -46,6 +48,8 @@ rule select:
         runtime=5,
     params:
         code=code("select.py"),
+    message:
+        says("Choosing the optimizer of {wildcards.task} that figures show")
     script:
         "../workflow/scripts/select.py"
 

@@ -24,6 +24,8 @@ rule analyze_nulls:
         steps=study("tasks", "{task}", "steps"),
         analysis=study("tasks", "{task}", "analysis"),
         evaluation=study("tasks", "{task}", "evaluation"),
+    message:
+        says("Analyzing an untrained optimizer and the baselines on {wildcards.task}")
     script:
         "../workflow/scripts/nulls.py"
 

@@ -49,6 +49,8 @@ rule record_run:
             "stabilize",
             "distill",
         ],
+    message:
+        says("Writing down how the run went")
     script:
         "../workflow/scripts/record_run.py"
 
@@ -80,6 +82,8 @@ rule tabulate:
         runtime=5,
     params:
         code=code("tabulate.py"),
+    message:
+        says("Making the report's pages")
     script:
         "../workflow/scripts/tabulate.py"
 

@@ -16,6 +16,8 @@ rule validate:
         runtime=30,
     params:
         code=code("validation.py"),
+    message:
+        says("Analyzing optimizers whose answers are known")
     script:
         "../workflow/scripts/validation.py"
 

@@ -26,6 +26,8 @@ rule take_optimizer:
         code=code("take_optimizer.py", "family"),
         sums=weights_sums("{task}/seed_{seed}.npz", "{task}/seed_{seed}.csv"),
         optimizer=study("tasks", "{task}", "optimizer"),
+    message:
+        says("Taking the released optimizer of {wildcards.task}, seed {wildcards.seed}")
     script:
         "../workflow/scripts/take_optimizer.py"
 
@@ -56,5 +58,7 @@ rule take_baseline:
             "baselines/{task}/{optimizer}/best.json",
             "baselines/{task}/{optimizer}/trials.csv",
         ),
+    message:
+        says("Taking the released {wildcards.optimizer} of {wildcards.task}")
     script:
         "../workflow/scripts/take_baseline.py"

@@ -7,12 +7,16 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["NPROC"] = "1"  # threads of XLA: the cores are for processes that test side by side
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["LOPT_JOB_DETAILS"] = "1"  # of which tests read inputs, wildcards and resources
 
 import jax
 import pytest
+import shapes
 import skips
 from workflow_project import copy_project, snakemake
 from xdist.scheduler import LoadScopeScheduling
+
+shapes.install()
 
 # The files with tests of the run of the whole workflow: it happens once if one process has all of them.
 SHARING = {

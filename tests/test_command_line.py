@@ -90,8 +90,8 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("train rosenbrock theta.npz --set units", "--set units: expected NAME=NUMBER"),
         ("train rosenbrock theta.npz --set charm=1", "there is no number 'charm'; there are"),
         ("train rosenbrock theta.npz --set units=0", "units"),
-        ("train rosenbrock theta.npz --set steps=0.5", "steps is 0.5, expected a whole number"),
-        ("train rosenbrock theta.npz --set clip=-1", "clip is -1, expected a number"),
+        ("train rosenbrock theta.npz --set steps=0.5", "steps: 0.5 should be a whole number"),
+        ("train rosenbrock theta.npz --set clip=-1", "clip: -1 should be greater than 0"),
     ],
 )
 def test_an_error_is_one_line(folder, capsys, command, message):

@@ -23,7 +23,7 @@ from lopt.unroll_memory import block_lengths
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = Schemas(yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
+SCHEMA = Schemas()
 EVERY = "study/every_task/"
 TASK = "study/settings/linear_regression/"
 SMOKE = "scales/smoke/settings/rosenbrock/"

@@ -70,3 +70,36 @@ def test_a_bar_is_drawn_on_a_terminal(clock, lines, capsys, monkeypatch):
     drawn = capsys.readouterr().err
     assert "40/100 [00:01" in drawn and "40.00 meta-step/s, loss=1" in drawn
     assert drawn.endswith("\r") and drawn.rsplit("\r", 2)[1].strip() == ""  # taken away again
+
+
+def test_a_job_among_others_says_whose_progress_it_is(clock, lines, capsys):
+    """A line at first, then one in 30 s at most, and one at the end; the log has more."""
+    reports = [
+        (100.0, 10, {"meta_objective": 0.5}),
+        (110.0, 20, {"meta_objective": 0.25}),
+        (130.0, 40, {"meta_objective": 0.125}),
+        (190.0, 100, {"meta_objective": 0.0625}),
+    ]
+    report_all(reports, clock, label="rosenbrock, seed 1")
+    assert capsys.readouterr().err.splitlines() == [
+        "rosenbrock, seed 1: meta-step 10/100, objective 0.5",
+        "rosenbrock, seed 1: meta-step 40/100, objective 0.125, 1.0 min left",
+        "rosenbrock, seed 1: meta-step 100/100, objective 0.0625",
+    ]
+    assert len(lines()) == 4
+
+
+class Gone:
+    """A terminal that was closed."""
+
+    def write(self, text: str) -> None:
+        raise OSError("Input/output error")
+
+    def isatty(self) -> bool:
+        return False
+
+
+def test_a_terminal_that_is_gone_stops_no_work(clock, lines, monkeypatch):
+    monkeypatch.setattr("sys.stderr", Gone())
+    report_all([(100.0, 10, {}), (200.0, 100, {})], clock, label="rosenbrock, seed 1")
+    assert len(lines()) == 2

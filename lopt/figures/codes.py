@@ -104,7 +104,7 @@ def with_error(
 
 
 def range_of(
-    values: Float[np.ndarray, " reading"], bounds: Float[np.ndarray, "reading 2"]
+    values: Float[np.ndarray, "..."], bounds: Float[np.ndarray, "... 2"]
 ) -> Float[np.ndarray, " number"]:
     """Return what an axis has to show of readings with intervals: every number that is finite."""
     everything = np.concatenate([np.ravel(values), np.ravel(bounds)])

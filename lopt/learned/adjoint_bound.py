@@ -30,8 +30,8 @@ __all__ = ["bound_adjoint", "factors", "loss_weights", "scaled"]
 
 
 def loss_weights(
-    losses: Float[Array, " problems"], first_losses: Float[Array, " problems"]
-) -> Float[Array, " problems"]:
+    losses: Float[Array, "*steps problems"], first_losses: Float[Array, " problems"]
+) -> Float[Array, "*steps problems"]:
     """Return min(1, f(x_0) / f(x_k)): what a problem's loss counts as, relative to its first."""
     return jnp.where(losses > first_losses, first_losses / losses, 1.0)
 

@@ -72,8 +72,11 @@ class GRU(LearnedFamily):
     row_numbers: ClassVar[tuple[tuple[int, int], ...]] = ((4, 2), (1, 1), (9, 0))
 
     units: Size = 256
+    """[state variables] Width of the state, per component."""
     input_scale: Positive = 1.0
+    """[per gradient] What the gradient is multiplied by before the network reads it."""
     output_scale: Positive = 1.0
+    """[of a parameter] What the network's output is multiplied by: the update."""
 
     def init(self, key: jax.Array) -> GRUTheta:
         """Draw an untrained theta (float32)."""

@@ -87,9 +87,13 @@ class LSTM(LearnedFamily):
     sizes: ClassVar[tuple[str, ...]] = ("layers", "units")
 
     layers: Size = 2
+    """[layers] Stacked cells, each reading the output of the one below."""
     units: Size = 20
+    """[units] Of each layer; each has two state variables per component."""
     input_scale: Positive = 1.0
+    """[per gradient] What the gradient is multiplied by before the network reads it."""
     output_scale: Positive = 1.0
+    """[of a parameter] What the network's output is multiplied by: the update."""
 
     def init(self, key: jax.Array) -> LSTMTheta:
         """Draw an untrained theta (float32)."""

@@ -64,11 +64,17 @@ class MLP(LearnedFamily):
     sizes: ClassVar[tuple[str, ...]] = ("timescales", "layers", "units")
 
     timescales: Size = 3
+    """[averages] Running averages that the network reads, with decays 1 - 10^-k for k = 1, 2, ..."""
     layers: Size = 2
+    """[layers] Hidden layers."""
     units: Size = 32
+    """[units] Of each hidden layer."""
     epsilon: Positive = 1e-8
+    """[scaled gradient squared] Added to averages of squares before their root divides."""
     input_scale: Positive = 1.0
+    """[per gradient] What the gradient is multiplied by before the network reads it."""
     output_scale: Positive = 1.0
+    """[of a parameter] What the network's output is multiplied by: the update."""
 
     @property
     def shares(self) -> Float[np.ndarray, " timescales"]:

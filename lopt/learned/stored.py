@@ -1,16 +1,19 @@
 """A trained optimizer from its file, of whichever family."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lopt.learned import make_family
 from lopt.learned.base import LearnedFamily
-from lopt.records import store, stored
+from lopt.records import safetensors, store, stored
 from lopt.records.entries import Optional, Text, brief
 from lopt.records.store import StoreError
 
-__all__ = ["load_optimizer"]
+__all__ = ["export_safetensors", "import_safetensors", "load_optimizer"]
 
 
 def load_optimizer(
@@ -21,7 +24,7 @@ def load_optimizer(
     The metadata's entry ``optimizer`` has the family's name and all of its parameters.
 
     Args:
-        path: of the file.
+        path: of the file, .npz or .safetensors as ``export_safetensors`` writes it.
         task: that it must have been trained on.
         seed: that it must have been trained with. With a task or a seed the metadata has to be all that
             the workflow stores of a training (``lopt.records.stored.TRAINED``).
@@ -30,7 +33,10 @@ def load_optimizer(
         StoreError: if the file is missing or damaged, does not hold a theta of the family it names, or
             holds another optimizer than is asked for.
     """
-    metadata = store.load_metadata(path)
+    if Path(path).suffix == ".safetensors":
+        metadata = _metadata_of_safetensors(path)
+    else:
+        metadata = store.load_metadata(path)
     if "optimizer" not in metadata:
         raise StoreError(
             f"{path}: holds {brief(str(metadata.get('schema')))}, not a trained optimizer: its metadata "
@@ -49,9 +55,57 @@ def load_optimizer(
         asked = {"task": task, "seed": seed}
         asked = {name: value for name, value in asked.items() if value is not None}
         entries = stored.TRAINED if asked else stored.OPTIMIZER
-        theta, _ = store.load(path, family.theta_type, expect=asked, entries=entries)
+        if Path(path).suffix == ".safetensors":
+            theta = _theta_of_safetensors(path, family.theta_type)
+            store.require(path, metadata, entries)
+            store.require_values(path, metadata, asked)
+        else:
+            theta, _ = store.load(path, family.theta_type, expect=asked, entries=entries)
         return family, family.check(theta), metadata
     except StoreError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"{path}: {brief(str(error))}") from None
+
+
+def export_safetensors(path: str | Path, output: str | Path) -> None:
+    """Write the optimizer stored at ``path`` as a safetensors file, bit by bit; its metadata as JSON.
+
+    Raises:
+        StoreError: if the file holds no trained optimizer, or the other can't be written.
+    """
+    _, theta, metadata = load_optimizer(path)
+    safetensors.write(
+        output, theta._asdict(), {"lopt": json.dumps(metadata, sort_keys=True), "format": "np"}
+    )
+
+
+def import_safetensors(path: str | Path, output: str | Path) -> None:
+    """Write the optimizer that ``export_safetensors`` stored as an npz file, the same as it came from.
+
+    Raises:
+        StoreError: if the file is damaged or holds no optimizer of lopt.
+    """
+    _, theta, metadata = load_optimizer(path)
+    store.save(output, theta, metadata)
+
+
+def _metadata_of_safetensors(path: str | Path) -> dict[str, Any]:
+    texts = safetensors.read_metadata(path)
+    try:
+        metadata = json.loads(texts["lopt"])
+    except (KeyError, ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise StoreError(f"{path}: has no metadata of lopt; not an optimizer that lopt exported")
+    return metadata
+
+
+def _theta_of_safetensors(path: str | Path, kind: type[tuple]) -> Any:
+    arrays = safetensors.read(path)
+    if set(arrays) != set(kind._fields):
+        raise StoreError(f"{path}: has the arrays {list(arrays)}, expected {list(kind._fields)}")
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise StoreError(f"{path}: {name} is {array.dtype}, expected float32")
+    return kind(**arrays)

@@ -47,8 +47,11 @@ class VanillaRNN(LearnedFamily):
     sizes: ClassVar[tuple[str, ...]] = ("units",)
 
     units: Size = 256
+    """[state variables] Width of the state, per component."""
     input_scale: Positive = 1.0
+    """[per gradient] What the gradient is multiplied by before the network reads it."""
     output_scale: Positive = 1.0
+    """[of a parameter] What the network's output is multiplied by: the update."""
 
     def init(self, key: jax.Array) -> VanillaRNNTheta:
         """Draw an untrained theta (float32)."""

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from lopt import provenance
-from lopt.config import MetaTrainingSettings
+from lopt.config_check import schema_error
+from lopt.config_frame import property_schema, settings_fields
 from lopt.learned import make_family
 from lopt.meta_training.loop import CurvePoint, Training, check_learned
 from lopt.meta_training.run import resumable
 from lopt.records import store
+from lopt.settings import MetaTrainingSettings, TaskSettings
 from lopt.tasks import make_task
 
 __all__ = ["RECIPES", "Recipe", "make_recipe", "trained"]
@@ -73,7 +75,7 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
     Args:
         name: of the recipe.
         changes: of the settings of meta-training (``meta_steps``, ...), the family (``units``, ...) or
-            ``steps``, by name. None leaves a number as it is.
+            ``steps``, by name.
         family: of the optimizer (default: the recipe's); another family keeps the entries that it has.
 
     Raises:
@@ -102,15 +104,11 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
             raise ValueError(
                 f"there is no number {key!r}; there are steps, {', '.join(sorted(fields | settings))}"
             )
-    whole = {"steps": steps, **changed}
-    for key, value in whole.items():
-        kind = "steps" if key == "steps" else MetaTrainingSettings.__annotations__[key]
-        if kind in (int, "steps") and (
-            isinstance(value, bool) or not isinstance(value, int) or value < 1
-        ):
-            raise ValueError(f"{key} is {value!r}, expected a whole number of at least 1")
-        if kind is float and (isinstance(value, (bool, str)) or not value >= 0):
-            raise ValueError(f"{key} is {value!r}, expected a number of at least 0")
+    for key, value in {"steps": steps, **changed}.items():
+        owner = TaskSettings if key == "steps" else MetaTrainingSettings
+        allowed = property_schema(settings_fields(owner)[key])
+        if wrong := schema_error(value, allowed):
+            raise ValueError(f"{key}: {wrong[1]}")
     # A run that ends before it is validated once would keep nothing, and a chunk is run whole.
     for key in ("validation_interval", "chunk") if "meta_steps" in changed else ():
         if key not in changed:

@@ -49,6 +49,7 @@ def resumable(
     identity: Mapping[str, Any],
     logger: logging.Logger,
     start: tuple[State, list[CurvePoint]] | None = None,
+    label: str | None = None,
 ) -> Iterator[Outcome]:
     """Meta-train under the lock of the checkpoint at ``path``, and yield how it ended.
 
@@ -62,6 +63,7 @@ def resumable(
         identity: all that the run depends on, ``training`` and ``seed`` included: a checkpoint with
             another identity is refused, which is logged, and the training starts anew.
         logger: gets the progress.
+        label: says whose progress it is on a terminal that several jobs share (default: it has its own).
         start: state and curve to go on from where there is no checkpoint (default: the beginning).
 
     Raises:
@@ -90,7 +92,7 @@ def resumable(
             checkpoint.save(state, {"rows": curve, "wall_seconds": wall_seconds()})
 
         progress = Progress(
-            training.settings.meta_steps, "meta-step", logger, start=int(state.step)
+            training.settings.meta_steps, "meta-step", logger, start=int(state.step), label=label
         )
         error = None
         try:

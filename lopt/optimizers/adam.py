@@ -34,9 +34,13 @@ class AdamTheta(NamedTuple):
     """Hyperparameters: alpha > 0, 0 <= b1 < 1, 0 <= b2 < 1, and epsilon > 0 (a gradient)."""
 
     learning_rate: Positive
+    """[of a parameter] Step size, of a mean gradient divided by its root mean square."""
     b1: Fraction
+    """What of the mean gradient is kept from step to step."""
     b2: Fraction
+    """What of the mean square is kept from step to step."""
     epsilon: Positive
+    """[gradient] Added to the root of the mean square."""
 
 
 def _square_root(x: Float[Array, "..."]) -> Float[Array, "..."]:

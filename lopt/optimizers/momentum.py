@@ -32,7 +32,9 @@ class MomentumTheta(NamedTuple):
     """Hyperparameters: the learning rate alpha > 0 and the momentum 0 <= beta < 1."""
 
     learning_rate: Positive
+    """[parameter per gradient] Step size along the accumulated gradient."""
     momentum: Fraction
+    """What of the accumulated gradient is kept from step to step."""
 
 
 @dataclass(frozen=True)

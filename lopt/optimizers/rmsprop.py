@@ -33,8 +33,11 @@ class RMSPropTheta(NamedTuple):
     """Hyperparameters: alpha > 0, 0 <= gamma < 1, and epsilon > 0 (a squared gradient)."""
 
     learning_rate: Positive
+    """[of a parameter] Step size, of a gradient divided by its root mean square."""
     decay: Fraction
+    """What of the mean square is kept from step to step."""
     epsilon: Positive
+    """[gradient squared] Added to the mean square under the root."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from lopt.records.entries import brief
 from lopt.records.store import StoreError, load_bytes
 
-__all__ = ["SUMS", "found", "stated"]
+__all__ = ["SUMS", "found", "of_file", "stated"]
 
 SUMS = "SHA256SUMS"
 
@@ -38,7 +38,16 @@ def stated(folder: str | Path) -> Mapping[str, str]:
 def found(folder: str | Path) -> dict[str, str]:
     """Return the checksums of the files below ``folder``, hidden ones left out."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(load_bytes(path)).hexdigest()
+        path.relative_to(folder).as_posix(): of_file(path)
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def of_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        StoreError: if it can't be read.
+    """
+    return hashlib.sha256(load_bytes(path)).hexdigest()

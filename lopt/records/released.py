@@ -1,6 +1,7 @@
 """Where released weights lie: found before a job takes them.
 
     find("weights", [here, repository])     the first folder of that name that holds released weights
+    shipped()                                 those that came with the package
     unpack(tree, "weights", folder)         those of a Git tree, in a folder of their own
 
 What marks a folder of released weights (``lopt.weights``) is its list of checksums.
@@ -11,9 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lopt.records.atomic import StoreError
 from lopt.records.checksums import SUMS
 
-__all__ = ["find", "unpack"]
+__all__ = ["find", "shipped", "unpack"]
+
+PACKAGE = Path(__file__).parents[1]
 
 
 def find(name: str, places: Iterable[str | Path]) -> Path | None:
@@ -24,6 +28,21 @@ def find(name: str, places: Iterable[str | Path]) -> Path | None:
     return None
 
 
+def shipped() -> Path:
+    """Return the folder of the released weights that came with the package: in it, or beside it in a clone.
+
+    Raises:
+        StoreError: if neither is there.
+    """
+    for folder in (PACKAGE / "released", PACKAGE.parent / "weights"):
+        if (folder / SUMS).is_file():
+            return folder
+    raise StoreError(
+        f"{PACKAGE}: this copy of lopt came without released weights; give the folder that has them: "
+        'load_released("weights", "linear_regression", seed=0)'
+    )
+
+
 def unpack(tree: Any, name: str, folder: str | Path) -> Path | None:
     """Write the released weights called ``name`` in a Git tree (``git.Tree``) below ``folder``, byte by byte.
 
@@ -32,7 +51,7 @@ def unpack(tree: Any, name: str, folder: str | Path) -> Path | None:
     """
     try:
         inner = tree / Path(name).as_posix()
-        inner / SUMS
+        _ = inner / SUMS
     except (KeyError, TypeError):  # there is no such entry; it is a file
         return None
     place = Path(folder) / inner.hexsha

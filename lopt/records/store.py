@@ -29,6 +29,7 @@ __all__ = [
     "load_metadata",
     "load_table",
     "require",
+    "require_values",
     "save",
     "save_bytes",
     "save_json",
@@ -163,6 +164,17 @@ def _check_metadata(
 ) -> None:
     if entries is not None:
         require(path, metadata, entries)
+    require_values(path, metadata, expect)
+
+
+def require_values(
+    path: str | Path, metadata: Mapping[str, Any], expect: Mapping[str, Any]
+) -> None:
+    """Check that metadata have the values that are expected of some of their entries.
+
+    Raises:
+        StoreError: naming the file, the entry, what was found and what was expected.
+    """
     for name, wanted in expect.items():
         found = metadata.get(name)
         if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):  # True == 1

@@ -47,8 +47,11 @@ class LinearRegression(Task):
     )
 
     dimension: Size = 5
+    """[parameters] Number of parameters of a problem."""
     log10_smallest_eigenvalue: float = -3.0
+    """[log10 of a curvature] Where eigenvalues of the Hessian begin; at most the largest."""
     log10_largest_eigenvalue: float = 0.0
+    """[log10 of a curvature] Where they end."""
 
     @property
     def components(self) -> int:

@@ -38,6 +38,7 @@ class Rosenbrock(Task):
     least_components: ClassVar[int] = 2
 
     start_half_width: Positive = 2.0
+    """[of a coordinate] Starts are uniform on the square between plus and minus this."""
 
     @property
     def components(self) -> int:

@@ -53,11 +53,17 @@ class TwoMoons(Task):
     least_components: ClassVar[str] = "hidden_widths"
 
     hidden_widths: Sizes = (64, 64, 64)
+    """[units] Of each hidden layer of the network, first to last."""
     points: Annotated[int, Bounds(minimum=2, maximum=1_000_000)] = 1024
+    """[points] Of the data, all of which every loss is a mean over."""
     noise: NonNegative = 0.1
+    """[of a coordinate] Standard deviation of the points around their moons."""
     data_seed: Seed = 0
+    """Seed of the data, which all problems share."""
     penalty: NonNegative = 5e-3
+    """[loss per unit of the norm] Times the norm of all weights, added to the loss."""
     bias_scale: NonNegative = 0.01
+    """[of a bias] Standard deviation of the initial biases."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_widths", tuple(self.hidden_widths))

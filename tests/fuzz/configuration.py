@@ -20,7 +20,7 @@ __all__ = ["ANYTHING", "ITSELF", "Refuses", "attempt"]
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = Schemas(yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
+SCHEMA = Schemas()
 
 # What YAML and Python can give.
 

@@ -13,6 +13,7 @@ from lopt.analysis.stages import stages
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.analysis import Trajectories
 from lopt.tasks import as_dtype, make_task, sample_batch
@@ -53,3 +54,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

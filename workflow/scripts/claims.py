@@ -8,6 +8,7 @@ from lopt.claims.compare import compare
 from lopt.claims.document import INTRODUCTION, markdown, matrix, sections
 from lopt.claims.evidence import gather
 from lopt.claims.summary import summarize
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.layout import Files
 from lopt.records.published import published_values
@@ -31,3 +32,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

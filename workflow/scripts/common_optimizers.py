@@ -8,6 +8,7 @@ import numpy as np
 
 from lopt import provenance
 from lopt.analysis.common_optimizers import common_optimizers
+from lopt.lineage import write_record
 from lopt.records import store, stored
 from lopt.records.layout import identify
 
@@ -24,3 +25,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -13,6 +13,7 @@ from lopt.analysis.costs import objectives
 from lopt.analysis.distill import read_off, recovered, search_ranges
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.optimizers.distilled import Distilled, DistilledTheta
 from lopt.records import store, stored
 from lopt.records.analysis import Linearization, Responses, Trajectories
@@ -110,3 +111,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -7,6 +7,7 @@ from lopt.process import prepare
 prepare(threads=snakemake.threads, log=snakemake.log[0])
 
 from lopt.figures import style
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.layout import Files
 from lopt.records.results import Results
@@ -20,3 +21,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

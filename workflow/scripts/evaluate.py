@@ -10,6 +10,7 @@ import numpy as np
 from lopt.evaluation import summarize
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.optimizers import make_baseline
 from lopt.progress import Progress
 from lopt.records import store, stored
@@ -58,3 +59,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

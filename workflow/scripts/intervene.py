@@ -11,6 +11,7 @@ from lopt.analysis.curvature import start_properties
 from lopt.analysis.interventions import mode_counts, variants
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.progress import Progress
 from lopt.records import store
 from lopt.records.analysis import Linearization
@@ -53,3 +54,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -6,8 +6,10 @@ prepare(log=snakemake.log[0])
 
 import pandas as pd
 
+from lopt.lineage import write_record
 from lopt.records import store, stored
 
 store.save_table(
     snakemake.output[0], pd.concat([stored.load_search_trials(path) for path in snakemake.input])
 )
+write_record(snakemake)

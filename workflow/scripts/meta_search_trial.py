@@ -15,6 +15,7 @@ import pandas as pd
 
 from lopt import config
 from lopt.learned import make_family
+from lopt.lineage import write_record
 from lopt.meta_training.loop import Training
 from lopt.meta_training.trial import run_trial, trial_at
 from lopt.records import store, stored
@@ -47,3 +48,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lopt import config, provenance
 from lopt.learned import make_family
+from lopt.lineage import write_record
 from lopt.meta_training.loop import CurvePoint, Training, check_learned
 from lopt.meta_training.run import resumable
 from lopt.records import store
@@ -35,7 +36,8 @@ def main(wildcards, params, output) -> None:
     )
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
-    with resumable(training, seed, checkpoint, identity, logger) as outcome:
+    label = f"{wildcards.task}, seed {seed}"
+    with resumable(training, seed, checkpoint, identity, logger, label=label) as outcome:
         if outcome.error:
             raise outcome.error
         state = outcome.state
@@ -51,3 +53,4 @@ def main(wildcards, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -13,6 +13,7 @@ from lopt.analysis.grids import arms, gradient_edges, update_gradients
 from lopt.analysis.nulls import analyze_null, reduced_count
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.optimizers import make_baseline
 from lopt.records import checksums, store, stored
 from lopt.records.evaluation import LEARNED, Evaluation
@@ -81,3 +82,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -5,6 +5,7 @@ from lopt.process import prepare
 prepare(threads=snakemake.threads, log=snakemake.log[0])
 
 from lopt import provenance
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.tasks import make_task
 
@@ -19,3 +20,4 @@ def main(wildcards, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -9,6 +9,7 @@ prepare(log=snakemake.log[0])
 import yaml
 
 from lopt import report
+from lopt.lineage import write_record
 from lopt.records import store, stored
 from lopt.records.layout import identify
 
@@ -38,3 +39,4 @@ def main(inputs, params, output) -> None:
 
 
 main(snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

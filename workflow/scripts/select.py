@@ -4,6 +4,7 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
+from lopt.lineage import write_record
 from lopt.meta_training import selection
 from lopt.records import store, stored
 from lopt.records.layout import identify
@@ -16,3 +17,4 @@ def main(paths: list[str], output: str) -> None:
 
 
 main(list(snakemake.input.theta), snakemake.output[0])
+write_record(snakemake)

@@ -12,6 +12,7 @@ from lopt.analysis.curvature import DENSE, curvatures_along_runs
 from lopt.analysis.stability import curvature_grid, optimal_heavy_ball, stability_record
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.records import store, stored
 from lopt.records.analysis import Linearization
 from lopt.records.evaluation import LEARNED
@@ -66,3 +67,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lopt import report
 from lopt.claims.document import INTRODUCTION, sections
+from lopt.lineage import write_record
 from lopt.records import store, stored
 
 PAGES = {
@@ -38,3 +39,4 @@ def main(inputs, output) -> None:
 
 
 main(snakemake.input, snakemake.output)
+write_record(snakemake)

@@ -7,6 +7,7 @@ from lopt.process import prepare
 prepare(log=snakemake.log[0])
 
 from lopt import weights
+from lopt.lineage import write_record
 
 
 def main(inputs, output) -> None:
@@ -16,3 +17,4 @@ def main(inputs, output) -> None:
 
 
 main(snakemake.input, snakemake.output)
+write_record(snakemake)

@@ -8,6 +8,7 @@ prepare(log=snakemake.log[0])
 
 from lopt import weights
 from lopt.learned import make_family
+from lopt.lineage import write_record
 from lopt.records import store
 
 
@@ -27,3 +28,4 @@ def main(wildcards, inputs, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -12,6 +12,7 @@ from lopt.analysis.curvature import DENSE
 from lopt.analysis.transfer import Home, Rescaled, RescaledTheta, outcome, run_away
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
+from lopt.lineage import write_record
 from lopt.optimizers import make_baseline
 from lopt.records import store
 from lopt.records.layout import Files, identify
@@ -111,3 +112,4 @@ def main(inputs, params, output) -> None:
 
 
 main(snakemake.input, snakemake.params, snakemake.output)
+write_record(snakemake)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lopt import tuning
 from lopt.extensions import BASELINES
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.tasks import make_task
 
@@ -50,3 +51,4 @@ def main(wildcards, params, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
+write_record(snakemake)

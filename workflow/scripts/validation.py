@@ -7,6 +7,7 @@ logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 import pandas as pd
 
 from lopt.analysis.validation import validate
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.analysis import ValidationRow
 
@@ -19,3 +20,4 @@ def main(output: str) -> None:
 
 
 main(snakemake.output[0])
+write_record(snakemake)

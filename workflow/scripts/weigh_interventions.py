@@ -7,6 +7,7 @@ logger = prepare(log=snakemake.log[0])
 import pandas as pd
 
 from lopt.analysis.costs import broken_table, cost_table, joined
+from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.evaluation import Evaluation
 from lopt.records.interventions import InterventionRuns
@@ -33,3 +34,4 @@ def main(wildcards, inputs, output) -> None:
 
 
 main(snakemake.wildcards, snakemake.input, snakemake.output)
+write_record(snakemake)

@@ -1,0 +1,79 @@
+"""The workflow where the catalog looks for it, and an automatic check of nothing but the Makefile's verbs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TARGET = "results/smoke/claims.csv"
+
+
+def planned(snakefile: str, folder: Path) -> str:
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--snakefile"]
+    run = subprocess.run(
+        [
+            *command,
+            str(ROOT / snakefile),
+            "--directory",
+            str(folder),
+            "--config",
+            "scale=smoke",
+            "--",
+            TARGET,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert run.returncode == 0, run.stderr
+    blocks = re.findall(
+        r"^(?:local)?rule \w+:\n(?:    .*\n)+", run.stdout + run.stderr, re.MULTILINE
+    )
+    assert len(blocks) > 20
+    return "".join(sorted(re.sub(r"    reason: .*\n", "", block) for block in blocks))
+
+
+def test_the_catalogs_entry_plans_the_same_jobs(tmp_path):
+    assert planned("workflow/Snakefile", tmp_path) == planned("Snakefile", tmp_path)
+    assert (ROOT / "workflow/Snakefile").read_text().count("\n") == 2
+    assert (ROOT / ".snakemake-workflow-catalog.yml").is_file()
+
+
+def test_the_catalogs_page_names_every_scale():
+    text = (ROOT / "config/README.md").read_text()
+    for scale in yaml.safe_load((ROOT / "config.yaml").read_text())["scales"]:
+        assert f"| `{scale}` |" in text
+
+
+def test_the_automatic_check_runs_the_makefiles_verbs():
+    verbs = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    assert {"make lint", "make test", "make types"} <= set(runs)
+    assert all(run.removeprefix("make ") in verbs for run in runs)
+    assert set(job["strategy"]["matrix"]["python"]) == {"3.11", "3.12", "3.13"}
+    assert "macos-latest" in job["strategy"]["matrix"]["os"]
+
+
+@pytest.mark.parametrize(
+    "page", ["CONTRIBUTING.md", "config/README.md", "docs/configuration_reference.md"]
+)
+def test_what_the_pages_name_exists(page):
+    text = (ROOT / page).read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+    verbs = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(verbs)
+    for path in re.findall(r"`((?:lopt|tests|rules|workflow|examples)/[\w/]+(?:\.py|/))`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_issue_templates_are_forms():
+    for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"):
+        form = yaml.safe_load(path.read_text())
+        assert path.name == "config.yml" or (form["name"] and form["description"] and form["body"])
