@@ -25,6 +25,7 @@ from lopt.inspection.one_call import analyze as analyze
 from lopt.keys import stream as stream
 from lopt.learned import make_family as make_family
 from lopt.learned.base import LearnedFamily as LearnedFamily
+from lopt.learned.foreign_weights import read_weights as read_weights
 from lopt.learned.gru import GRU as GRU
 from lopt.learned.lstm import LSTM as LSTM
 from lopt.learned.mlp import MLP as MLP
@@ -44,6 +45,9 @@ from lopt.optimizers.from_numpy import from_numpy as from_numpy
 from lopt.optimizers.from_optax import from_optax as from_optax
 from lopt.optimizers.from_step import Inputs as Inputs
 from lopt.optimizers.from_step import from_step as from_step
+from lopt.optimizers.from_torch import from_torch as from_torch
+from lopt.optimizers.loop_recorder import LoopRecorder as LoopRecorder
+from lopt.optimizers.loop_recorder import torch_recorder as torch_recorder
 from lopt.optimizers.momentum import Momentum as Momentum
 from lopt.optimizers.recorder import load_recording as load_recording
 from lopt.optimizers.recorder import recorder as recorder
@@ -53,6 +57,7 @@ from lopt.optimizers.surrogates import LinearSurrogate as LinearSurrogate
 from lopt.optimizers.surrogates import linear_surrogate as linear_surrogate
 from lopt.optimizers.surrogates import select_modes as select_modes
 from lopt.optimizers.surrogates import truncated_surrogate as truncated_surrogate
+from lopt.records.foreign_arrays import read_arrays as read_arrays
 from lopt.records.results import Results as Results
 from lopt.records.store import StoreError as StoreError
 from lopt.records.store import load as load
@@ -61,6 +66,7 @@ from lopt.tasks import Task as Task
 from lopt.tasks import as_dtype as as_dtype
 from lopt.tasks import make_task as make_task
 from lopt.tasks import sample_batch as sample_batch
+from lopt.tasks.digits import Digits as Digits
 from lopt.tasks.linear_regression import LinearRegression as LinearRegression
 from lopt.tasks.rosenbrock import Rosenbrock as Rosenbrock
 from lopt.tasks.two_moons import TwoMoons as TwoMoons
