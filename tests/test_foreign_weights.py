@@ -92,10 +92,10 @@ def changed(name, **entry):
         (lambda header: header | {"a": 3}, "a is 3, expected dtype, shape and data_offsets"),
         (lambda header: {"b": header["b"]}, "b follows a gap: it begins at 24, expected 0"),
         (lambda header: {"a": header["a"]}, "36 bytes of data, but the arrays have 24"),
-        (lambda header: [1], "the header is a list, expected an object"),
+        (lambda header: [1], "its header is a list"),
         (lambda header: b'{"a": 1, "a": 2}', "a name stands there twice"),
-        (lambda header: b"\xff\xfe", "the header is not that of a safetensors file"),
-        (lambda header: b"[" * 100_000, "the header is not that of a safetensors file"),
+        (lambda header: b"\xff\xfe", "its header is no JSON"),
+        (lambda header: b"[" * 100_000, "its header is no JSON"),
     ],
 )
 def test_what_does_not_fit_together_is_told(tmp_path, change, message):
@@ -113,7 +113,7 @@ def test_what_is_no_file_of_arrays_is_told(tmp_path):
         (whole[:7], "7 bytes, too few"),
         (whole[:40], "its first bytes say that a header of"),
         (whole[:-1], r"a has the data_offsets \[0, 24\], but there are 23"),
-        (b"\xff" * 64, "neither npz nor safetensors"),
+        (b"\xff" * 64, "no safetensors file, or cut off"),
         (b"PK\x03\x04" + whole, "damaged, or not an npz file"),
     ):
         (tmp_path / "a").write_bytes(content)

@@ -98,13 +98,13 @@ def damaged(content: bytes, change) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h: h["a"].update(data_offsets=[0, 4]), "a has the bytes 0 to 4"),
-        (lambda h: h["a"].update(shape=[-2]), "damaged"),
-        (lambda h: h["a"].update(shape=[True, 2]), "damaged"),
-        (lambda h: h["a"].update(dtype="F8"), "damaged"),
-        (lambda h: h["b"].update(data_offsets=[0, 8]), "damaged"),
-        (lambda h: h.pop("b"), "16 bytes of arrays in place of 8"),
-        (lambda h: h.update(a=3), "damaged"),
+        (lambda h: h["a"].update(data_offsets=[0, 4]), "a has 4 bytes, but F32"),
+        (lambda h: h["a"].update(shape=[-2]), "a has the shape"),
+        (lambda h: h["a"].update(shape=[True, 2]), "a has the shape"),
+        (lambda h: h["a"].update(dtype="F8"), "a has the dtype F8"),
+        (lambda h: h["b"].update(data_offsets=[0, 8]), "b shares bytes"),
+        (lambda h: h.pop("b"), "16 bytes of data, but the arrays have 8"),
+        (lambda h: h.update(a=3), "a is 3, expected dtype"),
     ],
 )
 def test_damage_is_told(tmp_path, change, message):
