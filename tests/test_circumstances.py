@@ -250,7 +250,7 @@ def test_the_chosen_scale_decides_nothing_of_another(tmp_path: Path) -> None:
         for scale in ("smoke", "laptop", "released")
     }
     assert plans["smoke"] == plans["laptop"] == plans["released"]
-    assert plans["smoke"]["tune"] == 9 and plans["smoke"]["meta_train"] == 7
+    assert plans["smoke"]["tune"] == 12 and plans["smoke"]["meta_train"] == 9
 
 
 # --- clones and folders ----------------------------------------------------------------------------

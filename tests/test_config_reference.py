@@ -79,7 +79,9 @@ def test_the_page_states_the_values_of_the_study():
     changed["study"]["every_task"]["meta_training"]["clip"] = 0.25
     changed["study"]["settings"]["rosenbrock"]["steps"] = 77
     page = reference_page(changed)
-    assert "| `clip` | number > 0 | meta-gradient | `0.25`; two_moons `0.05` |" in page
+    assert (
+        "| `clip` | number > 0 | meta-gradient | `0.25`; two_moons `0.05`; digits `0.05` |" in page
+    )
     assert "`200`; rosenbrock `77`" in page
 
 

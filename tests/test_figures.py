@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 import synthetic_results as synthetic
 from figure_layout import faults
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
@@ -756,10 +757,12 @@ def test_missing_and_damaged_files_are_named(name, folder, tmp_path, opened):
 
 @pytest.mark.workflow
 def test_rules_declare_what_figures_read(folder, opened, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump({"scales": {"smoke": {"tasks": list(synthetic.SEEDS)}}}))
     run = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1"),
-            *("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml"),
+            *("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", own),
             *("--directory", tmp_path, "--config", "scale=smoke"),
         ],
         capture_output=True,

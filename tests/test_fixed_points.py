@@ -208,7 +208,7 @@ def test_bad_input_is_named(small_gru):
     good = np.zeros((2, 6))
     for starts, words in (
         (np.full((2, 6), [[0.0], [np.nan]]), r"starts\[1\] has non-finite"),
-        (np.zeros(6), r"shape \(6,\)"),
+        ([0.0] * 6, r"shape \(6,\)"),  # a list: arrays are refused by their annotation
         (np.zeros((0, 6)), r"shape \(0, 6\)"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -100,7 +100,7 @@ def test_what_can_not_be_intervened_on_is_refused(x64, gru):
     with pytest.raises(ValueError, match="unknown intervention 'no_luck'; there are no_schedule"):
         intervene("no_luck", component, modes.point, modes.jacobian)
     with pytest.raises(ValueError, match=r"jacobian has shape \(4, 4\).* needs \(5, 5\)"):
-        intervene("no_memory", component, modes.point, np.eye(4))
+        intervene("no_memory", component, modes.point, np.eye(4).tolist())
     scheduled = from_optax(optax.sgd(optax.linear_schedule(1.0, 0.1, 10)))
     assert scheduled.run is not None
     with pytest.raises(ValueError, match="depends on more than its state"):

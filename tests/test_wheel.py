@@ -72,7 +72,7 @@ def test_released_optimizers_are_found_by_task_and_seed_alone():
     assert (metadata["task"], metadata["seed"]) == ("rosenbrock", 1)
     assert lopt.load_released("linear_regression")[1]["seed"] == 0
     with pytest.raises(
-        lopt.StoreError, match=r"seed_9\.npz: there is no such file; released are lin"
+        lopt.StoreError, match=r"seed_9\.npz: there is no such file; released are digits"
     ):
         lopt.load_released("rosenbrock", seed=9)
 

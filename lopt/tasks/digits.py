@@ -92,13 +92,21 @@ class Digits(Task):
     least_components: ClassVar[tuple[str, str, int]] = ("channels", "kernels", 10)
 
     pixels: Literal[8, 28] = 8
+    """[pixels] Height and width of the images: 8, which scikit-learn brings, or 28, from files in ``folder``."""
     folder: str = "data/digits"
+    """Where the four files of the images of 28 pixels lie."""
     standard: bool = True
+    """Whether these files have to be the standard ones, by their checksums."""
     channels: Sizes = (32, 16, 16)
+    """[channels] Of each convolution's output, first to last."""
     kernels: Counts = (5, 3, 3)
+    """[pixels] Height and width of each convolution's kernel."""
     strides: Counts = (2, 2, 2)
+    """[pixels] Between neighboring outputs of each convolution."""
     batch: Count = 32
+    """[images] Drawn anew at each iteration, with replacement."""
     bias_scale: NonNegative = 0.01
+    """[of a bias] Standard deviation of the biases where an optimization starts."""
 
     def __post_init__(self) -> None:
         lengths = {}
