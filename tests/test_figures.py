@@ -18,8 +18,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 import synthetic_results as synthetic
+import yaml
 from figure_layout import faults
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.patches import StepPatch

@@ -92,7 +92,7 @@ class Digits(Task):
     least_components: ClassVar[tuple[str, str, int]] = ("channels", "kernels", 10)
 
     pixels: Literal[8, 28] = 8
-    """[pixels] Height and width of the images: 8, which scikit-learn brings, or 28, from files in ``folder``."""
+    """[pixels] Height and width of the images: scikit-learn's 8, or 28, from files in ``folder``."""
     folder: str = "data/digits"
     """Where the four files of the images of 28 pixels lie."""
     standard: bool = True
