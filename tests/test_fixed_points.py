@@ -224,7 +224,7 @@ def test_bad_input_is_named(small_gru):
         with pytest.raises(ValueError, match=words):
             constant_gradient_fixed_points(component, good[0], grid)
     with pytest.raises(ValueError, match=r"late_states has shape \(2, 5\), expected .*6"):
-        analyze_fixed_points(component, good, good[:, :5], [1.0])
+        analyze_fixed_points(component, good, good[:, :5].tolist(), [1.0])
     with jax.enable_x64(False):
         single = GRU(6).component(GRU(6).init(jax.random.key(0)))
         with pytest.raises(ValueError, match="float64"):
