@@ -15,7 +15,7 @@ def model_card(metadata: Mapping[str, Any], name: str, checksum: str) -> str:
     return "\n".join(
         [
             "---",
-            "license: apache-2.0",
+            "license: cc-by-4.0",
             "library_name: lopt",
             "tags: [learned-optimizer, meta-learning, jax]",
             "---",
