@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lopt.printing import printable
 from lopt.process import prepare
 
 __all__ = ["main"]
@@ -92,7 +93,7 @@ def _analyze(options: argparse.Namespace) -> None:
         interventions=options.interventions,
         progress=logger.info,
     )
-    print(_printable(found.summary()), end="")
+    print(printable(found.summary()), end="")
     if options.report:
         found.report(options.report)
         logger.info("wrote %s", options.report)
@@ -201,7 +202,7 @@ def _provenance(options: argparse.Namespace) -> None:
 
     broken = 0
     for line, whole in lineage.told(lineage.trace(lineage.find(options.figure, options.results))):
-        print(_printable(line))
+        print(printable(line))
         broken += not whole
     if broken:
         raise _UsageError(f"the chain of {options.figure} is broken at {broken} of its files (!)")
@@ -254,16 +255,6 @@ def _load(name: str) -> Any:
                 f"{name} is a function, and fails without arguments ({type(error).__name__}: {error})"
             ) from None
     return found
-
-
-def _printable(text: str) -> str:
-    """Return the text in letters that the output's encoding has (LANG=C: ASCII)."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.encode(encoding, "replace").decode(encoding)
-    return text
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ takes them from the results of a scale that has analyzed these very optimizers.
 import argparse
 import hashlib
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -36,6 +35,7 @@ import numpy as np
 import pandas as pd
 
 from lopt.learned.stored import load_optimizer
+from lopt.printing import printable
 from lopt.records import attractors, released, store, stored, tables
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
@@ -288,16 +288,6 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _printable(text: str) -> str:
-    """Return the text in letters that the output's encoding has (LANG=C: ASCII)."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.replace("±", "+-").encode(encoding, "replace").decode(encoding)
-    return text
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line, and the status 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -328,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = table.to_string(index=False)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    print(_printable(text))
+    print(printable(text))
 
 
 if __name__ == "__main__":

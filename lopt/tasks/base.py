@@ -31,7 +31,14 @@ from jaxtyping import Array, Float, PyTree
 from lopt.keys import stream
 from lopt.records.portraits import Portrait, StartLosses
 
-__all__ = ["Task", "as_dtype", "log10_losses", "portrait_problems", "sample_batch"]
+__all__ = [
+    "Task",
+    "as_dtype",
+    "is_stochastic",
+    "log10_losses",
+    "portrait_problems",
+    "sample_batch",
+]
 
 PORTRAIT_PROBLEMS = 2**14  # a histogram of 30 bins is then known to about 4 % a bin
 
@@ -80,7 +87,7 @@ class Task(Protocol):
     def portrait(self) -> Portrait:
         """Return what figure 1 shows of the task: by default, how large losses are at the start."""
         problems = portrait_problems(self)
-        first = (0,) if "iteration" in inspect.signature(self.loss).parameters else ()
+        first = (0,) if is_stochastic(self) else ()
         start = jax.jit(jax.vmap(lambda problem: self.loss(problem, self.init(problem), *first)))
         return StartLosses(log10_losses(start(problems)))
 
@@ -105,4 +112,19 @@ def as_dtype(tree: PyTree, dtype: Any) -> PyTree:
     """Cast every floating-point leaf of ``tree`` to ``dtype``."""
     return jax.tree.map(
         lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
+    )
+
+
+def is_stochastic(task: Task) -> bool:
+    """Return whether the loss differs from iteration to iteration: ``loss(problem, x, iteration)``.
+
+    Raises:
+        TypeError: if ``loss`` takes anything else than that or ``(problem, x)``.
+    """
+    names = list(inspect.signature(task.loss).parameters)
+    if len(names) == 2 or (len(names) == 3 and names[2] == "iteration"):
+        return len(names) == 3
+    raise TypeError(
+        f"{type(task).__name__}.loss takes ({', '.join(names)}); expected (problem, x), or "
+        "(problem, x, iteration) where each iteration draws data of its own"
     )

@@ -13,7 +13,6 @@ draws on a problem, and a derivative through a run is of the draws that the run 
 however often it computes them again.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -21,26 +20,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from lopt.tasks.base import Task
+from lopt.tasks.base import Task, is_stochastic
 
 __all__ = ["FlatLoss", "flat_loss", "is_stochastic", "iterations", "parameters", "start"]
 
 FlatLoss = Callable[[Any, Float[Array, " components"], Any], Float[Array, ""]]
-
-
-def is_stochastic(task: Task) -> bool:
-    """Return whether the loss differs from iteration to iteration: ``loss(problem, x, iteration)``.
-
-    Raises:
-        TypeError: if ``loss`` takes anything else than that or ``(problem, x)``.
-    """
-    names = list(inspect.signature(task.loss).parameters)
-    if len(names) == 2 or (len(names) == 3 and names[2] == "iteration"):
-        return len(names) == 3
-    raise TypeError(
-        f"{type(task).__name__}.loss takes ({', '.join(names)}); expected (problem, x), or "
-        "(problem, x, iteration) where each iteration draws data of its own"
-    )
 
 
 def start(task: Task, problem: Any) -> Float[Array, " components"]:
