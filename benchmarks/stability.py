@@ -61,7 +61,7 @@ def train(training: Training, seeds: np.ndarray) -> pd.DataFrame:
     state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     names = jnp.asarray(seeds, jnp.uint32)
     chunk = jax.jit(jax.vmap(lambda state, seed: train_chunk(state, seed, training=training)))
-    problems = validation_problems(training)
+    problems = validation_problems(training.task, training.settings.validation_problems)
 
     @jax.jit
     def validate(thetas: Any) -> Float[jax.Array, " seeds"]:

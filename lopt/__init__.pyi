@@ -29,6 +29,7 @@ from lopt.learned.foreign_weights import read_weights as read_weights
 from lopt.learned.gru import GRU as GRU
 from lopt.learned.lstm import LSTM as LSTM
 from lopt.learned.mlp import MLP as MLP
+from lopt.learned.released import load_released as load_released
 from lopt.learned.stored import load_optimizer as load_optimizer
 from lopt.learned.ugrnn import UGRNN as UGRNN
 from lopt.learned.vanilla_rnn import VanillaRNN as VanillaRNN
@@ -78,6 +79,5 @@ from lopt.unrolling import evaluate as evaluate
 from lopt.unrolling import meta_objective as meta_objective
 from lopt.unrolling import record as record
 from lopt.unrolling import unroll as unroll
-from lopt.weights import load_released as load_released
 
 __version__: str

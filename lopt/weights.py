@@ -5,12 +5,8 @@
     weights/attractors.csv                                    what each ends at: rate, drift, basin share
     weights/SHA256SUMS                                        a checksum per file, as sha256sum writes it
 
-    theta, metadata = load_released("linear_regression", seed=0)
-    optimizer = make_family(metadata["optimizer"]).build(theta)     # an optax.GradientTransformation
-
-``take`` copies one file after its checksum was found right: scales of the workflow that name the folder use
-it in place of meta-training and tuning. ``release`` fills the folder from the results of a scale, and
-``describe`` says what is in it:
+How they are taken from there: ``lopt.learned.released``. ``release`` fills the folder from the results of a
+scale, and ``describe`` says what is in it:
 
     python -m lopt.weights release results/paper weights
     python -m lopt.weights describe weights
@@ -20,31 +16,46 @@ Attractors come from the scale's analysis, if it has been done; of optimizers th
 
     python -m lopt.weights attractors results/released weights
 
-takes them from the results of a scale that has analyzed these very optimizers.
+takes them from the results of a scale that has analyzed these very optimizers. An optimizer also knows the
+sizes of the gradients that it met in its training (``lopt.meta_training.outcome``); to those that were
+trained before they were stored
+
+    python -m lopt.weights gradients weights
+
+adds them.
 """
 
 import argparse
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
 
 import jax
 import numpy as np
 import pandas as pd
 
+from lopt.learned import make_family
+from lopt.learned.released import checked, digest, load_released
 from lopt.learned.stored import load_optimizer
+from lopt.meta_training.loop import validation_problems
+from lopt.meta_training.outcome import gradients_met
 from lopt.printing import printable
-from lopt.records import attractors, released, store, stored, tables
+from lopt.records import attractors, store, stored
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import Files, identify
 from lopt.records.model_card import model_card
 from lopt.records.store import StoreError
+from lopt.tasks import make_task
 
-__all__ = ["describe", "load_released", "record_attractors", "release", "take", "write_cards"]
+__all__ = [
+    "describe",
+    "record_attractors",
+    "record_gradients",
+    "release",
+    "write_cards",
+]
 
 ATTRACTORS = "attractors.csv"
 
@@ -69,51 +80,12 @@ DESCRIBED = {
     "device": Text(),
     **{f"evaluation_{name}": NUMBER for name in HELD_OUT},
 }
-
-
-def take(folder: str | Path, name: str, output: str | Path) -> None:
-    """Copy the released file ``name`` to ``output``, byte by byte.
-
-    Raises:
-        StoreError: if the file is missing, has no checksum, or is not what the checksum says.
-    """
-    content = _checked(Path(folder), name)
-    store.save_bytes(output, content)
-    if name.endswith(".csv"):
-        tables.write_checksum(output, content)
-
-
-@overload
-def load_released(task: str, /, *, seed: int = 0) -> tuple[Any, dict[str, Any]]: ...
-@overload
-def load_released(folder: str | Path, task: str, seed: int) -> tuple[Any, dict[str, Any]]: ...
-def load_released(
-    folder: str | Path, task: str | None = None, seed: int = 0
-) -> tuple[Any, dict[str, Any]]:
-    """Return a released optimizer's theta and metadata.
-
-    >>> theta, metadata = load_released("linear_regression", seed=0)
-    >>> metadata["optimizer"]["units"], theta.recurrent_weights.shape
-    (256, (256, 768))
-
-    With one name it is one of those that ship with lopt; with a folder, one of that folder's.
-
-    ``lopt.make_family(metadata["optimizer"])`` is its family; ``metadata`` also has what it was
-    trained on and with, where, and how it scores on held-out problems.
-
-    Raises:
-        StoreError: as ``take``, and if the file does not hold a theta of this task and seed.
-    """
-    if task is None:
-        folder, task = released.shipped(), str(folder)
-    name = f"{task}/seed_{seed}.npz"
-    known = [each for each in stated(folder) if each.endswith(".npz")]
-    if name not in known and not (Path(folder) / name).exists():
-        there = ", ".join(each.removesuffix(".npz") for each in known) or "none"
-        raise StoreError(f"{Path(folder) / name}: there is no such file; released are {there}")
-    _checked(Path(folder), name)
-    _, theta, metadata = load_optimizer(Path(folder) / name, task=task, seed=seed)
-    return theta, metadata
+# What it takes to see again which gradients an optimizer met in its training.
+TRAINING = {
+    "problem": {},
+    "steps": Number(low=1, integer=True),
+    "meta_training": {"validation_problems": Number(low=1, integer=True)},
+}
 
 
 def release(results: str | Path, folder: str | Path) -> list[str]:
@@ -187,6 +159,35 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
     return list(found)
 
 
+def record_gradients(folder: str | Path) -> list[str]:
+    """Add the gradients met in training to released optimizers that don't have them; return their names.
+
+    They are measured again, on the problems that their trainings were validated on.
+
+    Raises:
+        StoreError: if a file is damaged or was changed, or does not say how it was trained.
+    """
+    folder, found = Path(folder), []
+    for name in _released_files(folder):
+        if not name.endswith(".npz"):
+            continue
+        theta, metadata = load_released(folder, Path(name).parent.name, _seed(folder / name))
+        if "gradients" in metadata:
+            continue
+        store.require(folder / name, metadata, TRAINING)
+        task = make_task(metadata["task"], metadata["problem"])
+        problems = validation_problems(task, metadata["meta_training"]["validation_problems"])
+        family = make_family(metadata["optimizer"])
+        met = gradients_met(task, family, theta, problems, steps=metadata["steps"])
+        found.append((name, theta, metadata | {"gradients": met}))
+    for name, theta, metadata in found:
+        store.save(folder / name, theta, metadata)
+    if found:
+        _write_sums(folder)
+        write_cards(folder)
+    return [name for name, _, _ in found]
+
+
 def write_cards(folder: str | Path) -> list[str]:
     """Write a model card beside every released optimizer, from its metadata; return the files' names.
 
@@ -214,7 +215,7 @@ def describe(folder: str | Path) -> pd.DataFrame:
     """
     rows, ends = [], None
     if (Path(folder) / ATTRACTORS).exists():
-        _checked(Path(folder), ATTRACTORS)
+        checked(Path(folder), ATTRACTORS)
         ends = attractors.load_attractors(Path(folder) / ATTRACTORS)
     for name in _released_files(Path(folder)):
         if name.endswith(".npz"):
@@ -267,25 +268,8 @@ def _released_files(folder: Path) -> Iterator[str]:
 
 def _write_sums(folder: Path) -> None:
     names = _released_files(folder)
-    lines = [f"{_digest(store.load_bytes(folder / name))}  {name}\n" for name in names]
+    lines = [f"{digest(store.load_bytes(folder / name))}  {name}\n" for name in names]
     store.save_bytes(folder / SUMS, "".join(lines).encode())
-
-
-def _checked(folder: Path, name: str) -> bytes:
-    sums = stated(folder)
-    content = store.load_bytes(folder / name)
-    if name not in sums:
-        raise StoreError(f"{folder / name}: {folder / SUMS} has no checksum for it")
-    if _digest(content) != sums[name]:
-        raise StoreError(
-            f"{folder / name}: its SHA-256 is {_digest(content)}, but {folder / SUMS} says "
-            f"{sums[name]}; it is damaged or was changed"
-        )
-    return content
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -300,7 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
     carding = commands.add_parser("cards", help=write_cards.__doc__.splitlines()[0])
-    for command in (releasing, recording, carding, describing):
+    measuring = commands.add_parser("gradients", help=record_gradients.__doc__.splitlines()[0])
+    for command in (releasing, recording, measuring, carding, describing):
         command.add_argument("folder", help="of the released files, for example weights")
     options = parser.parse_args(arguments)
     try:
@@ -309,6 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.command == "attractors":
             recorded = record_attractors(options.results, options.folder)
             text = "\n".join(f"{task}/seed_{seed}" for task, seed in recorded)
+        elif options.command == "gradients":
+            text = "\n".join(record_gradients(options.folder)) or "all of them had theirs"
         elif options.command == "cards":
             text = "\n".join(write_cards(options.folder))
         else:

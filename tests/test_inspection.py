@@ -20,6 +20,7 @@ from lopt.claims.measure import CRITERIA
 from lopt.inspection import drawn
 from lopt.inspection.questions import QUESTIONS
 from lopt.keys import stream
+from lopt.learned.gru import GRU
 from lopt.tasks import sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -27,8 +28,8 @@ from lopt.tasks.linear_regression import LinearRegression
 EXAMPLES = ("clipped momentum", "momentum, warming up", "sign descent")
 # What must be told of them, not only not be wrong.
 TOLD = {
-    "clipped momentum": set(QUESTIONS),
-    "momentum, warming up": set(QUESTIONS),
+    "clipped momentum": set(QUESTIONS) - {"home"},  # which is asked of trained ones
+    "momentum, warming up": set(QUESTIONS) - {"home"},
     "sign descent": {"momentum", "saturation", "linearity"},
 }
 
@@ -90,6 +91,23 @@ def test_every_answer_has_its_criterion_and_its_number(found):
             if each.answer != "can't tell":
                 assert not np.isnan(each.measured)
                 assert QUESTIONS[each.name].answer(each.measured) == each.answer
+
+
+@pytest.mark.parametrize(
+    ("largest", "verdict"), [(1e3, "yes"), (0.5, "can't tell"), (0.01, "no")]
+)
+def test_what_an_optimizer_met_in_its_training_is_compared_with_what_it_meets(largest, verdict):
+    family = GRU(2)
+    theta, sizes = family.init(stream(0, "here")), {"smallest": 1e-5, "median": 0.1}
+    trained = (family, theta, {"task": "rosenbrock", "gradients": sizes | {"largest": largest}})
+    met = np.abs(gradients())
+    analysis = lopt.analyze(trained, gradients(), starts=4, visited_states=50)
+    answer = analysis.answer("home")
+    assert answer.answer == verdict
+    assert answer.measured == pytest.approx(np.mean(met > largest) + np.mean(met < 1e-5), abs=0.02)
+    assert f"beyond the trained range, |g| from 1e-05 to {largest:.3g}" in analysis.summary()
+    with pytest.raises(KeyError, match="there is no question 'home'"):
+        lopt.analyze(trained[:2], gradients(), starts=4, visited_states=50).answer("home")
 
 
 def test_claims_and_summary_share_where_yes_begins():

@@ -19,6 +19,7 @@ from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, weights
 from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.released import load_released, take
 from lopt.optimizers import make_baseline
 from lopt.records import attractors, store, stored
 from lopt.records.store import StoreError
@@ -72,7 +73,7 @@ def released(tmp_path) -> Path:
 
 def test_what_is_released_is_what_was_trained(released, tmp_path):
     trained = tmp_path / "results/meta_training/rosenbrock/seed_3"
-    theta, metadata = weights.load_released(released, "rosenbrock", 3)
+    theta, metadata = load_released(released, "rosenbrock", 3)
     expected, before = store.load(trained / "theta.npz", GRUTheta)
     for leaf, wanted in zip(theta, expected, strict=True):
         np.testing.assert_array_equal(leaf, wanted)
@@ -82,7 +83,7 @@ def test_what_is_released_is_what_was_trained(released, tmp_path):
         "evaluation_meta_objective": 0.25,
     }
     for name in ("rosenbrock/seed_3.csv", "baselines/rosenbrock/momentum/trials.csv"):
-        weights.take(released, name, tmp_path / "taken")
+        take(released, name, tmp_path / "taken")
         assert filecmp.cmp(tmp_path / "taken", released / name, shallow=False)
     assert filecmp.cmp(released / "rosenbrock/seed_3.csv", trained / "curve.csv", shallow=False)
 
@@ -150,6 +151,27 @@ def test_attractors_are_those_of_the_released_optimizer(released, tmp_path):
     assert not (released / "attractors.csv").exists()
 
 
+def test_gradients_of_the_training_are_added_to_those_that_lack_them(tmp_path):
+    results, folder = results_of_a_scale(tmp_path), tmp_path / "weights"
+    path = results / "meta_training/rosenbrock/seed_3/theta.npz"
+    theta, metadata = store.load(path, GRUTheta)
+    weights.release(results, folder)
+    with pytest.raises(StoreError, match=r"seed_3\.npz: lacks 'problem'"):
+        weights.record_gradients(folder)
+    told = {"problem": {"start_half_width": 1.0}, "steps": 5}
+    told["meta_training"] = metadata["meta_training"] | {"validation_problems": 3}
+    store.save(path, theta, metadata | told)
+    weights.release(results, folder)
+    done = command("gradients", folder)
+    assert (done.returncode, done.stdout) == (0, "rosenbrock/seed_3.npz\n"), done.stderr
+    same, after = load_released(folder, "rosenbrock", 3)
+    np.testing.assert_array_equal(same.recurrent_weights, theta.recurrent_weights)
+    sizes = after["gradients"]
+    assert 0.0 < sizes["smallest"] < sizes["median"] < sizes["largest"]
+    assert f"|g| from {sizes['smallest']:.3g} to" in (folder / "rosenbrock/seed_3.md").read_text()
+    assert weights.record_gradients(folder) == []
+
+
 def test_rows_of_other_optimizers_stay(tmp_path):
     table, path = {}, tmp_path / "attractors.csv"
     for key in (("rosenbrock", 0), ("two_moons", 3)):
@@ -182,8 +204,8 @@ def test_a_changed_file_is_refused(released, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     for call in (
-        lambda: weights.load_released(released, "rosenbrock", 3),
-        lambda: weights.take(released, "rosenbrock/seed_3.npz", tmp_path / "taken"),
+        lambda: load_released(released, "rosenbrock", 3),
+        lambda: take(released, "rosenbrock/seed_3.npz", tmp_path / "taken"),
     ):
         with pytest.raises(StoreError, match=r"seed_3\.npz: its SHA-256 is"):
             call()
@@ -193,11 +215,11 @@ def test_a_changed_file_is_refused(released, tmp_path):
 def test_a_file_without_a_checksum_is_refused(released):
     shutil.copy(released / "rosenbrock/seed_3.npz", released / "rosenbrock/seed_4.npz")
     with pytest.raises(StoreError, match=r"seed_4\.npz: .*has no checksum"):
-        weights.load_released(released, "rosenbrock", 4)
+        load_released(released, "rosenbrock", 4)
     with pytest.raises(StoreError, match=r"seed_5\.npz: there is no such file"):
-        weights.load_released(released, "rosenbrock", 5)
+        load_released(released, "rosenbrock", 5)
     with pytest.raises(StoreError, match=r"elsewhere/SHA256SUMS: there is no such file"):
-        weights.load_released(released.parent / "elsewhere", "rosenbrock", 3)
+        load_released(released.parent / "elsewhere", "rosenbrock", 3)
 
 
 def test_incomplete_results_are_not_released(tmp_path):
@@ -282,7 +304,7 @@ def test_every_shipped_file_has_its_checksum():
 
 @pytest.mark.parametrize(("task", "seed", "steps"), OPTIMIZERS)
 def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps):
-    theta, metadata = weights.load_released(SHIPPED, task, seed)
+    theta, metadata = load_released(SHIPPED, task, seed)
     entry = STUDY["tasks"][task]
     settings = {"task": task, "steps": entry["steps"]}
     # The older ones were stored before there was more than one family, without its name and what is null.
@@ -310,7 +332,7 @@ def test_every_baseline_is_the_best_of_its_trials(place, tmp_path):
     task, optimizer = place.parts[-2:]
     place = f"baselines/{task}/{optimizer}"
     for name in ("best.json", "trials.csv"):
-        weights.take(SHIPPED, f"{place}/{name}", tmp_path / name)
+        take(SHIPPED, f"{place}/{name}", tmp_path / name)
     best, trials = (
         stored.load_best(tmp_path / "best.json", optimizer),
         stored.load_trials(tmp_path / "trials.csv"),

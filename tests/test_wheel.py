@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lopt
-from lopt import weights
+from lopt.learned.released import load_released
 from lopt.records.checksums import stated
 from lopt.records.model_card import model_card
 
@@ -81,7 +81,7 @@ def test_model_cards_are_generated_from_the_metadata():
     sums = stated(ROOT / "weights")
     for name in (name for name in sums if name.endswith(".npz")):
         task, seed = name.removesuffix(".npz").split("/seed_")
-        _, metadata = weights.load_released(ROOT / "weights", task, int(seed))
+        _, metadata = load_released(ROOT / "weights", task, int(seed))
         card = (ROOT / "weights" / name).with_suffix(".md").read_text()
         assert card == model_card(metadata, name, sums[name]), (
             "run: python -m lopt.weights cards weights"

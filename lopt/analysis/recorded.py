@@ -15,13 +15,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lopt.analysis.checks import check_grid
-from lopt.analysis.trajectories import (
-    QUANTILE_LEVELS,
-    DivergedError,
-    autonomous_trajectory,
-    default_magnitude_edges,
-    magnitude_quantiles,
-)
+from lopt.analysis.trajectories import DivergedError, autonomous_trajectory
+from lopt.magnitudes import QUANTILE_LEVELS, default_magnitude_edges, magnitude_quantiles
 from lopt.optimizers.component import ComponentOptimizer, check_shapes, running
 from lopt.records.analysis import Trajectories
 from lopt.unrolling import Recording

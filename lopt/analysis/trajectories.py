@@ -27,26 +27,24 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from lopt.analysis.checks import check_grid
+from lopt.magnitudes import (
+    QUANTILE_LEVELS,
+    MagnitudeSpan,
+    count_magnitudes,
+    default_magnitude_edges,
+    magnitude_quantiles,
+    span_of,
+)
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, start
 
 __all__ = [
-    "QUANTILE_LEVELS",
     "DivergedError",
     "autonomous_trajectory",
-    "default_magnitude_edges",
-    "magnitude_quantiles",
     "summarize_trajectories",
 ]
-
-QUANTILE_LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
-
-
-def default_magnitude_edges() -> Float[np.ndarray, " magnitude_edge"]:
-    """Return edges for log10 |g| from -12 to 8, forty bins a decade."""
-    return np.linspace(-12.0, 8.0, 801)
 
 
 class DivergedError(ValueError):
@@ -131,7 +129,7 @@ def summarize_trajectories(
         transition=component.transition,
         readout=component.readout,
         run=component.run,
-        magnitudes=(float(magnitudes[0]), float(magnitudes[-1]), len(magnitudes) - 1),
+        span=span_of(magnitudes),
         batch_size=batch_size,
     )
     runs = jax.tree.map(np.asarray, runs)
@@ -190,9 +188,7 @@ def _autonomous(
     return jnp.concatenate([states, last[None]])
 
 
-@partial(
-    jax.jit, static_argnames=("task", "transition", "readout", "run", "magnitudes", "batch_size")
-)
+@partial(jax.jit, static_argnames=("task", "transition", "readout", "run", "span", "batch_size"))
 def _run_all(
     problems: PyTree,
     initial_state: Float[Array, " state"],
@@ -204,14 +200,13 @@ def _run_all(
     transition: Callable,
     readout: Callable,
     run: Run | None,
-    magnitudes: tuple[float, float, int],
+    span: MagnitudeSpan,
     batch_size: int | None,
 ) -> _Run:
     """Run every problem; ``rows`` and ``late_rows`` are the components whose states are kept.
 
-    ``magnitudes`` are the first and last edge and the number of bins of the histogram of log10 |g|.
+    ``span`` is that of the histogram of log10 |g|.
     """
-    low, high, bins = magnitudes
     loss_of, steps = flat_loss(task), rows.shape[1] - 1
     value_and_grad, numbers = jax.value_and_grad(loss_of, argnums=1), iterations(task, steps)
     run = running(ComponentOptimizer(initial_state, transition, readout, run))
@@ -227,18 +222,16 @@ def _run_all(
             observation = observe(run.read(state), kept)
             after, update = run.advance(state, g, x, loss)
             gradient_bin = jnp.searchsorted(edges, g, side="right")
-            magnitude_bin = jnp.floor((jnp.log10(jnp.abs(g)) - low) * (bins / (high - low)))
-            magnitude_bin = jnp.clip(jnp.nan_to_num(magnitude_bin), 0, bins - 1).astype(jnp.int32)
             carry = (
                 x + update,
                 after,
                 gradient_counts.at[gradient_bin].add(1),
-                magnitude_counts.at[magnitude_bin].add(1),
+                count_magnitudes(magnitude_counts, g, span),
             )
             return carry, (loss, observation)
 
         x_0 = start(task, problem)
-        counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(bins, jnp.int32)
+        counts = jnp.zeros(len(edges) + 1, jnp.int32), jnp.zeros(span.bins, jnp.int32)
         carry = x_0, run.start(x_0), *counts
         (x, state, *counts), (losses, observations) = jax.lax.scan(
             step, carry, (rows[:-1], numbers)
@@ -275,14 +268,3 @@ def _standard_error(losses: Float[np.ndarray, "problem step"]) -> Float[np.ndarr
     if len(losses) == 1:
         return np.zeros(losses.shape[1])
     return losses.std(axis=0, ddof=1) / len(losses) ** 0.5
-
-
-def magnitude_quantiles(
-    counts: Int[np.ndarray, " bin"], edges: Float[np.ndarray, " edge"]
-) -> Float[np.ndarray, " quantile"]:
-    """Return quantiles of |g|, interpolating the cumulative histogram of log10 |g|."""
-    cumulative = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-    # Both edges of each bin that is not empty: between two of them the distribution jumps.
-    filled = np.flatnonzero(np.diff(cumulative) > 0)
-    kept = np.stack([filled, filled + 1], axis=1).reshape(-1)
-    return 10.0 ** np.interp(QUANTILE_LEVELS, cumulative[kept], edges[kept])

@@ -77,6 +77,8 @@ class Analysis:
     reads_parameter: bool | None = None
     lost: int = 0
     """How many runs there were, if all of them became non-finite."""
+    trained_on: Mapping[str, float] | None = None
+    """The smallest and the largest |g| of its training; None if nothing says, or there was none."""
     stability: Stability | None = None
     """The closed loop with a quadratic; row 0 is this optimizer (``lopt.analysis.stability``)."""
     interventions: pd.DataFrame | None = None
@@ -88,7 +90,14 @@ class Analysis:
     def answers(self) -> tuple[Answer, ...]:
         """Every question with its answer; see ``lopt.inspection.questions``."""
         return answers(
-            Evidence(self._results, self.impulses, self.run_rates, self.reads_parameter, self.lost)
+            Evidence(
+                self._results,
+                self.impulses,
+                self.run_rates,
+                self.reads_parameter,
+                self.lost,
+                self.trained_on,
+            )
         )
 
     def answer(self, name: str) -> Answer:
@@ -256,8 +265,8 @@ def analyze(
     """Find out how ``optimizer`` works: run it, find where runs end, read momentum, clipping and the rest.
 
     Args:
-        optimizer: a ``ComponentOptimizer``, an optax transformation, a pair of a learned family and its
-            theta, or the path of a stored theta.
+        optimizer: a ``ComponentOptimizer``, an optax transformation, a learned family with its theta, or
+            with theta and metadata as ``load_optimizer`` returns them, or the path of a stored theta.
         source: what it meets: a task or its name, a ``Recording`` of its runs, the path of what a recorder
             stored, or gradients [..., steps, components] that were met elsewhere. Default: the task that a
             stored theta was trained on.
@@ -410,6 +419,7 @@ def _assembled(
         run_rates=run_rates,
         missing=dict(missing),
         reads_parameter=subject.reads_parameter,
+        trained_on=subject.trained_on,
         lost=lost,
     )
 

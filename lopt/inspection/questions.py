@@ -14,6 +14,8 @@ the study asks the same (``lopt.claims``), the number is the study's own, and so
     drift        size of the update once the gradient is 0 over that of the answer to a typical gradient
     one point    how many stable fixed points runs end at; infinite of a continuum, a cycle, or none
     forgetting   largest |eigenvalue| at the convergence point
+    home         share of the gradients met that are smaller or larger than nearly all in its training; asked
+                 of what says which sizes it met there (``lopt.meta_training.outcome``)
     linearity    gain at a typical gradient over the derivative at g = 0, at the convergence point
     finite runs  runs that became non-finite
 
@@ -31,6 +33,7 @@ from lopt.claims.clipping import ARMS, clipping_gradients, share_beyond
 from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults
 from lopt.claims.measure import CRITERIA
 from lopt.claims.modes import NOT_POINTS, whole_modes
+from lopt.magnitudes import share_outside
 from lopt.records.analysis import Code, Linearization, RateCode
 
 __all__ = ["CANNOT_TELL", "QUESTIONS", "Answer", "Evidence", "answers"]
@@ -52,6 +55,8 @@ class Evidence(NamedTuple):
     """Whether the update depends on the parameter (None: not known)."""
     lost: int = 0
     """How many runs there were, if all of them became non-finite."""
+    trained_on: Mapping[str, float] | None = None
+    """The smallest and the largest |g| of its training; None if nothing says, or there was none."""
 
     def measured(self, criterion: str) -> float:
         """Return the number that one of the study's criteria is about."""
@@ -123,9 +128,11 @@ def _question(name: str, text: str, number: str, yes: float, no: float) -> Calla
 
 
 def answers(evidence: Evidence) -> tuple[Answer, ...]:
-    """Ask every question."""
+    """Ask every question; "home" only of an optimizer that says what it met in its training."""
     given = []
     for name, question in QUESTIONS.items():
+        if name == "home" and evidence.trained_on is None:
+            continue
         try:
             found = question.measure(evidence)
         except AbsentError as error:
@@ -387,6 +394,23 @@ def _forgets(evidence: Evidence) -> Found:
         scale = -1.0 / np.log(largest) if largest > 0.0 else 0.0
         return Found(largest, f"{slowest}, a timescale of {scale:.3g} steps")
     return Found(largest, slowest)
+
+
+@_question(
+    "home",
+    "Are the gradients of the sizes that it was trained on?",
+    "the share of them that are smaller or larger than all but 0.1 % of those in its training",
+    0.05,
+    0.5,
+)
+def _home(evidence: Evidence) -> Found:
+    met, sizes = evidence.results.trajectories, evidence.trained_on
+    low, high = sizes["smallest"], sizes["largest"]
+    share = share_outside(met.magnitude_counts, met.magnitude_edges, low, high)
+    return Found(
+        share,
+        f"{_percent(share)} of the gradients are beyond the trained range, |g| from {low:.3g} to {high:.3g}",
+    )
 
 
 @_question(

@@ -1,11 +1,12 @@
 """What may be analyzed, and on what: optimizers and runs in all the forms that people have them in.
 
-optimizer   a ``ComponentOptimizer``; an optax transformation; a learned family with its theta; the path
-            of a stored theta
+optimizer   a ``ComponentOptimizer``; an optax transformation; a learned family with its theta, and its
+            metadata if there are any, as ``load_optimizer`` returns them; the path of a stored theta
 source      a task, or its name; a ``Recording``; the path of what a recorder stored; an array of
             gradients [..., steps, components]
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ class Subject(NamedTuple):
 
     name: str
     component: ComponentOptimizer
+    trained_on: Mapping[str, float] | None = None
+    """The smallest and the largest |g| of its training; None if nothing says, or there was none."""
 
     @property
     def operating_point(self) -> str:
@@ -68,10 +71,14 @@ def as_subject(optimizer: Any, name: str | None = None) -> Subject:
     Raises:
         ValueError: if it is none of the forms above, or computes in another precision.
     """
+    trained_on = None
     if isinstance(optimizer, (str, Path)):
-        family, theta, metadata = load_optimizer(optimizer)
+        optimizer = load_optimizer(optimizer)
+    if isinstance(optimizer, tuple) and len(optimizer) == 3 and isinstance(optimizer[2], Mapping):
+        family, theta, metadata = optimizer
         called = " ".join(str(metadata[key]) for key in ("task", "seed") if key in metadata)
         optimizer, name = (family, theta), name or f"{family.label} {called}".strip()
+        trained_on = metadata.get("gradients")
     if isinstance(optimizer, ComponentOptimizer):
         component = _raised(optimizer)
     elif hasattr(optimizer, "init") and hasattr(optimizer, "update"):
@@ -86,18 +93,21 @@ def as_subject(optimizer: Any, name: str | None = None) -> Subject:
     else:
         raise ValueError(
             f"the optimizer is a {type(optimizer).__name__}; expected a ComponentOptimizer, an optax "
-            "transformation, a pair of a family and its theta, or the path of a stored theta"
+            "transformation, a family with its theta (and its metadata), or the path of a stored theta"
         )
-    return Subject(name or "optimizer", component)
+    return Subject(name or "optimizer", component, trained_on)
 
 
 def home(optimizer: Any) -> tuple[Task, int | None]:
     """Return the task, with its problem's settings, and the steps that a stored theta was trained for.
 
     Raises:
-        ValueError: if the optimizer is not the path of one that says so.
+        ValueError: if the optimizer is not one that says so.
     """
-    metadata = load_optimizer(optimizer)[2] if isinstance(optimizer, (str, Path)) else {}
+    if isinstance(optimizer, (str, Path)):
+        optimizer = load_optimizer(optimizer)
+    known = isinstance(optimizer, tuple) and len(optimizer) == 3
+    metadata = optimizer[2] if known and isinstance(optimizer[2], Mapping) else {}
     task = metadata.get("task")
     if task not in TASKS.names():
         raise ValueError(

@@ -228,7 +228,7 @@ def meta_train(
     settings = training.settings
     state = initial_state(training, seed) if state is None else state
     with jax.default_matmul_precision(settings.precision):
-        validation = validation_problems(training)
+        validation = validation_problems(training.task, settings.validation_problems)
         while int(state.step) < settings.meta_steps:
             before = int(state.step)
             state, chunk = train_chunk(state, jnp.asarray(seed, jnp.uint32), training=training)
@@ -266,7 +266,9 @@ def check_learned(training: Training, seed: int, state: State) -> None:
         )
     with jax.default_matmul_precision(settings.precision):
         untrained = initial_state(training, seed)
-        before = _validate(training, untrained, validation_problems(training))[1]
+        before = _validate(
+            training, untrained, validation_problems(training.task, settings.validation_problems)
+        )[1]
     # Means of float32 ratios: equal to rounding is not better.
     if np.isfinite(before) and not best < before - 1e-5 * abs(before):
         raise MetaTrainingError(
@@ -276,11 +278,9 @@ def check_learned(training: Training, seed: int, state: State) -> None:
         )
 
 
-def validation_problems(training: Training) -> PyTree:
+def validation_problems(task: Task, count: int) -> PyTree:
     """Every seed is validated on the same problems: seeds are compared by this number."""
-    return sample_batch(
-        training.task, stream(0, "validation"), training.settings.validation_problems
-    )
+    return sample_batch(task, stream(0, "validation"), count)
 
 
 def _check_skipped(

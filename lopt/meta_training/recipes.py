@@ -20,6 +20,7 @@ from lopt.config_check import schema_error
 from lopt.config_frame import property_schema, settings_fields
 from lopt.learned import make_family
 from lopt.meta_training.loop import CurvePoint, Training, check_learned
+from lopt.meta_training.outcome import learned_facts
 from lopt.meta_training.run import resumable
 from lopt.records import store
 from lopt.settings import MetaTrainingSettings, TaskSettings
@@ -151,10 +152,6 @@ def trained(
         check_learned(training, seed, state)
         curve = pd.DataFrame(outcome.curve, columns=CurvePoint._fields)
         store.save_table(path.with_suffix(".csv"), curve)
-        metadata |= {
-            "validation_meta_objective": float(state.best_validation),
-            "meta_step": int(state.best_step),
-            "skipped_steps": int(state.optimizer.total_notfinite),
-        }
+        metadata |= learned_facts(training, state)
         store.save(path, state.best_theta, metadata)
     return metadata

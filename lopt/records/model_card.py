@@ -63,6 +63,11 @@ FACTS = (
         "{evaluation_problems:.0f} problems that no training has seen, {evaluation_diverged:.0f} "
         "diverged; mean final loss {evaluation_final_loss:.3g}",
     ),
+    (
+        "gradients met",
+        "|g| from {smallest:.3g} to {largest:.3g}, median {median:.3g}; one in a thousand is smaller, one "
+        "in a thousand larger",
+    ),
     ("made on", "{device} ({machine})"),
     ("took", "{wall_seconds:.0f} s"),
     ("made with", "{versions}"),
@@ -72,7 +77,7 @@ FACTS = (
 
 
 def _facts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    known = {**metadata.get("meta_training", {}), **metadata}
+    known = {**metadata.get("meta_training", {}), **metadata.get("gradients", {}), **metadata}
     for key in ("problem", "versions"):
         if key in metadata:
             known[key] = ", ".join(f"{name} {value}" for name, value in metadata[key].items())

@@ -68,10 +68,12 @@ TRAINED = {
     "validation_meta_objective": SCORE,
     "meta_step": COUNT,
     "skipped_steps": COUNT,
+    "gradients": Optional(dict.fromkeys(("smallest", "median", "largest"), Number(low=0))),
     "wall_seconds": Optional(Number(low=0)),
     "versions": Optional(Each(Text())),
 }
-"""Metadata of an optimizer that the workflow has trained."""
+"""Metadata of an optimizer that the workflow has trained; ``gradients`` are the sizes that it met
+(``lopt.meta_training.outcome``)."""
 
 OPTIMIZER = {
     name: kind if name == "optimizer" or isinstance(kind, Optional) else Optional(kind)

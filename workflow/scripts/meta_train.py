@@ -17,6 +17,7 @@ from lopt import config, provenance
 from lopt.learned import make_family
 from lopt.lineage import write_record
 from lopt.meta_training.loop import CurvePoint, Training, check_learned
+from lopt.meta_training.outcome import learned_facts
 from lopt.meta_training.run import resumable
 from lopt.records import store
 from lopt.tasks import make_task
@@ -43,13 +44,8 @@ def main(wildcards, params, output) -> None:
         state = outcome.state
         check_learned(training, seed, state)
         store.save_table(output.curve, pd.DataFrame(outcome.curve, columns=CurvePoint._fields))
-        metadata |= {
-            "validation_meta_objective": float(state.best_validation),
-            "meta_step": int(state.best_step),
-            "skipped_steps": int(state.optimizer.total_notfinite),
-        }
         store.save_json(output.run, {"wall_seconds": outcome.wall_seconds})
-        store.save(output.theta, state.best_theta, metadata)
+        store.save(output.theta, state.best_theta, metadata | learned_facts(training, state))
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)

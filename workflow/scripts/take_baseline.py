@@ -6,14 +6,14 @@ from lopt.process import prepare
 
 prepare(log=snakemake.log[0])
 
-from lopt import weights
+from lopt.learned import released
 from lopt.lineage import write_record
 
 
 def main(inputs, output) -> None:
     folder = Path(inputs.sums).parent
-    weights.take(folder, Path(inputs.best).relative_to(folder).as_posix(), output.best)
-    weights.take(folder, Path(inputs.trials).relative_to(folder).as_posix(), output.trials)
+    released.take(folder, Path(inputs.best).relative_to(folder).as_posix(), output.best)
+    released.take(folder, Path(inputs.trials).relative_to(folder).as_posix(), output.trials)
 
 
 main(snakemake.input, snakemake.output)
