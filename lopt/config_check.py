@@ -160,12 +160,13 @@ def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, s
             f"{gradients['log10_smallest']} should be less than log10_largest "
             f"({gradients['log10_largest']})",
         )
-    problems = min(task["interventions"]["problems"], task["evaluation"]["problems"])
-    if task["interventions"]["parts"] > problems:
-        yield (
-            "interventions.parts",
-            f"{task['interventions']['parts']} should be at most the number of problems ({problems})",
-        )
+    for block in ("evaluation", "interventions"):
+        problems = min(task[block]["problems"], task["evaluation"]["problems"])
+        if (parts := task[block]["parts"]) > problems:
+            yield (
+                f"{block}.parts",
+                f"{parts} should be at most the number of problems ({problems})",
+            )
 
 
 def _chunk_contradictions(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -169,6 +169,8 @@ class EvaluationSettings:
     """[problems] Test problems, never seen in training or tuning."""
     batch_size: Many
     """[problems] Computed at a time; bounds memory, changes no result but the last digits."""
+    parts: Jobs
+    """[jobs] Jobs that the problems are divided among; no more than problems."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class InterventionSettings:
     batch_size: Many
     """[problems] Of them at a time."""
     parts: Jobs
-    """[jobs] Jobs that the problems are divided among; no more than problems."""
+    """[jobs] Jobs that the problems are divided among, no more than problems; and runs away from home."""
     tuning_samples: Annotated[int, Bounds(minimum=0, maximum=2**24)]
     """[settings] Of the distilled optimizer, drawn around what was read off; 0: it is not tuned."""
 

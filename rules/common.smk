@@ -225,10 +225,28 @@ def _paths(place, scale, task, optimizers, early):
     if early and settings["early"]:
         seeds.append(settings["early"]["seed"])
     values = {"scale": scale, "task": task, "seed": seeds, "optimizer": optimizers}
-    values["part"] = range(settings["interventions"]["parts"])
+    if "{part}" in place:
+        block = "evaluation" if place == result("evaluation_runs") else "interventions"
+        values["part"] = range(settings[block]["parts"])
     return expand(
         place, **{key: value for key, value in values.items() if f"{{{key}}}" in place}
     )
+
+
+def of_every_task(kind):
+    """The paths of a kind of result that a job's scale has, also where the job is about one task."""
+
+    def find(wildcards):
+        study, place = STUDIES[wildcards.scale], layout.pattern(kind)
+        return [
+            path
+            for task in study["tasks"]
+            for path in _paths(
+                place, wildcards.scale, task, study["baselines"], early=False
+            )
+        ]
+
+    return find
 
 
 def at_configured_scale(kind):

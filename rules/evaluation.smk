@@ -6,12 +6,11 @@ rule evaluate:
         theta=results("theta", early=True),
         best=results("best"),
     output:
-        losses=result("losses"),
-        summary=result("summary"),
+        result("evaluation_runs"),
     log:
-        "results/{scale}/logs/evaluate/{task}.log",
+        "results/{scale}/logs/evaluate/{task}_part_{part}.log",
     benchmark:
-        "results/{scale}/benchmarks/evaluate/{task}.tsv"
+        "results/{scale}/benchmarks/evaluate/{task}_part_{part}.tsv"
     conda:
         "../envs/lopt.yaml"
     threads: 1
@@ -24,9 +23,36 @@ rule evaluate:
         steps=study("tasks", "{task}", "steps"),
         evaluation=study("tasks", "{task}", "evaluation"),
     message:
-        says("Running all optimizers on the test problems of {wildcards.task}")
+        says(
+            "Running all optimizers on the test problems of {wildcards.task}, part {wildcards.part}"
+        )
     script:
         "../workflow/scripts/evaluate.py"
+
+
+rule summarize_evaluation:
+    input:
+        results("evaluation_runs"),
+    output:
+        losses=result("losses"),
+        summary=result("summary"),
+    log:
+        "results/{scale}/logs/summarize_evaluation/{task}.log",
+    benchmark:
+        "results/{scale}/benchmarks/summarize_evaluation/{task}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("summarize_evaluation.py"),
+        steps=study("tasks", "{task}", "steps"),
+    message:
+        says("Comparing all optimizers of {wildcards.task}")
+    script:
+        "../workflow/scripts/summarize_evaluation.py"
 
 
 rule evaluation:

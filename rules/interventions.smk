@@ -120,17 +120,50 @@ rule distill:
         "../workflow/scripts/distill.py"
 
 
-rule transfer:
+rule run_away:
     input:
         theta=results("theta"),
         selection=results("selection"),
         best=results("best"),
-        trajectories=results("trajectories"),
         linearization=results("linearization"),
         responses=results("responses"),
-        stability=results("stability"),
+        stability=of_every_task("stability"),
         nulls=lambda wildcards: map(ancient, results("nulls")(wildcards)),
         nulls_sums=results("nulls_sums"),
+    output:
+        result("transfer_runs"),
+    log:
+        "results/{scale}/logs/run_away/{task}_part_{part}.log",
+    benchmark:
+        "results/{scale}/benchmarks/run_away/{task}_part_{part}.tsv"
+    conda:
+        "../envs/lopt.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=code("run_away.py", "task", "family", "baselines"),
+        tasks=lambda wildcards: {
+            task: {
+                key: values[key]
+                for key in ("problem", "steps", "seeds", "interventions")
+            }
+            for task, values in STUDIES[wildcards.scale]["tasks"].items()
+        },
+        baselines=study("baselines"),
+        parts=study("tasks", "{task}", "interventions", "parts"),
+    message:
+        says(
+            "Running optimizers of {wildcards.task} on the tasks of others, part {wildcards.part}"
+        )
+    script:
+        "../workflow/scripts/run_away.py"
+
+
+rule transfer:
+    input:
+        results("transfer_runs"),
     output:
         result("transfer"),
     log:
@@ -141,20 +174,12 @@ rule transfer:
         "../envs/lopt.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=1000,
+        runtime=10,
     params:
-        code=code("transfer.py", "task", "family", "baselines"),
-        tasks=lambda wildcards: {
-            task: {
-                key: values[key]
-                for key in ("problem", "steps", "seeds", "interventions")
-            }
-            for task, values in STUDIES[wildcards.scale]["tasks"].items()
-        },
-        baselines=study("baselines"),
+        code=code("transfer.py"),
     message:
-        says("Running optimizers on the tasks of others")
+        says("Comparing what was foretold of transfer with what happened")
     script:
         "../workflow/scripts/transfer.py"
 

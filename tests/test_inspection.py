@@ -93,9 +93,7 @@ def test_every_answer_has_its_criterion_and_its_number(found):
                 assert QUESTIONS[each.name].answer(each.measured) == each.answer
 
 
-@pytest.mark.parametrize(
-    ("largest", "verdict"), [(1e3, "yes"), (0.5, "can't tell"), (0.01, "no")]
-)
+@pytest.mark.parametrize(("largest", "verdict"), [(1e3, "yes"), (0.5, "can't tell"), (0.01, "no")])
 def test_what_an_optimizer_met_in_its_training_is_compared_with_what_it_meets(largest, verdict):
     family = GRU(2)
     theta, sizes = family.init(stream(0, "here")), {"smallest": 1e-5, "median": 0.1}

@@ -41,6 +41,7 @@ __all__ = [
     "load_summary",
     "load_training",
     "load_transfer",
+    "load_transfer_runs",
     "load_trials",
     "load_validation",
 ]
@@ -145,6 +146,7 @@ TRANSFER = {
     **dict.fromkeys(("meta_objective", "median_meta_objective"), ANY),
     **dict.fromkeys(("predicted", "failed"), Text(("yes", "no"))),
 }
+TRANSFER_RUNS = TRANSFER | {"order": COUNT}
 SEARCH_TRIALS = {
     "rung": COUNT,
     "place": COUNT,
@@ -318,6 +320,15 @@ def load_transfer(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, TRANSFER)
+
+
+def load_transfer_runs(path: str | Path) -> pd.DataFrame:
+    """Return a part of one task's runs away from home; ``order`` is a run's place among all of them.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, TRANSFER_RUNS)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:
