@@ -69,11 +69,12 @@ def magnitude_quantiles(
 def share_outside(
     counts: Int[np.ndarray, " bin"], edges: Float[np.ndarray, " edge"], low: float, high: float
 ) -> float:
-    """Return the share of |g| below ``low`` or above ``high``, interpolating within bins.
+    """Return the share of |g| below ``low`` or above ``high``, interpolating within bins; none is below 0.
 
     >>> share_outside(np.array([1, 2, 1]), np.array([-3.0, -2.0, -1.0, 0.0]), 0.01, 0.1)
     0.5
     """
     cumulative = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-    below, up_to = np.interp(np.log10([low, high]), edges, cumulative)
+    with np.errstate(divide="ignore"):
+        below, up_to = np.interp(np.log10([low, high]), edges, cumulative)
     return float(below + 1.0 - up_to)

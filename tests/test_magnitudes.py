@@ -40,6 +40,6 @@ def test_the_share_outside_is_that_of_the_distribution():
     random = np.random.default_rng(0)
     sizes, edges = 10.0 ** random.uniform(-4.0, 0.0, size=100_000), default_magnitude_edges()
     counts = np.histogram(np.log10(sizes), edges)[0]
-    for low, high in ((1e-3, 1e-1), (1e-9, 1e9), (0.03, 0.05)):
+    for low, high in ((1e-3, 1e-1), (1e-9, 1e9), (0.03, 0.05), (0.0, 0.05)):
         expected = np.mean(sizes < low) + np.mean(sizes > high)
         assert share_outside(counts, edges, low, high) == pytest.approx(expected, abs=2e-3)

@@ -168,7 +168,7 @@ def test_gradients_of_the_training_are_added_to_those_that_lack_them(tmp_path):
     np.testing.assert_array_equal(same.recurrent_weights, theta.recurrent_weights)
     sizes = after["gradients"]
     assert 0.0 < sizes["smallest"] < sizes["median"] < sizes["largest"]
-    assert f"|g| from {sizes['smallest']:.3g} to" in (folder / "rosenbrock/seed_3.md").read_text()
+    assert f"size {sizes['smallest']:.3g}, " in (folder / "rosenbrock/seed_3.md").read_text()
     assert weights.record_gradients(folder) == []
 
 

@@ -62,8 +62,11 @@ def gradients_met(
     counts, edges = np.asarray(counts).sum(axis=0, dtype=np.int64), default_magnitude_edges()
     if not counts.any():
         raise ValueError(f"{task}: no gradient that the optimizer meets is finite")
-    quantiles = dict(zip(QUANTILE_LEVELS, magnitude_quantiles(counts, edges), strict=True))
-    return {name: float(quantiles[level]) for name, level in LEVELS.items()}
+    quantiles = magnitude_quantiles(counts, edges)
+    # What the first bin holds is 0, as gradients of pixels that are always black are, or as good as 0.
+    quantiles[quantiles <= 10.0 ** edges[1]] = 0.0
+    known = dict(zip(QUANTILE_LEVELS, quantiles, strict=True))
+    return {name: float(known[level]) for name, level in LEVELS.items()}
 
 
 @partial(jax.jit, static_argnames=("task", "family", "steps"))
