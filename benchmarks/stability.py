@@ -11,21 +11,16 @@ largest ratio to the best so far after the first fifth of the run; then medians,
 
 import argparse
 import time
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import study
-import yaml
-from jaxtyping import Float
 
 from lopt import config
 from lopt.learned import make_family
-from lopt.meta_training.loop import Training, initial_state, train_chunk, validation_problems
+from lopt.meta_training.abreast import initial_states, train_abreast
+from lopt.meta_training.loop import CurvePoint, State, Training
 from lopt.tasks import make_task
-from lopt.unrolling import evaluate, meta_objective
 
 LIMIT = 1.5
 
@@ -38,11 +33,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--csv", help="every measurement: seed, step, validation_meta_objective")
     args = parser.parse_args()
-    settings = study.task(args.task, args.scale)
-    for change in args.changes:
-        key, value = change.split("=")
-        part = "optimizer" if key in settings["optimizer"] else "meta_training"
-        settings[part] = {**settings[part], key: yaml.safe_load(value)}
+    settings = study.changed(study.task(args.task, args.scale), args.changes)
     training = Training(
         task=make_task(args.task, settings["problem"]),
         family=make_family(settings["optimizer"]),
@@ -57,34 +48,19 @@ def main() -> None:
 
 def train(training: Training, seeds: np.ndarray) -> pd.DataFrame:
     """Train all seeds abreast; return their validation curves."""
-    states = [initial_state(training, int(seed)) for seed in seeds]
-    state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    names = jnp.asarray(seeds, jnp.uint32)
-    chunk = jax.jit(jax.vmap(lambda state, seed: train_chunk(state, seed, training=training)))
-    problems = validation_problems(training.task, training.settings.validation_problems)
-
-    @jax.jit
-    def validate(thetas: Any) -> Float[jax.Array, " seeds"]:
-        def one(theta: Any) -> jax.Array:
-            losses = evaluate(training.task, training.family, theta, problems, steps=training.steps)
-            return jnp.mean(meta_objective(losses))
-
-        return jax.lax.map(one, thetas)
-
     rows, began = [], time.monotonic()
-    settings = training.settings
-    with jax.default_matmul_precision(settings.precision):
-        while (step := int(state.step[0])) < settings.meta_steps:
-            state, _ = chunk(state, names)
-            step += settings.chunk
-            if step % settings.validation_interval == 0:
-                found = np.asarray(validate(state.average or state.theta), np.float64)
-                rows += [(int(s), step, value) for s, value in zip(seeds, found, strict=True)]
-                print(
-                    f"{step:6d}  median {np.nanmedian(found):.4f}  largest {np.max(found):.4g}  "
-                    f"{time.monotonic() - began:.0f} s",
-                    flush=True,
-                )
+
+    def after_chunk(_: State, points: list[CurvePoint]) -> None:
+        step, found = points[0].step, [point.validation_meta_objective for point in points]
+        if step % training.settings.validation_interval == 0:
+            rows.extend((int(seed), step, value) for seed, value in zip(seeds, found, strict=True))
+            print(
+                f"{step:6d}  median {np.nanmedian(found):.4f}  largest {np.max(found):.4g}  "
+                f"{time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+
+    train_abreast(training, seeds, states=initial_states(training, seeds), after_chunk=after_chunk)
     return pd.DataFrame(rows, columns=["seed", "step", "validation_meta_objective"])
 
 

@@ -1,5 +1,6 @@
 """The study's settings as the workflow resolves them, for the benchmarks beside this file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,22 @@ def paper(task: str) -> dict[str, Any]:
 def task(name: str, scale: str) -> dict[str, Any]:
     """Return the settings of a task at a scale."""
     return resolve(_config())[scale]["tasks"][name]
+
+
+def changed(settings: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return a task's settings with KEY=VALUE changes of its optimizer or its meta-training.
+
+    Raises:
+        SystemExit: if there is no such key, or no value.
+    """
+    settings = dict(settings)
+    for change in changes:
+        key, equals, value = change.partition("=")
+        parts = [part for part in ("optimizer", "meta_training") if key in settings[part]]
+        if not (equals and parts):
+            raise SystemExit(f"--set {change}: expected KEY=VALUE of the optimizer or the recipe")
+        settings[parts[0]] = {**settings[parts[0]], key: yaml.safe_load(value)}
+    return settings
 
 
 def _config() -> dict[str, Any]:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,6 +22,8 @@ from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
 from lopt.learned.gru import GRU
+from lopt.learned.stored import load_optimizer
+from lopt.meta_training.abreast import initial_states, of_seed, train_abreast
 from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
     CurvePoint,
@@ -269,25 +270,60 @@ def test_too_many_failures_in_a_row_end_the_run():
         assert words in str(caught.value)
 
 
-def test_seeds_in_one_program_are_the_single_runs(run):
+def test_seeds_in_one_program_are_the_single_runs():
     """What a GPU does with several seeds of a small task; one of them skips steps, the other none."""
-    training, seeds = run[0], [SEED, 5]
+    seeds, task, rows = [SEED, 5], failing_at(5, 6), []
+    training = trained_on(task, meta_steps=6, validation_interval=6)
     assert training.block() == STEPS
-    chunk = partial(train_chunk, training=training)
-    batched = jit(jax.vmap(chunk))
-    states = [initial_state(training, seed) for seed in seeds]
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
-    for _ in range(2):
-        stacked, records = batched(stacked, np.array(seeds, np.uint32))
-        for number, seed in enumerate(seeds):
-            states[number], record = chunk(states[number], jnp.asarray(seed, jnp.uint32))
-            for leaf, wanted in zip(
-                jax.tree.leaves((stacked, records)),
-                jax.tree.leaves((states[number], record)),
-                strict=True,
-            ):
-                np.testing.assert_allclose(leaf[number], wanted, rtol=1e-3, atol=1e-5)
-    assert records.skipped_in_a_row.tolist() == [[0, 1, 2], [0, 0, 0]]
+    states = initial_states(training, seeds)
+    assert same_bytes(train_abreast(training, seeds, states=states, seconds=0.0), states)
+    together = train_abreast(
+        training, seeds, states=states, after_chunk=lambda _, points: rows.append(points)
+    )
+    for place, seed in enumerate(seeds):
+        curve = []
+        alone = meta_train(training, seed, after_chunk=lambda _, point, to=curve: to.append(point))
+        for leaf, wanted in zip(
+            jax.tree.leaves(of_seed(together, place)), jax.tree.leaves(alone), strict=True
+        ):
+            np.testing.assert_allclose(leaf, wanted, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose([points[place] for points in rows], curve, rtol=1e-3, atol=1e-5)
+    assert together.optimizer.total_notfinite.tolist() == [2, 0]
+    assert np.isfinite(together.best_validation).all()
+
+
+def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
+    call = [
+        sys.executable,
+        "benchmarks/gpu.py",
+        "rosenbrock",
+        "--scale",
+        "smoke",
+        "--device",
+        "cpu",
+    ]
+    call += ["--results", str(tmp_path), "--seeds", "0", "3"]
+    call += ["--set", "units=2", "meta_steps=10", "learning_rate=0.01"]
+
+    def run(*more):
+        return subprocess.run([*call, *more], cwd=ROOT, capture_output=True, text=True)
+
+    stopped = run("--minutes", "0")
+    assert stopped.returncode == 1, stopped.stderr
+    assert "0 of 10 meta-steps; the same command goes on" in stopped.stdout
+    done = run()
+    assert done.returncode == 0, done.stderr
+    for seed in (0, 3):
+        place = tmp_path / f"smoke/meta_training/rosenbrock/seed_{seed}"
+        _, theta, metadata = load_optimizer(place / "theta.npz", task="rosenbrock", seed=seed)
+        assert metadata["optimizer"]["units"] == 2 and metadata["steps"] == 20
+        assert metadata["gradients"]["largest"] > metadata["gradients"]["smallest"]
+        assert np.isfinite(theta.recurrent_weights).all()
+        assert stored.load_curve(place / "curve.csv")["step"].tolist() == [5, 10]
+        assert stored.load_run(place / "run.json")["wall_seconds"] > 0.0
+    assert not list((tmp_path / "smoke/meta_training/rosenbrock").glob("abreast*"))
+    wrong = run("--set", "rate=1")
+    assert wrong.returncode == 1 and "--set rate=1: expected KEY=VALUE" in wrong.stderr
 
 
 def test_a_budget_too_small_is_told_before_anything_is_compiled():

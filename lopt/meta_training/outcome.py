@@ -1,17 +1,21 @@
 """What a trained optimizer's file says of its training, beside how it was trained.
 
-    metadata |= learned_facts(training, state)
+    metadata |= learned_facts(training, state)              what the file says, beside its settings
+    store_trained(theta_path, curve_path, training, ...)    theta and its curve, if it learned something
 
 ``gradients`` are the sizes that it met: ``smallest`` and ``largest`` of |g| are exceeded downward and upward
 by one gradient in a thousand. Elsewhere, what lies beyond them is new to it.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Array, Int, PyTree
 
 from lopt.learned.base import LearnedFamily
@@ -22,11 +26,18 @@ from lopt.magnitudes import (
     magnitude_quantiles,
     span_of,
 )
-from lopt.meta_training.loop import State, Training, validation_problems
+from lopt.meta_training.loop import (
+    CurvePoint,
+    State,
+    Training,
+    check_learned,
+    validation_problems,
+)
+from lopt.records import store
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, start
 
-__all__ = ["LEVELS", "gradients_met", "learned_facts"]
+__all__ = ["LEVELS", "gradients_met", "learned_facts", "store_trained"]
 
 LEVELS = {"smallest": 0.001, "median": 0.5, "largest": 0.999}
 """Of |g|, the quantiles that are stored."""
@@ -46,6 +57,27 @@ def learned_facts(training: Training, state: State) -> dict[str, Any]:
             steps=training.steps,
         ),
     }
+
+
+def store_trained(
+    theta_path: str | Path,
+    curve_path: str | Path,
+    training: Training,
+    seed: int,
+    state: State,
+    curve: Sequence[CurvePoint],
+    metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Store theta and the curve of a training that ended in ``state``; return theta's whole metadata.
+
+    Raises:
+        MetaTrainingError: if it learned nothing; nothing is stored then.
+    """
+    check_learned(training, seed, state)
+    store.save_table(curve_path, pd.DataFrame(curve, columns=CurvePoint._fields))
+    whole = {**metadata, **learned_facts(training, state)}
+    store.save(theta_path, state.best_theta, whole)
+    return whole
 
 
 def gradients_met(

@@ -13,16 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from lopt import provenance
 from lopt.config_check import schema_error
 from lopt.config_frame import property_schema, settings_fields
 from lopt.learned import make_family
-from lopt.meta_training.loop import CurvePoint, Training, check_learned
-from lopt.meta_training.outcome import learned_facts
+from lopt.meta_training.loop import Training
+from lopt.meta_training.outcome import store_trained
 from lopt.meta_training.run import resumable
-from lopt.records import store
 from lopt.settings import MetaTrainingSettings, TaskSettings
 from lopt.tasks import make_task
 
@@ -148,10 +145,6 @@ def trained(
     with resumable(training, seed, checkpoint, metadata, logger) as outcome:
         if outcome.error:
             raise outcome.error
-        state = outcome.state
-        check_learned(training, seed, state)
-        curve = pd.DataFrame(outcome.curve, columns=CurvePoint._fields)
-        store.save_table(path.with_suffix(".csv"), curve)
-        metadata |= learned_facts(training, state)
-        store.save(path, state.best_theta, metadata)
-    return metadata
+        return store_trained(
+            path, path.with_suffix(".csv"), training, seed, outcome.state, outcome.curve, metadata
+        )

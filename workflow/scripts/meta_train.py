@@ -11,13 +11,11 @@ logger = prepare(
     log=snakemake.log[0],
 )
 
-import pandas as pd
-
 from lopt import config, provenance
 from lopt.learned import make_family
 from lopt.lineage import write_record
-from lopt.meta_training.loop import CurvePoint, Training, check_learned
-from lopt.meta_training.outcome import learned_facts
+from lopt.meta_training.loop import Training
+from lopt.meta_training.outcome import store_trained
 from lopt.meta_training.run import resumable
 from lopt.records import store
 from lopt.tasks import make_task
@@ -41,11 +39,10 @@ def main(wildcards, params, output) -> None:
     with resumable(training, seed, checkpoint, identity, logger, label=label) as outcome:
         if outcome.error:
             raise outcome.error
-        state = outcome.state
-        check_learned(training, seed, state)
-        store.save_table(output.curve, pd.DataFrame(outcome.curve, columns=CurvePoint._fields))
+        store_trained(
+            output.theta, output.curve, training, seed, outcome.state, outcome.curve, metadata
+        )
         store.save_json(output.run, {"wall_seconds": outcome.wall_seconds})
-        store.save(output.theta, state.best_theta, metadata | learned_facts(training, state))
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
