@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint types bench report reference train-paper-gpu clean
+.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint types docs crate bench report reference train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -65,6 +65,17 @@ types: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $(ENV)/types --require-hashes \
 		-r envs/types.lock
 	PYTHONPATH="$(CURDIR)/$(ENV)/types" $(BIN)/python -m basedpyright
+
+# The documentation, into build/site: tutorials and concepts are executed, every public name has its docstring, and a
+# warning is an error. Once the packages are there it needs no network, and neither does the site.
+docs: env $(ENV)/docs/.installed
+	PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m mkdocs build --strict
+	PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m pytest -q -n 0 -m docs tests/test_site.py
+	@echo "the site is build/site/index.html"
+
+$(ENV)/docs/.installed $(ENV)/crate/.installed: $(ENV)/%/.installed: envs/%.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(ENV)/$* --require-hashes -r $<
+	@touch $@
 
 bench: env
 	$(BIN)/python benchmarks/meta_step.py

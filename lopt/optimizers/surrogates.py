@@ -71,6 +71,8 @@ class LinearSurrogate:
     """The family of linearized optimizers."""
 
     def component(self, theta: LinearSurrogateTheta) -> ComponentOptimizer:
+        """Return the optimizer as a dynamical system on one component."""
+
         def transition(
             h: Float[Array, "... state"], g: Float[Array, "..."]
         ) -> Float[Array, "... state"]:
@@ -83,6 +85,7 @@ class LinearSurrogate:
         return ComponentOptimizer(theta.initial_state, transition, readout)
 
     def build(self, theta: LinearSurrogateTheta) -> optax.GradientTransformation:
+        """Return the optimizer as an optax transformation."""
         return as_gradient_transformation(self.component(theta))
 
 

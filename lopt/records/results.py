@@ -120,15 +120,19 @@ class Results:
         return stored.load_validation(self._files.path("validation"))
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
+        """Return what the runs visited, of one trained optimizer."""
         return self._analysis("trajectories", Trajectories, task, seed)
 
     def fixed_points(self, task: str, seed: int) -> FixedPointAnalysis:
+        """Return the fixed points of one trained optimizer."""
         return self._analysis("fixed_points", FixedPointAnalysis, task, seed)
 
     def linearization(self, task: str, seed: int) -> Linearization:
+        """Return the modes at the convergence point of one trained optimizer."""
         return self._analysis("linearization", Linearization, task, seed)
 
     def responses(self, task: str, seed: int) -> Responses:
+        """Return the responses to gradients of one trained optimizer."""
         return self._analysis("responses", Responses, task, seed)
 
     def interventions(self, task: str) -> pd.DataFrame:
