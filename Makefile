@@ -97,8 +97,11 @@ crate: env $(ENV)/crate/.installed
 test-crate: env $(ENV)/crate/.installed
 	PYTHONPATH="$(CURDIR):$(CURDIR)/$(ENV)/crate" $(BIN)/python -m pytest -n 0 -m crate tests/test_crate.py
 
-$(ENV)/docs/.installed $(ENV)/crate/.installed $(ENV)/lowest/.installed: $(ENV)/%/.installed: envs/%.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(ENV)/$* --require-hashes -r $<
+$(ENV)/docs/.installed: envs/docs.lock
+$(ENV)/crate/.installed: envs/crate.lock
+$(ENV)/lowest/.installed: envs/lowest.txt
+$(ENV)/docs/.installed $(ENV)/crate/.installed $(ENV)/lowest/.installed:
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) --require-hashes -r $<
 	@touch $@
 
 bench: env

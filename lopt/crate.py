@@ -1,17 +1,17 @@
 """A finished scale as a research object: a Provenance Run Crate, which other tools and archives read.
 
-    python -m lopt.crate results/laptop     write results/laptop/crate.zip (``make crate`` also has it validated)
+    python -m lopt.crate results/laptop     write results/laptop/crate.zip (``make crate`` has it validated)
 
-The crate is a zip of the results, the workflow and ``ro-crate-metadata.json``, which says in terms of schema.org
-what made what. It is made of the records of ``lopt.lineage``:
+The crate is a zip of the results, the workflow and ``ro-crate-metadata.json``, which says in terms of
+schema.org what made what. It is made of the records of ``lopt.lineage``:
 
     workflow        the Snakefile, with a step and a tool for each rule
-    one action      for each job: the rule's tool, the files that it read and those that it made, when it ended,
-                    the command that makes them anew, versions, device, settings and code by their digests
+    one action      for each job: the rule's tool, the files that it read and those that it made, when it
+                    ended, the command that makes them anew, device, settings and code by their digests
     the whole run   an action of the workflow itself: from the configuration to the figures and claims
 
-Every file has its SHA-256. What is not finished, was changed after its job, or rests on another file than is there
-now goes into no crate. Needs the package ``rocrate``, which is not part of lopt's environment.
+Every file has its SHA-256. What is not finished, was changed after its job, or rests on another file than is
+there now goes into no crate. Needs the package ``rocrate``, which is not part of lopt's environment.
 
 Source: Leo et al. 2024, "Recording provenance of workflow runs with RO-Crate", PLOS ONE 19 (9); the profiles
 Process, Workflow and Provenance Run Crate, version 0.5, w3id.org/ro/wfrun.
@@ -69,7 +69,9 @@ def jobs(results: Path) -> list[Job]:
     whole = {link.path: link.problems for link in trace(*made, claims) if not link.again}
     wrong = [f"{path}: {problem}" for path, problems in whole.items() for problem in problems]
     if wrong:
-        wrong.sort(key=lambda line: ": stale" in line)  # what was changed comes before what rests on it
+        wrong.sort(
+            key=lambda line: ": stale" in line
+        )  # what was changed comes before what rests on it
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise StoreError(f"{wrong[0]}{more}; nothing was written")
     together: dict[tuple, list[tuple[Path, Path, dict]]] = {}
@@ -102,9 +104,7 @@ def write_crate(results: str | Path, path: str | Path | None = None) -> Path:
     entities = {
         name: _data(crate, Path(name), sha256) for name, sha256 in sorted(_sums(ran).items())
     }
-    controls = [
-        _action(crate, number, job, entities) for number, job in enumerate(ran, 1)
-    ]
+    controls = [_action(crate, number, job, entities) for number, job in enumerate(ran, 1)]
     _whole_run(crate, ran, entities, workflow, controls)
     target = Path(path) if path else results / CRATE
     write_atomically(target, lambda file: file.writelines(crate.stream_zip()))
@@ -279,7 +279,10 @@ def _whole_run(
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )
-    for name, direction, entity in (("configuration", "input", configuration), ("claims", "output", ends[0])):
+    for name, direction, entity in (
+        ("configuration", "input", configuration),
+        ("claims", "output", ends[0]),
+    ):
         parameter = crate.add_formal_parameter(name, "File", identifier=f"#parameter-{name}")
         parameter["workExample"] = entity
         entity["exampleOfWork"] = parameter
@@ -310,7 +313,9 @@ def _whole_run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m lopt.crate", description="A finished scale as a crate")
+    parser = argparse.ArgumentParser(
+        prog="python -m lopt.crate", description="A finished scale as a crate"
+    )
     parser.add_argument("results", help="for example results/laptop")
     parser.add_argument("--output", metavar="PATH", help=f"default: {CRATE} in that folder")
     options = parser.parse_args(arguments)
@@ -318,7 +323,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = write_crate(options.results, options.output)
     except StoreError as error:
         sys.exit(f"error: {error}")
-    print(f"wrote {path}: {len(jobs(Path(options.results)))} jobs, {path.stat().st_size / 1e6:.1f} MB")
+    print(
+        f"wrote {path}: {len(jobs(Path(options.results)))} jobs, {path.stat().st_size / 1e6:.1f} MB"
+    )
 
 
 if __name__ == "__main__":

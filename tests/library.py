@@ -3,8 +3,8 @@
     python tests/library.py             their names, for ``make test-lowest``
     python tests/library.py FOLDER      copy them there with what they share, for ``make test-wheel``
 
-A test needs the repository if it, or a module of tests/ that it imports, asks where its file lies, starts another
-process, or takes the fixture ``finished``.
+A test needs the repository if it, or a module of tests/ that it imports, asks where its file lies, starts
+another process, or takes the fixture ``finished``.
 """
 
 import ast
@@ -32,10 +32,8 @@ def imported(path: Path) -> list[Path]:
 def needs_repository(path: Path) -> bool:
     """Return whether a file of tests needs more than lopt."""
     return any(
-        isinstance(node, ast.Name)
-        and node.id in ("__file__", "subprocess")
-        or isinstance(node, ast.arg)
-        and node.arg == "finished"
+        (isinstance(node, ast.Name) and node.id in ("__file__", "subprocess"))
+        or (isinstance(node, ast.arg) and node.arg == "finished")
         for each in (path, *imported(path))
         for node in ast.walk(ast.parse(each.read_bytes()))
     )

@@ -1,4 +1,4 @@
-"""A finished scale as a crate: what is in it, what is refused; ``make crate`` has a validator look at a real one."""
+"""A finished scale as a crate: what is in it, what is refused; ``make crate`` has a real one validated."""
 
 import hashlib
 import json
@@ -80,7 +80,9 @@ def test_the_crate_says_what_made_what_and_the_validator_accepts_it(project):
         result["@id"]: entity
         for entity in graph.values()
         if entity["@type"] == "CreateAction" and entity["@id"] != "#run"
-        for result in ([entity["result"]] if isinstance(entity["result"], dict) else entity["result"])
+        for result in (
+            [entity["result"]] if isinstance(entity["result"], dict) else entity["result"]
+        )
     }
     assert set(made) == {THETA, CURVE, FIGURE, CLAIMS}
     assert made[FIGURE]["instrument"] == {"@id": "#tool-draw"}

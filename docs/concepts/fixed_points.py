@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Fixed points
 #
-# When the gradients have become small, what does the state do? It goes where it stays: to a **fixed point** $h^*$.
+# When the gradients have become small, what does the state do? It goes where it stays: to a **fixed point**
+# $h^*$.
 #
 # $$ h^* = F(h^*, 0) $$
 #
@@ -16,8 +17,8 @@
 #
 # ## The call
 #
-# `convergence_point` takes states from the end of runs, lets them run on without gradients, and solves the equation
-# to the last digit. The analysis works in double precision.
+# `convergence_point` takes states from the end of runs, lets them run on without gradients, and solves the
+# equation to the last digit. The analysis works in double precision.
 
 # %%
 import jax
@@ -40,8 +41,8 @@ print("speed |h - F(h, 0)|²/2:", rest.speed)
 # %% [markdown]
 # ## Where a real run goes
 #
-# The distance of the state to $h^*$, for each of the five parameters. Black: the same without any gradient, the
-# *autonomous trajectory*.
+# The distance of the state to $h^*$, for each of the five parameters. Black: the same without any gradient,
+# the *autonomous trajectory*.
 
 # %% alt="Distance of the states to the fixed point over 200 iterations: all of them approach it"
 alone = lopt.autonomous_trajectory(optimizer, 200)
@@ -53,8 +54,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# There may be several attractors: `lopt.find_attractors` lists all of them, with the share of runs that each takes.
-# Under a constant gradient $g$ the state comes to rest elsewhere, at $h^* = F(h^*, g)$;
+# There may be several attractors: `lopt.find_attractors` lists all of them, with the share of runs that
+# each takes. Under a constant gradient $g$ the state comes to rest elsewhere, at $h^* = F(h^*, g)$;
 # `lopt.constant_gradient_fixed_points` follows that point from one gradient to the next.
 #
 # Next: [what the optimizer does near the point](modes.md).

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Interventions
 #
-# A mechanism that can be seen need not matter. To learn what it is worth, **remove it** and run the optimizer again,
-# on the same problems. The changed optimizer differs from the trained one in this one thing:
+# A mechanism that can be seen need not matter. To learn what it is worth, **remove it** and run the
+# optimizer again, on the same problems. The changed optimizer differs from the trained one in this one
+# thing:
 #
 # | removed | the map that is left |
 # |---|---|
@@ -47,7 +48,9 @@ changed = IntervenedTheta(theta, rest.point, modes.jacobian)
 
 losses = {"intact": intact}
 for mechanism in ("no_clipping", "no_schedule", "no_adaptation", "no_memory"):
-    losses[mechanism] = lopt.evaluate(task, Intervened(family, mechanism), changed, problems, steps=200)
+    losses[mechanism] = lopt.evaluate(
+        task, Intervened(family, mechanism), changed, problems, steps=200
+    )
 for name, values in losses.items():
     cost = lopt.meta_objective(values).mean() / lopt.meta_objective(intact).mean()
     print(f"{name:14} cost {float(cost):.3g}")
@@ -55,8 +58,8 @@ for name, values in losses.items():
 # %% [markdown]
 # ## What is lost
 #
-# The median loss over the 32 problems, relative to where they start. A mechanism that is worth nothing leaves the
-# curve where it was. Without memory the optimizer is slow from the first steps on.
+# The median loss over the 32 problems, relative to where they start. A mechanism that is worth nothing
+# leaves the curve where it was. Without memory the optimizer is slow from the first steps on.
 
 # %% alt="Median loss over 200 iterations of the intact optimizer and of four without one mechanism"
 figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
@@ -68,5 +71,5 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# `lopt.analyze(..., interventions=True)` does this for any optimizer, with error bars and with runs that diverge
-# counted. [Mechanisms](../mechanisms.md) has the study's answers for all tasks.
+# `lopt.analyze(..., interventions=True)` does this for any optimizer, with error bars and with runs that
+# diverge counted. [Mechanisms](../mechanisms.md) has the study's answers for all tasks.

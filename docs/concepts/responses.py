@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Responses
 #
-# What does the optimizer do with a gradient, in a given state? Its **update function** at the state $h$ says it, for
-# gradients of any size. Its slope for small gradients is the **effective learning rate**.
+# What does the optimizer do with a gradient, in a given state? Its **update function** at the state $h$
+# says it, for gradients of any size. Its slope for small gradients is the **effective learning rate**.
 #
 # $$ \Delta x(g) = r(F(h, g)), \qquad \eta(h) = -\left.\frac{\partial\, \Delta x}{\partial g}\right|_{g = 0} $$
 #
@@ -12,8 +12,8 @@
 # | $\eta(h)$ | the effective learning rate in that state |
 # | $F$, $r$ | transition and readout, as in [a dynamical system](dynamical_system.md) |
 #
-# Gradient descent has the straight line $-\eta g$, whatever the state. Three things can be different, and each is a
-# mechanism of its own:
+# Gradient descent has the straight line $-\eta g$, whatever the state. Three things can be different, and
+# each is a mechanism of its own:
 #
 # * **Clipping:** the line bends and becomes flat for large gradients.
 # * **Momentum:** the state shifts the line up or down.
@@ -41,9 +41,9 @@ print(f"effective learning rate {float(rate):.2e}, largest update {float(abs(upd
 # %% [markdown]
 # ## Clipping, seen
 #
-# The update function of the released optimizer of Rosenbrock's function, in its initial state. Dashed: gradient
-# descent with the same learning rate. On this task gradients reach a thousand, and the optimizer has learned to
-# take steps of limited size.
+# The update function of the released optimizer of Rosenbrock's function, in its initial state. Dashed:
+# gradient descent with the same learning rate. On this task gradients reach a thousand, and the optimizer
+# has learned to take steps of limited size.
 
 # %% alt="Update function of the released Rosenbrock optimizer: linear near 0, flat beyond a gradient of 100"
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")

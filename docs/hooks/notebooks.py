@@ -1,8 +1,8 @@
 """Text notebooks (.py, jupytext's percent format) become pages: executed when the site is built.
 
-A cell that fails stops the build. What was executed is kept in build/notebooks, and executed again when the notebook,
-lopt, or the locked environment has changed. Every picture needs words for those who don't see it: alt="..." behind the
-%% of its cell. The script itself stays beside the page, for whoever wants to open it in Jupyter.
+A cell that fails stops the build. What was executed is kept in build/notebooks, and executed again when its
+code, lopt, or the locked environment has changed. Every picture needs words for those who don't see it:
+alt="..." behind the %% of its cell. The script itself stays beside the page, for whoever opens it in Jupyter.
 """
 
 import base64
@@ -56,8 +56,10 @@ def _pages(file: File, config: MkDocsConfig) -> Any:
     texts, pictures = [], {}
     for cell in notebook.cells[1:]:  # the first is the set-up
         texts.append(_text(cell, path, pictures))
-    note = f"[This page as a notebook]({path.name}): open it with Jupyter and jupytext, or run it with Python."
-    texts.append(f"---\n\n{note} All of its output was computed when the site was built.")
+    texts.append(
+        f"---\n\n[This page as a notebook]({path.name}): open it with Jupyter and jupytext, or run it with "
+        "Python. All of its output was computed when the site was built."
+    )
     for name, data in pictures.items():
         yield File.generated(config, str(path.with_name(name)), content=data)
     yield File.generated(config, str(path.with_suffix(".md")), content="\n\n".join(texts) + "\n")
@@ -65,12 +67,19 @@ def _pages(file: File, config: MkDocsConfig) -> Any:
 
 def _executed(file: File) -> Any:
     """Return the notebook with its outputs: kept ones, or those of a run in an empty folder."""
-    kept = KEPT / f"{hashlib.sha256(file.content_bytes + SETUP.encode() + _rests_on()).hexdigest()}.ipynb"
-    if kept.exists():
-        return nbformat.read(kept, as_version=4)
-    began = time.monotonic()
     notebook = jupytext.reads(file.content_string, fmt="py:percent")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    text = "\0".join(cell.source for cell in code)
+    kept = KEPT / f"{hashlib.sha256(text.encode() + _rests_on()).hexdigest()}.ipynb"
+    if kept.exists():  # what is said between the cells may have changed since
+        known = [
+            cell for cell in nbformat.read(kept, as_version=4).cells if cell.cell_type == "code"
+        ]
+        for cell, before in zip(code, known, strict=True):
+            cell.outputs = before.outputs
+        return notebook
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -91,7 +100,11 @@ def _executed(file: File) -> Any:
 @functools.cache
 def _rests_on() -> bytes:
     """Return a digest of what the outputs depend on beside the notebook itself."""
-    paths = [*sorted(ROOT.glob("lopt/**/*.py")), ROOT / "weights/SHA256SUMS", ROOT / "requirements.lock"]
+    paths = [
+        *sorted(ROOT.glob("lopt/**/*.py")),
+        ROOT / "weights/SHA256SUMS",
+        ROOT / "requirements.lock",
+    ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).digest()
 
 

@@ -1,7 +1,7 @@
 """The reference: a page for each subject, with every public name, from the docstrings.
 
-Public is what ``lopt/__init__.pyi`` states and what the packages' ``__init__`` files list in ``__all__``. A public
-name without a docstring, or a method of a public class without one, stops the build.
+Public is what ``lopt/__init__.pyi`` states and what the packages' ``__init__`` files list in ``__all__``. A
+public name without a docstring, or a method of a public class without one, stops the build.
 """
 
 import ast
@@ -73,7 +73,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     missing = undocumented(package, paths)
     if missing:
         raise PluginError(f"public names without a docstring: {', '.join(missing)}")
-    texts = {subject: f"# {title}\n" for subject, title in SUBJECTS.items()} | {"others": f"# {OTHERS}\n"}
+    texts = {subject: f"# {title}\n" for subject, title in SUBJECTS.items()} | {
+        "others": f"# {OTHERS}\n"
+    }
     for path in sorted(paths, key=lambda path: path.rpartition(".")[2].lower()):
         subject = path.split(".")[1]
         texts[subject if subject in SUBJECTS else "others"] += f"\n::: {path}\n"

@@ -1,12 +1,13 @@
 # %% [markdown]
 # # Meta-train my own architecture on my own task
 #
-# A task is a class with three methods; a learned optimizer is a class with two. Here we write both, train the
-# optimizer, and compare what it learned with an answer known from theory.
+# A task is a class with three methods; a learned optimizer is a class with two. Here we write both, train
+# the optimizer, and compare what it learned with an answer known from theory.
 #
 # ## A task
 #
-# A ravine: two parameters, one of them a hundred times as steep as the other. Each problem starts elsewhere.
+# A ravine: two parameters, one of them a hundred times as steep as the other. Each problem starts
+# elsewhere.
 
 # %%
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ class Ravine(lopt.Task):
 #
 # $$ m_i' = b_i\, m_i + g, \qquad \Delta x = -\sum_i a_i\, m_i' $$
 #
-# The decays and the rates are what training finds. `init` draws an untrained optimizer. `component` says how one
-# parameter is updated: a transition of the state, and a readout of the update.
+# The decays and the rates are what training finds. `init` draws an untrained optimizer. `component` says
+# how one parameter is updated: a transition of the state, and a readout of the update.
 
 
 # %%
@@ -64,7 +65,9 @@ class Memories(lopt.LearnedFamily):
     memories: int = 2
 
     def init(self, key):
-        return MemoriesTheta(jax.random.normal(key, (self.memories,)), jnp.full(self.memories, -3.0))
+        return MemoriesTheta(
+            jax.random.normal(key, (self.memories,)), jnp.full(self.memories, -3.0)
+        )
 
     def component(self, theta):
         decays, rates = jax.nn.sigmoid(theta.decay_logits), jnp.exp(theta.log_rates)
@@ -78,13 +81,20 @@ class Memories(lopt.LearnedFamily):
 # %% [markdown]
 # ## Train
 #
-# Training unrolls whole optimizations and follows the gradient of their mean loss. A recipe has all of its settings;
-# we take one and change a few.
+# Training unrolls whole optimizations and follows the gradient of their mean loss. A recipe has all of its
+# settings; we take one and change a few.
 
 # %%
 from lopt.meta_training.recipes import make_recipe
 
-changes = {"meta_steps": 600, "problems": 32, "learning_rate": 0.02, "b1": 0.9, "b2": 0.99, "clip": 1.0}
+changes = {
+    "meta_steps": 600,
+    "problems": 32,
+    "learning_rate": 0.02,
+    "b1": 0.9,
+    "b2": 0.99,
+    "clip": 1.0,
+}
 settings = make_recipe("laptop", changes).settings
 training = lopt.Training(Ravine(), Memories(), settings, steps=100)
 curve = []
@@ -99,15 +109,15 @@ print("decays:", np.round(jax.nn.sigmoid(state.best_theta.decay_logits), 3))
 print("learning rates:", np.round(jnp.exp(state.best_theta.log_rates), 3))
 
 # %% [markdown]
-# A long memory for the flat direction and a short one for the steep direction. Is that better than one memory? For
-# curvatures between $\mu$ and $L$ theory knows the heavy ball that is fastest in the end. Its momentum $\beta$ and
-# learning rate $\alpha$ are
+# A long memory for the flat direction and a short one for the steep direction. Is that better than one
+# memory? For curvatures between $\mu$ and $L$ theory knows the heavy ball that is fastest in the end. Its
+# momentum $\beta$ and learning rate $\alpha$ are
 #
 # $$ \beta = \left(\frac{\sqrt{L} - \sqrt{\mu}}{\sqrt{L} + \sqrt{\mu}}\right)^2, \qquad
 # \alpha = \left(\frac{2}{\sqrt{L} + \sqrt{\mu}}\right)^2 $$
 #
-# But training minimizes the mean loss along the way, not the loss in the end. So we also take the best heavy ball for
-# that, from a grid of 900. All three run on the same 64 new problems.
+# But training minimizes the mean loss along the way, not the loss in the end. So we also take the best
+# heavy ball for that, from a grid of 900. All three run on the same 64 new problems.
 
 # %% alt="Mean loss over 100 steps of the learned optimizer and of two heavy balls"
 import matplotlib.pyplot as plt
@@ -126,7 +136,9 @@ grid = MomentumTheta(
 )
 scores = jax.vmap(lambda theta: lopt.meta_objective(losses(Momentum(), theta)).mean())(grid)
 tuned = jax.tree.map(lambda axis: axis[jnp.nanargmin(scores)], grid)
-fastest = MomentumTheta(learning_rate=jnp.float32((2 / 1.1) ** 2), momentum=jnp.float32((0.9 / 1.1) ** 2))
+fastest = MomentumTheta(
+    learning_rate=jnp.float32((2 / 1.1) ** 2), momentum=jnp.float32((0.9 / 1.1) ** 2)
+)
 
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for name, family, theta in (
@@ -147,10 +159,12 @@ plt.show()
 # The one call knows nothing of our class. It sees a map on states, as for every optimizer.
 
 # %%
-found = lopt.analyze((Memories(), state.best_theta), Ravine(), name="memories", problems=8, steps=100)
+found = lopt.analyze(
+    (Memories(), state.best_theta), Ravine(), name="memories", problems=8, steps=100
+)
 print(found.answer("momentum").sentence)
 print(found.answer("saturation").sentence)
 
 # %% [markdown]
-# To have the class trained, tuned against and drawn by the workflow, put it into a file of its own:
-# [Add a task](../how_to/extend.md).
+# To have the class trained, tuned against and drawn by the workflow, put it into a file of its own: [Add a
+# task](../how_to/extend.md).
