@@ -2,8 +2,8 @@
 
     python tests/validate_crate.py results/smoke/crate.zip [more arguments of rocrate-validator validate]
 
-The validator reads the crate's JSON-LD context from the web. Here it finds it in its cache, which is
-filled with the copy that the package rocrate brings: version 1.3, with the four terms of 1.1 that have moved since.
+The validator reads the crate's JSON-LD context from the web. Here it finds it in its cache, which is filled
+with the copy that the package rocrate brings: version 1.3, with the four terms that had other names in 1.1.
 """
 
 import io

@@ -25,9 +25,8 @@
 
 # %%
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
-
 import lopt
+import matplotlib.pyplot as plt
 
 theta, metadata = lopt.load_released("linear_regression")
 optimizer = lopt.make_family(metadata["optimizer"]).component(theta)

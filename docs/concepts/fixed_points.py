@@ -22,15 +22,16 @@
 
 # %%
 import jax
+import lopt
 import matplotlib.pyplot as plt
 import numpy as np
-
-import lopt
 
 jax.config.update("jax_enable_x64", True)
 
 theta, metadata = lopt.load_released("linear_regression")
-optimizer = lopt.make_family(metadata["optimizer"]).component(lopt.as_dtype(theta, "float64"))
+optimizer = lopt.make_family(metadata["optimizer"]).component(
+    lopt.as_dtype(theta, "float64")
+)
 task = lopt.make_task("linear_regression")
 problem = task.sample(lopt.stream(0, "concepts"))
 run = lopt.record(task, optimizer, problem, steps=200)
@@ -48,7 +49,9 @@ print("speed |h - F(h, 0)|²/2:", rest.speed)
 alone = lopt.autonomous_trajectory(optimizer, 200)
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 axes.semilogy(np.linalg.norm(run.h - rest.point, axis=-1), linewidth=1)
-axes.semilogy(np.linalg.norm(alone - rest.point, axis=-1), "k", label="without gradients")
+axes.semilogy(
+    np.linalg.norm(alone - rest.point, axis=-1), "k", label="without gradients"
+)
 axes.set(xlabel="iteration", ylabel="distance to the fixed point")
 axes.legend()
 plt.show()

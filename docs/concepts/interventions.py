@@ -27,9 +27,8 @@
 
 # %%
 import jax
-import matplotlib.pyplot as plt
-
 import lopt
+import matplotlib.pyplot as plt
 from lopt.analysis.interventions import Intervened, IntervenedTheta
 
 jax.config.update("jax_enable_x64", True)
@@ -38,11 +37,15 @@ theta, metadata = lopt.load_released("linear_regression")
 theta = lopt.as_dtype(theta, "float64")
 family = lopt.make_family(metadata["optimizer"])
 optimizer = family.component(theta)
-rest = lopt.convergence_point(optimizer, lopt.autonomous_trajectory(optimizer, 1000)[-1:])
+rest = lopt.convergence_point(
+    optimizer, lopt.autonomous_trajectory(optimizer, 1000)[-1:]
+)
 modes = lopt.linearize(optimizer, rest.point)
 
 task = lopt.make_task("linear_regression")
-problems = lopt.as_dtype(lopt.sample_batch(task, lopt.stream(0, "concepts"), 32), "float64")
+problems = lopt.as_dtype(
+    lopt.sample_batch(task, lopt.stream(0, "concepts"), 32), "float64"
+)
 intact = lopt.evaluate(task, family, theta, problems, steps=200)
 changed = IntervenedTheta(theta, rest.point, modes.jacobian)
 
@@ -65,7 +68,9 @@ for name, values in losses.items():
 figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
 for name, values in losses.items():
     median = jax.numpy.median(values / values[:, :1], axis=0)
-    axes.semilogy(median, "k" if name == "intact" else "-", label=name.replace("_", " "))
+    axes.semilogy(
+        median, "k" if name == "intact" else "-", label=name.replace("_", " ")
+    )
 axes.set(xlabel="iteration", ylabel="median relative loss")
 axes.legend()
 plt.show()

@@ -25,15 +25,16 @@
 
 # %%
 import jax
+import lopt
 import matplotlib.pyplot as plt
 import numpy as np
-
-import lopt
 
 jax.config.update("jax_enable_x64", True)
 
 theta, metadata = lopt.load_released("linear_regression")
-optimizer = lopt.make_family(metadata["optimizer"]).component(lopt.as_dtype(theta, "float64"))
+optimizer = lopt.make_family(metadata["optimizer"]).component(
+    lopt.as_dtype(theta, "float64")
+)
 late = lopt.autonomous_trajectory(optimizer, 1000)[-1:]
 rest = lopt.convergence_point(optimizer, late)
 
@@ -56,7 +57,7 @@ values = modes.eigenvalues[order]
 figure, axes = plt.subplots(figsize=(5.5, 4.2), layout="constrained")
 axes.plot(turn.real, turn.imag, color="0.8", linewidth=1)
 points = axes.scatter(
-    values.real, values.imag, c=np.abs(modes.learning_rates[order]), s=14, cmap="viridis_r"
+    values.real, values.imag, c=np.abs(modes.learning_rates[order]), s=14, cmap="cool"
 )
 axes.plot(0.891, 0, "rx")
 axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal")

@@ -23,20 +23,23 @@
 
 # %%
 import jax
+import lopt
 import matplotlib.pyplot as plt
 import numpy as np
-
-import lopt
 
 jax.config.update("jax_enable_x64", True)
 
 theta, metadata = lopt.load_released("rosenbrock")
-optimizer = lopt.make_family(metadata["optimizer"]).component(lopt.as_dtype(theta, "float64"))
+optimizer = lopt.make_family(metadata["optimizer"]).component(
+    lopt.as_dtype(theta, "float64")
+)
 
 gradients = np.linspace(-1000, 1000, 401)
 updates = lopt.update_function(optimizer, optimizer.initial_state, gradients)
 rate = lopt.effective_learning_rate(optimizer, optimizer.initial_state)
-print(f"effective learning rate {float(rate):.2e}, largest update {float(abs(updates).max()):.3f}")
+print(
+    f"effective learning rate {float(rate):.2e}, largest update {float(abs(updates).max()):.3f}"
+)
 
 # %% [markdown]
 # ## Clipping, seen

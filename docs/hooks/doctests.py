@@ -15,5 +15,6 @@ class Doctests(griffe.Extension):
         """Change the docstring of one object, if it has one."""
         if obj.docstring:
             obj.docstring.value = EXAMPLE.sub(
-                lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", obj.docstring.value
+                lambda found: f"```pycon\n{found[0].rstrip()}\n```\n",
+                obj.docstring.value,
             )

@@ -41,7 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     notebooks = [
         file
         for file in files
-        if file.src_uri.endswith(".py") and PurePosixPath(file.src_uri).parts[0] in FOLDERS
+        if file.src_uri.endswith(".py")
+        and PurePosixPath(file.src_uri).parts[0] in FOLDERS
     ]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for pages in pool.map(lambda file: list(_pages(file, config)), notebooks):
@@ -62,7 +63,9 @@ def _pages(file: File, config: MkDocsConfig) -> Any:
     )
     for name, data in pictures.items():
         yield File.generated(config, str(path.with_name(name)), content=data)
-    yield File.generated(config, str(path.with_suffix(".md")), content="\n\n".join(texts) + "\n")
+    yield File.generated(
+        config, str(path.with_suffix(".md")), content="\n\n".join(texts) + "\n"
+    )
 
 
 def _executed(file: File) -> Any:
@@ -74,7 +77,9 @@ def _executed(file: File) -> Any:
     kept = KEPT / f"{hashlib.sha256(text.encode() + _rests_on()).hexdigest()}.ipynb"
     if kept.exists():  # what is said between the cells may have changed since
         known = [
-            cell for cell in nbformat.read(kept, as_version=4).cells if cell.cell_type == "code"
+            cell
+            for cell in nbformat.read(kept, as_version=4).cells
+            if cell.cell_type == "code"
         ]
         for cell, before in zip(code, known, strict=True):
             cell.outputs = before.outputs
@@ -91,7 +96,9 @@ def _executed(file: File) -> Any:
             client.execute(env={**os.environ, "JAX_PLATFORMS": "cpu"})
         except CellExecutionError as error:
             raise PluginError(f"{file.src_uri}: a cell fails\n{error}") from None
-    print(f"{file.src_uri}: executed in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(
+        f"{file.src_uri}: executed in {time.monotonic() - began:.0f} s", file=sys.stderr
+    )
     kept.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, kept)
     return notebook
@@ -112,15 +119,23 @@ def _text(cell: Any, path: PurePosixPath, pictures: dict[str, bytes]) -> str:
     if cell.cell_type == "markdown":
         return cell.source
     parts = [f"```python\n{cell.source}\n```"]
+    printed = [
+        output.text
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    ]
+    if printed:
+        parts.append(_printed("".join(printed)))
     for output in cell.outputs:
-        if output.output_type == "stream" and output.name == "stdout":
-            parts.append(_printed(output.text))
-        elif "data" in output and "image/png" in output.data:
+        if "data" in output and "image/png" in output.data:
             if not cell.metadata.get("alt"):
-                raise PluginError(f'{path}: a cell draws a picture, and has no alt="..."')
+                raise PluginError(
+                    f'{path}: a cell draws a picture, and has no alt="..."'
+                )
             name = f"{path.stem}_{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode(output.data["image/png"])
-            parts.append(f"![{cell.metadata['alt']}]({name})")
+            width = output.metadata["image/png"]["width"]  # half of its pixels
+            parts.append(f"![{cell.metadata['alt']}]({name}){{ width={width} }}")
         elif "data" in output and "text/plain" in output.data:
             parts.append(_printed(output.data["text/plain"]))
     return "\n\n".join(parts)

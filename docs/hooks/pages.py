@@ -31,13 +31,17 @@ FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that lie elsewhere."""
     for path, uri in OUTSIDE.items():
-        files.append(File.generated(config, uri, content=(ROOT / path).read_text("utf-8")))
+        files.append(
+            File.generated(config, uri, content=(ROOT / path).read_text("utf-8"))
+        )
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
     """Return the page with its links leading to pages, wherever their files lie in the project."""
     uri = page.file.src_uri
+    if uri == "index.md":
+        page.meta["hide"] = ["navigation"]  # it would name this page only
     home = {uri: path for path, uri in OUTSIDE.items()}.get(uri, f"docs/{uri}")
 
     def relinked(found: re.Match[str]) -> str:
@@ -47,10 +51,15 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
         elif path.startswith("docs/"):
             target = path.removeprefix("docs/")
         else:
-            raise PluginError(f"{home}: the link to {found[2]} leads to no page of the site")
-        return found[1] + posixpath.relpath(target, PurePosixPath(uri).parent) + found[3]
+            raise PluginError(
+                f"{home}: the link to {found[2]} leads to no page of the site"
+            )
+        return (
+            found[1] + posixpath.relpath(target, PurePosixPath(uri).parent) + found[3]
+        )
 
     pieces = FENCE.split(markdown)
     return "".join(
-        piece if piece.startswith("```") else LINK.sub(relinked, piece) for piece in pieces
+        piece if piece.startswith("```") else LINK.sub(relinked, piece)
+        for piece in pieces
     )

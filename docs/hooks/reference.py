@@ -57,7 +57,9 @@ def undocumented(package: griffe.Module, paths: list[str]) -> list[str]:
             missing += [
                 f"{path}.{name}"
                 for name, member in found.members.items()
-                if member.is_function and not name.startswith("_") and not _told(found, name)
+                if member.is_function
+                and not name.startswith("_")
+                and not _told(found, name)
             ]
     return missing
 
@@ -86,7 +88,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def loaded(folder: Path) -> griffe.Module:
     """Return what the sources in ``folder`` say of lopt; nothing is imported."""
-    found = griffe.load("lopt", search_paths=[folder], resolve_aliases=True, allow_inspection=False)
+    # By its path: an installed lopt would be found before it by its name.
+    found = griffe.load(
+        folder / "lopt",
+        search_paths=[folder],
+        resolve_aliases=True,
+        allow_inspection=False,
+    )
     assert isinstance(found, griffe.Module)
     return found
 
@@ -106,5 +114,6 @@ def _final(package: griffe.Module, path: str) -> Any:
 def _told(owner: griffe.Class, name: str) -> bool:
     """Whether a method has a docstring, or inherits that of the method that it takes the place of."""
     return any(
-        name in each.members and each.members[name].has_docstring for each in (owner, *owner.mro())
+        name in each.members and each.members[name].has_docstring
+        for each in (owner, *owner.mro())
     )

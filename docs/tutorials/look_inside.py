@@ -6,11 +6,12 @@
 # and decays.
 
 # %%
+import lopt
 import optax
 
-import lopt
-
-schedule = optax.warmup_cosine_decay_schedule(0.0, 0.3, warmup_steps=20, decay_steps=150)
+schedule = optax.warmup_cosine_decay_schedule(
+    0.0, 0.3, warmup_steps=20, decay_steps=150
+)
 mine = optax.chain(optax.clip(0.5), optax.sgd(schedule, momentum=0.9))
 
 # %% [markdown]

@@ -15,9 +15,8 @@ from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-
 import lopt
+import numpy as np
 
 
 class Start(NamedTuple):
@@ -98,7 +97,9 @@ changes = {
 settings = make_recipe("laptop", changes).settings
 training = lopt.Training(Ravine(), Memories(), settings, steps=100)
 curve = []
-state = lopt.meta_train(training, seed=0, after_chunk=lambda state, point: curve.append(point))
+state = lopt.meta_train(
+    training, seed=0, after_chunk=lambda state, point: curve.append(point)
+)
 print("validation meta-objective:", float(state.best_validation))
 
 # %% [markdown]
@@ -121,7 +122,6 @@ print("learning rates:", np.round(jnp.exp(state.best_theta.log_rates), 3))
 
 # %% alt="Mean loss over 100 steps of the learned optimizer and of two heavy balls"
 import matplotlib.pyplot as plt
-
 from lopt.optimizers.momentum import Momentum, MomentumTheta
 
 problems = lopt.sample_batch(Ravine(), lopt.stream(1, "new problems"), 64)
@@ -132,9 +132,14 @@ def losses(family, theta):
 
 
 grid = MomentumTheta(
-    *(axis.ravel() for axis in jnp.meshgrid(jnp.geomspace(0.05, 4, 30), jnp.linspace(0, 0.97, 30)))
+    *(
+        axis.ravel()
+        for axis in jnp.meshgrid(jnp.geomspace(0.05, 4, 30), jnp.linspace(0, 0.97, 30))
+    )
 )
-scores = jax.vmap(lambda theta: lopt.meta_objective(losses(Momentum(), theta)).mean())(grid)
+scores = jax.vmap(lambda theta: lopt.meta_objective(losses(Momentum(), theta)).mean())(
+    grid
+)
 tuned = jax.tree.map(lambda axis: axis[jnp.nanargmin(scores)], grid)
 fastest = MomentumTheta(
     learning_rate=jnp.float32((2 / 1.1) ** 2), momentum=jnp.float32((0.9 / 1.1) ** 2)

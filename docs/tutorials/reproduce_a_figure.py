@@ -13,8 +13,16 @@ import lopt
 theta, metadata = lopt.load_released("linear_regression", seed=0)
 family = lopt.make_family(metadata["optimizer"])
 print(family)
-print("trained for", metadata["meta_training"]["meta_steps"], "meta-steps on a", metadata["device"])
-print("meta-objective on held-out problems:", round(metadata["evaluation_meta_objective"], 4))
+print(
+    "trained for",
+    metadata["meta_training"]["meta_steps"],
+    "meta-steps on a",
+    metadata["device"],
+)
+print(
+    "meta-objective on held-out problems:",
+    round(metadata["evaluation_meta_objective"], 4),
+)
 
 # %% [markdown]
 # `theta` holds the weights of a network. `family` says what they mean: `family.component(theta)` is the
@@ -57,7 +65,6 @@ for task in TASKS:
 
 # %% alt="Top: paths of three states without gradients. Bottom: learning rates along them, and the published values"
 import matplotlib.pyplot as plt
-
 from lopt.records.published import published_values
 
 figure, panels = plt.subplots(2, 3, figsize=(9, 5), layout="constrained")
@@ -74,7 +81,11 @@ for task, (above, below) in zip(TASKS, panels.T):
         if value.task == task and value.quantity == "autonomous_learning_rate"
     }
     below.plot(*zip(*published.items()), "kx", label="published")
-    below.set(xlabel="iteration", ylabel="learning rate", ylim=(0, 1.2 * max(published.values())))
+    below.set(
+        xlabel="iteration",
+        ylabel="learning rate",
+        ylim=(0, 1.2 * max(published.values())),
+    )
 panels[1, 0].legend()
 plt.show()
 
