@@ -78,12 +78,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     texts = {subject: f"# {title}\n" for subject, title in SUBJECTS.items()} | {
         "others": f"# {OTHERS}\n"
     }
-    for path in sorted(paths, key=lambda path: path.rpartition(".")[2].lower()):
+    for path in sorted(paths, key=_order):
         subject = path.split(".")[1]
         texts[subject if subject in SUBJECTS else "others"] += f"\n::: {path}\n"
     for subject, text in texts.items():
         files.append(File.generated(config, f"reference/{subject}.md", content=text))
     return files
+
+
+def _order(path: str) -> tuple[bool, str]:
+    """Functions before classes, each by name."""
+    name = path.rpartition(".")[2]
+    return name[0].isupper(), name.lower()
 
 
 def loaded(folder: Path) -> griffe.Module:

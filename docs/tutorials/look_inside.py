@@ -32,7 +32,8 @@ print(found.summary())
 # A single answer is a value that programs can use:
 
 # %%
-found.answer("momentum")
+momentum = found.answer("momentum")
+print(momentum.answer, round(momentum.measured, 3))
 
 # %% [markdown]
 # ## See
