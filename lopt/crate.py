@@ -113,8 +113,8 @@ def write_crate(results: str | Path, path: str | Path | None = None) -> Path:
 
 def _empty(results: Path, ran: Sequence[Job]) -> Any:
     try:
-        from rocrate.model.contextentity import ContextEntity
-        from rocrate.rocrate import ROCrate
+        from rocrate.model.contextentity import ContextEntity  # pyright: ignore[reportMissingImports]
+        from rocrate.rocrate import ROCrate  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise StoreError(
             "a crate is made by the package rocrate, which is not installed: make crate"
@@ -142,7 +142,7 @@ def _empty(results: Path, ran: Sequence[Job]) -> Any:
 
 def _workflow(crate: Any, project: Path, ran: Sequence[Job]) -> Any:
     """Add the workflow with its files; a tool and a step for each rule that ran."""
-    from rocrate.model.contextentity import ContextEntity
+    from rocrate.model.contextentity import ContextEntity  # pyright: ignore[reportMissingImports]
 
     files = {
         path.relative_to(project).as_posix(): path
@@ -226,7 +226,7 @@ def _sums(ran: Iterable[Job]) -> dict[str, str]:
 
 def _action(crate: Any, number: int, job: Job, entities: Mapping[str, Any]) -> Any:
     """Add the action of a job and what controlled it; return the latter."""
-    from rocrate.model.contextentity import ContextEntity
+    from rocrate.model.contextentity import ContextEntity  # pyright: ignore[reportMissingImports]
 
     record = job.record
     of = ", ".join(value for key, value in record.get("wildcards", {}).items() if key != "scale")
@@ -260,7 +260,7 @@ def _whole_run(
     crate: Any, ran: Sequence[Job], entities: Mapping[str, Any], workflow: Any, controls: list
 ) -> None:
     """Add the run of the workflow, and Snakemake, which organized it."""
-    from rocrate.model.contextentity import ContextEntity
+    from rocrate.model.contextentity import ContextEntity  # pyright: ignore[reportMissingImports]
 
     ends = [
         entity

@@ -91,9 +91,8 @@ class Results:
 
     def portrait(self, task: str) -> Portrait:
         """Return what the task looks like."""
-        return store.load(self._files.path("portrait", task=task), Portrait, expect={"task": task})[
-            0
-        ]
+        kinds: Any = Portrait  # a union: the file says which of them it holds
+        return store.load(self._files.path("portrait", task=task), kinds, expect={"task": task})[0]
 
     def common_optimizers(self, task: str) -> CommonOptimizers:
         """Return the update functions of tuned hand-made optimizers."""
