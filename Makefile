@@ -8,7 +8,7 @@ SECONDS ?= 30
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env figures test mechanisms fuzz test-slurm test-torch lint types bench report reference train-paper-gpu clean
+.PHONY: env figures test test-wheel test-lowest mechanisms fuzz test-slurm test-torch test-crate lint types docs crate bench report reference train-paper-gpu clean
 
 # The environment is made anew when the locked versions change. --require-hashes: every file that pip
 # fetches is the one that was locked. What builds the package is locked, too: without isolation pip fetches none.
@@ -28,6 +28,22 @@ figures: env
 # In as many processes at a time as there are WORKERS; tests/conftest.py says which tests share one.
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# The library's tests against the wheel, in a folder that has nothing else.
+test-wheel: env
+	rm -rf build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/wheel/installed build/wheel/*.whl
+	$(BIN)/python tests/library.py build/wheel/tests
+	cd build/wheel/tests && export PYTHONPATH="$(CURDIR)/build/wheel/installed" && \
+		"$(CURDIR)/$(BIN)/python" -c 'import lopt, sys; sys.exit(not lopt.__file__.startswith(sys.argv[1]))' \
+			"$(CURDIR)/build/wheel/installed" && \
+		"$(CURDIR)/$(BIN)/python" -m pytest -n $(WORKERS)
+
+# The same tests, and those of figures and stored results, with the lowest versions that pyproject.toml allows.
+test-lowest: env $(ENV)/lowest/.installed
+	PYTHONPATH="$(CURDIR):$(CURDIR)/$(ENV)/lowest" $(BIN)/python -m pytest -n $(WORKERS) \
+		$$($(BIN)/python tests/library.py) tests/test_figures.py tests/test_claims.py tests/test_store.py tests/test_config.py
 
 # The one call on every optimizer whose mechanisms are known, and the examples that take long: minutes.
 mechanisms: env
@@ -65,6 +81,28 @@ types: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $(ENV)/types --require-hashes \
 		-r envs/types.lock
 	PYTHONPATH="$(CURDIR)/$(ENV)/types" $(BIN)/python -m basedpyright
+
+# The documentation, into build/site: tutorials and concepts are executed, every public name has its docstring, and a
+# warning is an error. Once the packages are there it needs no network, and neither does the site.
+docs: env $(ENV)/docs/.installed
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m mkdocs build --strict
+	PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m pytest -q -n 0 -m docs tests/test_site.py
+	@echo "the site is build/site/index.html"
+
+# A finished scale as a Provenance Run Crate, results/<scale>/crate.zip, which roc-validator has to accept.
+crate: env $(ENV)/crate/.installed
+	PYTHONPATH="$(CURDIR):$(CURDIR)/$(ENV)/crate" $(BIN)/python -m lopt.crate results/$(SCALE)
+	PYTHONPATH="$(CURDIR)/$(ENV)/crate" $(BIN)/python tests/validate_crate.py results/$(SCALE)/crate.zip
+
+test-crate: env $(ENV)/crate/.installed
+	PYTHONPATH="$(CURDIR):$(CURDIR)/$(ENV)/crate" $(BIN)/python -m pytest -n 0 -m crate tests/test_crate.py
+
+$(ENV)/docs/.installed: envs/docs.lock
+$(ENV)/crate/.installed: envs/crate.lock
+$(ENV)/lowest/.installed: envs/lowest.txt
+$(ENV)/docs/.installed $(ENV)/crate/.installed $(ENV)/lowest/.installed:
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) --require-hashes -r $<
+	@touch $@
 
 bench: env
 	$(BIN)/python benchmarks/meta_step.py

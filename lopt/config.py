@@ -284,7 +284,7 @@ def _origin(path: str, parts: list[tuple[str, Mapping[str, Any]]]) -> str:
         for place, part in reversed(parts):
             value: Any = part
             for key in keys:
-                index = int(key) if isinstance(value, list) and key.isdigit() else key
+                index: Any = int(key) if isinstance(value, list) and key.isdigit() else key
                 try:
                     value = value[index]
                 except (KeyError, IndexError, TypeError):

@@ -19,8 +19,11 @@ from lopt.registry import Registry
 __all__ = ["BASELINES", "FAMILIES", "TASKS", "colors", "figure_facts", "figures", "labels"]
 
 TASKS = Registry("lopt.tasks", "Task")
+"""The tasks that there are, by the names of their files in ``lopt/tasks``."""
 BASELINES = Registry("lopt.optimizers", "Baseline")
+"""The hand-made optimizers that are tuned, by the names of their files in ``lopt/optimizers``."""
 FAMILIES = Registry("lopt.learned", "LearnedFamily")
+"""The learned families, by the names of their files in ``lopt/learned``."""
 
 FIGURES = Path(__file__).parent / "figures"
 FIGURE_FACTS = ("TITLE", "CAPTION", "READS")

@@ -124,7 +124,7 @@ def _theta_type(node: ast.ClassDef) -> str | None:
     for statement in node.body:
         target = getattr(statement, "target", None) or getattr(statement, "targets", [None])[0]
         if getattr(target, "id", None) == "theta_type":
-            return getattr(statement.value, "id", None)
+            return getattr(getattr(statement, "value", None), "id", None)
     return None
 
 
@@ -244,7 +244,7 @@ def _is_frozen_dataclass(node: ast.ClassDef) -> bool:
         if name == "dataclass":
             return any(
                 word.arg == "frozen" and getattr(word.value, "value", None) is True
-                for word in decorator.keywords
+                for word in getattr(decorator, "keywords", ())
             )
     return False
 
@@ -264,6 +264,8 @@ def _statements(path: Path, node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
                 yield name, replace(field, meaning=meaning.get(name, Meaning()))
                 continue
             value = statement.value
+            if value is None:
+                continue
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             name, value = getattr(statement.targets[0], "id", None), statement.value
         else:

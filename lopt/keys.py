@@ -20,7 +20,7 @@ import jax
 __all__ = ["stream"]
 
 
-def stream(seed: int, *path: str | int | jax.Array) -> jax.Array:
+def stream(seed: int | jax.Array, *path: str | int | jax.Array) -> jax.Array:
     """Return the PRNG key of the stream ``path`` under ``seed``.
 
     Args:

@@ -117,40 +117,49 @@ def find(name: str, folder: str | Path = "results") -> Path:
     raise StoreError(f"{name}: there is no such file, and no such figure in {folder}/*/figures")
 
 
-def trace(path: str | Path) -> Iterator[Link]:
-    """Yield the chain of a result, what it rests on after it, and say of each file what is wrong.
+def trace(*paths: str | Path) -> Iterator[Link]:
+    """Yield the chain of each result, what it rests on after it, and say of each file what is wrong.
 
     Raises:
         StoreError: if a record is damaged.
     """
-    yield from _trace(str(path), 0, set(), ())
+    seen: set[str] = set()
+    sums: dict[str, str] = {}
+    for path in paths:
+        yield from _trace(str(path), 0, seen, sums)
 
 
-def _trace(path: str, depth: int, seen: set[str], problems: tuple[str, ...]) -> Iterator[Link]:
+def _trace(path: str, depth: int, seen: set[str], sums: dict[str, str]) -> Iterator[Link]:
+    def sum_of(name: str) -> str:
+        if name not in sums:
+            sums[name] = _sum(Path(name))
+        return sums[name]
+
     if path in seen:
-        yield Link(path, depth, None, problems, again=True)
+        yield Link(path, depth, None, (), again=True)
         return
     seen.add(path)
     if not Path(path).exists():
-        yield Link(path, depth, None, (*problems, "missing"))
+        yield Link(path, depth, None, ("missing",))
         return
-    found = _sum(Path(path))
+    found = sum_of(path)
     try:
         place = _place(path)
     except ValueError:
         place = None
     if place is None or not place.exists():
-        yield Link(path, depth, None, (*problems, *_released(Path(path), found)))
+        yield Link(path, depth, None, _released(Path(path), found))
         return
     entry = store.load_json(place, RECORD)
+    problems: tuple[str, ...] = ()
     if entry["sha256"] != found:
         problems += ("changed: its bytes are not those that its job wrote",)
-    inputs = {name: (wanted, _sum(Path(name))) for name, wanted in entry["inputs"].items()}
+    inputs = {name: (wanted, sum_of(name)) for name, wanted in entry["inputs"].items()}
     stale = [name for name, (wanted, now) in inputs.items() if now not in (wanted, "")]
     problems += tuple(f"stale: made from another {name}" for name in stale)
     yield Link(path, depth, entry, problems)
     for name in inputs:
-        yield from _trace(name, depth + 1, seen, ())
+        yield from _trace(name, depth + 1, seen, sums)
 
 
 def _released(path: Path, found: str) -> tuple[str, ...]:

@@ -37,5 +37,6 @@ def meanings(node: ast.ClassDef) -> dict[str, Meaning]:
 
 
 def _meaning(text: str) -> Meaning:
-    unit, rest = re.fullmatch(r"(?:\[([^\]]*)\])?\s*(.*)", " ".join(text.split())).groups()
-    return Meaning(unit or "", rest)
+    parts = re.fullmatch(r"(?:\[([^\]]*)\])?\s*(.*)", " ".join(text.split()))
+    assert parts is not None  # whatever the text is, it has this form
+    return Meaning(parts[1] or "", parts[2])

@@ -179,7 +179,7 @@ def _subscript(outer: Any, inner: ast.expr, imported: Mapping[str, tuple[str, st
         bounded, call = parts
         if not isinstance(call, ast.Call) or _resolve(call.func, imported) is not Bounds:
             raise TypeError("Annotated without Bounds")
-        words = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        words = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
         return Annotated[_resolve(bounded, imported), Bounds(**words)]
     raise TypeError("not a type that takes parameters")
 

@@ -21,7 +21,8 @@ HEADER = """\
 
 def stub() -> str:
     """Return the text of the stub."""
-    homes = {name: module for module, names in lopt.HOMES.items() for name in names}
+    stated: dict[str, list[str]] = vars(lopt)["HOMES"]  # the stub itself names no such thing
+    homes = {name: module for module, names in stated.items() for name in names}
     for registry in (TASKS, BASELINES, FAMILIES):
         for module in registry.names():
             homes[registry.facts(module).name] = f"{registry.package}.{module}"

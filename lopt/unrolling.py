@@ -10,7 +10,7 @@ states too; ``evaluate`` runs one optimizer of a family on many problems.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ def _run(
         x, state = carry
         loss, gradient = value_and_grad(problem, x, k)
         update, state = update_of(gradient, state, x, value=loss, grad=gradient)
-        return (x + update, state), loss
+        return (x + cast(Array, update), state), loss
 
     x_0 = start(task, problem)
     carry = x_0, transformation.init(x_0)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,19 @@ def test_the_catalogs_page_names_every_scale():
 def test_the_automatic_check_runs_the_makefiles_verbs():
     verbs = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-    (job,) = workflow["jobs"].values()
-    runs = [step["run"] for step in job["steps"] if "run" in step]
+    job, beside = workflow["jobs"]["check"], workflow["jobs"]["beside"]
+    runs = [step["run"] for each in (job, beside) for step in each["steps"] if "run" in step]
     assert {"make lint", "make test", "make types"} <= set(runs)
-    assert all(run.removeprefix("make ") in verbs for run in runs)
+    chosen = beside["strategy"]["matrix"]["verb"]
+    assert {"test-wheel", "test-lowest", "test-crate", "docs"} == set(chosen)
+    filled = [run.replace("${{ matrix.verb }}", verb) for run in runs for verb in chosen]
+    assert all(run.removeprefix("make ") in verbs for run in filled)
     assert set(job["strategy"]["matrix"]["python"]) == {"3.11", "3.12", "3.13"}
     assert "macos-latest" in job["strategy"]["matrix"]["os"]
 
 
 @pytest.mark.parametrize(
-    "page", ["CONTRIBUTING.md", "config/README.md", "docs/configuration_reference.md"]
+    "page", ["CONTRIBUTING.md", "README.md", "config/README.md", "docs/configuration_reference.md"]
 )
 def test_what_the_pages_name_exists(page):
     text = (ROOT / page).read_text()
@@ -71,6 +75,16 @@ def test_what_the_pages_name_exists(page):
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(verbs)
     for path in re.findall(r"`((?:lopt|tests|rules|workflow|examples)/[\w/]+(?:\.py|/))`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed():
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    bounds = dict(requirement.split(">=") for requirement in wanted)
+    lock = (ROOT / "envs/lowest.txt").read_text()
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE))
+    assert len(bounds) == 10
+    for name, lowest in bounds.items():
+        assert re.fullmatch(rf"{re.escape(lowest)}(\.0)*", pinned[name]), name
 
 
 def test_the_issue_templates_are_forms():

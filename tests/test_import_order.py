@@ -27,6 +27,7 @@ ORDER = [
     ["keys"],
     ["records"],
     ["provenance", "lineage", "progress", "evaluation", "report", "checkpoint"],
+    ["crate"],
     ["tasks"],
     ["optimizers"],
     ["learned"],

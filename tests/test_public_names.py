@@ -52,7 +52,7 @@ def test_a_submodule_is_no_misspelled_name():
 
 
 def test_only_files_that_exist_are_excused_from_the_type_check():
-    """The list may only shrink: 76 files when it was written."""
+    """The list may only shrink: 76 files when it was written, 27 now."""
     ignored = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]["ignore"]
-    assert len(ignored) <= 76
+    assert len(ignored) <= 27
     assert all((ROOT / path).is_file() for path in ignored)

@@ -202,3 +202,12 @@ def test_curve_is_tidy(finished):
         "skipped_steps",
     ]
     assert curve["step"].is_monotonic_increasing and curve["step"].iloc[-1] == 20
+
+
+def test_a_training_through_the_catalogs_entry_is_the_same_bytes(finished, tmp_path):
+    """tests/test_conventions.py compares all jobs that it plans, with their parameters."""
+    theta = "results/smoke/meta_training/rosenbrock/seed_0/theta.npz"
+    entry = str(finished / "workflow/Snakefile")
+    run = snakemake(tmp_path, "--snakefile", entry, "--config", "scale=smoke", "--", theta)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert (tmp_path / theta).read_bytes() == (finished / theta).read_bytes()

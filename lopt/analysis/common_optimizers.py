@@ -37,9 +37,10 @@ def common_optimizers(
     shown, symbols, values, updates, rates = [], [], [], [], []
     for name, hyperparameters in tuned.items():
         family, theta = make_baseline(name, hyperparameters, jnp.float64)
-        if getattr(family, "varied", None) is None:
+        shares: tuple[str, float, float, int] | None = getattr(family, "varied", None)
+        if shares is None:
             continue
-        symbol, smallest, greatest, power = family.varied
+        symbol, smallest, greatest, power = shares
         space = np.geomspace if smallest > 0.0 else np.linspace
         varied = space(smallest, greatest, VALUES) * largest**power
         component = family.component(theta)

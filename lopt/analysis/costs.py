@@ -13,6 +13,7 @@ NumPy only: figures and tables read what this makes.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,7 +181,7 @@ def _split(
 ) -> Mapping[str, float]:
     """Return the median of a property among the problems that broke, and among the others."""
 
-    def median(chosen: Sequence[float]) -> float:
+    def median(chosen: Float[np.ndarray, " chosen"]) -> float:
         return float(np.median(chosen)) if len(chosen) else np.nan
 
     return {f"broken_{name}": median(values[broken]), f"other_{name}": median(values[~broken])}
@@ -192,4 +193,5 @@ def _correlation(
     """Return the rank correlation of what an intervention costs with a property of the problem."""
     if len(ratios) < 3 or np.ptp(scipy.stats.rankdata(ratios)) == 0.0 or np.ptp(values) == 0.0:
         return np.nan
-    return float(scipy.stats.spearmanr(ratios, values).statistic)
+    correlation: Any = scipy.stats.spearmanr(ratios, values)
+    return float(correlation.statistic)

@@ -8,7 +8,7 @@ point, of the product of dF/dh over a period of a cycle.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -58,7 +58,8 @@ def radius_of(jacobian: Float[np.ndarray, "state state"]) -> tuple[float, bool]:
         return radius, True
     if radius > 1.01:
         return radius, False
-    values, left, right = scipy.linalg.eig(jacobian, left=True, right=True)
+    decomposition: Any = scipy.linalg.eig(jacobian, left=True, right=True)
+    values, left, right = decomposition
     largest = int(np.argmax(np.abs(values)))
     # Its condition is 1 / |l^H r|; columns are normalized.
     overlap = abs(np.vdot(left[:, largest], right[:, largest]))

@@ -13,6 +13,7 @@ for constant gradients are argmin q.
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int
 
@@ -81,7 +82,7 @@ def _chosen(component: ComponentOptimizer, settled: Settled) -> ConvergencePoint
     if rows.size:
         row = rows[0]
         point = attractors.points[row]
-        residual = np.asarray(component.transition(point, np.zeros(()))) - point
+        residual = np.asarray(component.transition(jnp.asarray(point), jnp.zeros(()))) - point
         return ConvergencePoint(
             point,
             attractors.errors[row],

@@ -129,7 +129,7 @@ def rates_at_zero(
     derivatives, terms = map(
         np.asarray, _derivatives(component.transition, component.readout, states)
     )
-    gains = gain(component, states, [typical_gradient])[:, 0]
+    gains = gain(component, states, np.array([typical_gradient]))[:, 0]
     slopes = secants(component, states, amplitudes)
     # Rounding of the update is rounding of the terms that it is summed from.
     noise = ROUNDING * terms[:, None] / amplitudes

@@ -93,7 +93,8 @@ def run_to(
         value, gradients = value_and_grad(params)
         return params, state, gradients, value
 
-    return Moment(*run(jax.tree.map(jnp.asarray, params)), steps)
+    params, state, gradients, value = run(jax.tree.map(jnp.asarray, params))
+    return Moment(params, state, gradients, value, steps)
 
 
 def _response(transformation: optax.GradientTransformation, moment: Moment) -> tuple[Callable, Any]:
@@ -102,7 +103,7 @@ def _response(transformation: optax.GradientTransformation, moment: Moment) -> t
     update = optax.with_extra_args_support(transformation).update
 
     def response(g: Float[ArrayLike, " components"]) -> Float[ArrayLike, " components"]:
-        gradients = unravel(g)
+        gradients = unravel(jnp.asarray(g))
         moves, _ = update(gradients, moment.state, moment.params, value=moment.loss, grad=gradients)
         return ravel_pytree(moves)[0]
 
@@ -159,5 +160,5 @@ def preconditioner(transformation: optax.GradientTransformation, moment: Moment)
     total = float(np.sum(matrix**2))
     off = total - float(np.sum(np.diag(matrix) ** 2))
     return Preconditioner(
-        matrix, values[np.argsort(-values.real, kind="stable")], off / total if total else 0.0
+        matrix, values[np.argsort(-np.real(values), kind="stable")], off / total if total else 0.0
     )

@@ -113,4 +113,4 @@ def _read(
         gradients = jax.vjp(readout, h)[1](ones)[0]
         terms.append(jnp.sum(jnp.abs(gradients * vectors), axis=-1))
         floors.append(jnp.sum(jnp.abs(jnp.where(floor > 0.0, gradients * floor, 0.0)), axis=-1))
-    return tuple(map(jnp.stack, (values, samples, terms, floors)))
+    return jnp.stack(values), jnp.stack(samples), jnp.stack(terms), jnp.stack(floors)

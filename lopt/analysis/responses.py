@@ -15,7 +15,7 @@ Units: updates are in units of the parameters, gradients of loss per parameter.
 Source: arXiv 2011.02159, sections 4.1-4.4 and figures 2-5.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -192,7 +192,7 @@ def mode_direction(linearization: Linearization, mode: int) -> Float[np.ndarray,
     if abs(response) <= 1e-12 * np.linalg.norm(linearization.readout_vector):
         # The update does not see this mode: its largest entry is made real and positive.
         response = vector[np.argmax(np.abs(vector))]
-    direction = (vector * np.conj(response)).real
+    direction = np.real(vector * np.conj(response))
     return direction / np.linalg.norm(direction)
 
 
@@ -203,7 +203,13 @@ def respond(
     linearization: Linearization,
     *,
     update_gradients: Float[ArrayLike, " update_grid"],
-    slow_mode_positions: Float[ArrayLike, " position"] = (-0.8, -0.4, 0.0, 0.4, 0.8),
+    slow_mode_positions: Float[ArrayLike, " position"] | Sequence[float] = (
+        -0.8,
+        -0.4,
+        0.0,
+        0.4,
+        0.8,
+    ),
     axes: int = 10,
     tolerance: float = 1e-6,
 ) -> Responses:
@@ -332,7 +338,7 @@ def _rate_intervals(
     jumps = np.append(end.codes, branch.codes) == RateCode.NOT_DIFFERENTIABLE
     for row in np.flatnonzero(jumps & np.all(np.isfinite(errors), axis=1)):
         corners = points[row] + np.array([[0.0], [1.0], [-1.0]]) * errors[row]
-        gains = gain(component, corners, [typical])
+        gains = gain(component, corners, np.array([typical]))
         intervals[row] = np.nanmin(gains), np.nanmax(gains)
     return intervals
 

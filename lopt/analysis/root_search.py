@@ -21,7 +21,7 @@ Sources: Walker and Ni 2011 (Anderson's mixing); Sussillo and Barak 2013 (speed,
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,11 @@ STAGNANT_STEPS = 8  # that many in a row end the polish
 MEMORY = 12  # differences kept by the mixing
 
 
-def speed(residual: Float[Array, "*rows state"]) -> Float[Array, "*rows"]:
+@overload
+def speed(residual: Float[np.ndarray, "*rows state"]) -> Float[np.ndarray, "*rows"]: ...
+@overload
+def speed(residual: Float[Array, "*rows state"]) -> Float[Array, "*rows"]: ...
+def speed(residual: Any) -> Any:
     """Return q = 1/2 ||f||^2 (NumPy in, NumPy out), infinite where that is too large."""
     with np.errstate(over="ignore"):
         return 0.5 * (residual * residual).sum(axis=-1)
@@ -162,10 +166,10 @@ def polish(
     """
     identity = jnp.eye(len(start), dtype=start.dtype)
     rounding = jnp.finfo(start.dtype).eps ** 2
-    g = jnp.asarray(g, start.dtype)
+    gradient = jnp.asarray(g, start.dtype)
 
     def residual(h: Array) -> Array:
-        return transition(h, g) - h
+        return transition(h, gradient) - h
 
     def attempt(h: Array) -> tuple[Array, Array, Array]:
         f = residual(h)

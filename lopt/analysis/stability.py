@@ -24,7 +24,7 @@ lambda < 2 (1 + beta) / alpha; rate sqrt(beta) where its roots are complex (Poly
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.optimize
@@ -56,10 +56,14 @@ GRID, SMALL_SHARE = 61, 0.01
 class Linear(Protocol):
     """What is read of ``lopt.records.analysis.Linearization``, which explains the fields."""
 
-    update: Float[np.ndarray, ""]
-    jacobian: Float[np.ndarray, "state state"]
-    input_vector: Float[np.ndarray, " state"]
-    readout_vector: Float[np.ndarray, " state"]
+    @property
+    def update(self) -> Float[np.ndarray, ""]: ...
+    @property
+    def jacobian(self) -> Float[np.ndarray, "state state"]: ...
+    @property
+    def input_vector(self) -> Float[np.ndarray, " state"]: ...
+    @property
+    def readout_vector(self) -> Float[np.ndarray, " state"]: ...
 
 
 class ClosedLoop(NamedTuple):
@@ -143,7 +147,8 @@ def _crossing(linear: Linear, low: float, high: float) -> float:
 
     if beyond(high) == 0.0:  # neither side: it is the crossing
         return float(high)
-    return float(scipy.optimize.brentq(beyond, low, high, xtol=1e-300, rtol=1e-14))
+    root: Any = scipy.optimize.brentq(beyond, low, high, xtol=1e-300, rtol=np.float64(1e-14))
+    return float(root)
 
 
 def stationary_errors(

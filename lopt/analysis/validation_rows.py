@@ -18,7 +18,7 @@ def row(
     >>> row("momentum", "learning rate", 2.0, 2.5, 1e-10).verdict
     'fail'
     """
-    truth, found = float(truth), float(found)
+    truth, found = float(np.asarray(truth)), float(np.asarray(found))
     error = abs(found - truth) / max(1.0, abs(truth))
     verdict = "pass" if np.isfinite(error) and error <= tolerance else "fail"
     return ValidationRow(optimizer, quantity, truth, found, error, tolerance, verdict)

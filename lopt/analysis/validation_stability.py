@@ -73,6 +73,8 @@ def _beside(ball: HeavyBall) -> HeavyBall:
 def _hidden(rate: float, momentum: float) -> HeavyBall:
     """Return the heavy ball and two faster modes without learning rate, in a random basis."""
     parts = plant_modes(
-        generator("closed loop"), [momentum, 0.3 * momentum, -0.2], [rate, 0.0, 0.0]
+        generator("closed loop"),
+        np.array([momentum, 0.3 * momentum, -0.2]),
+        np.array([rate, 0.0, 0.0]),
     )
     return HeavyBall(np.zeros(()), *map(np.asarray, parts))

@@ -26,7 +26,7 @@ def _initial_update(results: TaskResults, seed: int, at: float) -> float:
     "saturation_level", "size of the saturated update at the initial state, mean of both arms"
 )
 def _saturation_level(results: TaskResults, seed: int, at: float) -> float:
-    return np.mean(results.optimizers[seed].responses.saturation_levels)
+    return float(np.mean(results.optimizers[seed].responses.saturation_levels))
 
 
 @quantity(
@@ -79,7 +79,7 @@ def _gradients_beyond(results: TaskResults, seed: int, at: float) -> float:
 def _gradient_quantile(results: TaskResults, seed: int, at: float) -> float:
     trajectories = results.optimizers[seed].trajectories
     (known,) = np.nonzero(np.isclose(trajectories.gradient_quantile_levels, at))
-    return trajectories.gradient_quantiles[known[0]] if known.size else np.nan
+    return float(trajectories.gradient_quantiles[known[0]]) if known.size else np.nan
 
 
 @criterion(

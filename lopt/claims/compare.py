@@ -73,7 +73,7 @@ def compare(
     )
 
 
-def _text(number: float) -> str:
+def _text(number: float | np.floating[Any]) -> str:
     return "" if math.isnan(number) else f"{number:.5g}"
 
 

@@ -45,7 +45,7 @@ def _highest_intercept(results: TaskResults, seed: int, at: float) -> float:
 
 @quantity("update_at_convergence_point", "update at the convergence point for g = 0 (drift)")
 def _drift(results: TaskResults, seed: int, at: float) -> float:
-    return results.optimizers[seed].fixed_points.convergence_update
+    return float(results.optimizers[seed].fixed_points.convergence_update)
 
 
 @quantity("stable_fixed_points", "distinct stable fixed points at g = 0")

@@ -27,7 +27,7 @@ def _autonomous_peak(results: TaskResults, seed: int, at: float) -> float:
 
 @quantity("autonomous_peak_iteration", "iteration of the largest effective learning rate")
 def _autonomous_peak_iteration(results: TaskResults, seed: int, at: float) -> float:
-    return results.optimizers[seed].responses.autonomous_learning_rates.argmax()
+    return float(results.optimizers[seed].responses.autonomous_learning_rates.argmax())
 
 
 @quantity(

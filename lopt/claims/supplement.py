@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from lopt.claims.evidence import TaskResults
+from lopt.claims.evidence import OptimizerResults, TaskResults
 from lopt.claims.modes import impulse_response, whole_modes
 from lopt.claims.performance import meta_objectives
 from lopt.claims.registry import AT_LEAST, AT_MOST, EARLY, criterion
@@ -52,6 +52,11 @@ def _early_is_slightly_worse(results: TaskResults, seed: int) -> float:
         return float(early.mean() / plotted.mean())
 
 
+def _early(results: TaskResults) -> OptimizerResults:
+    assert results.early is not None  # both criteria need it, and are asked of nothing else
+    return results.early
+
+
 @criterion(
     "early_is_one_mode",
     "the optimizer whose training ended early resembles momentum: one mode carries its update",
@@ -62,7 +67,7 @@ def _early_is_slightly_worse(results: TaskResults, seed: int) -> float:
 )
 def _explained_by_leading_mode(results: TaskResults, seed: int) -> float:
     """Compare sum_m alpha_m lambda_m^k with the leading mode's own (a pair's: of both)."""
-    modes = results.early.linearization
+    modes = _early(results).linearization
     if not np.any(modes.whole_sizes):
         return np.nan
     first = modes.eigenvalues[int(modes.leading_mode)]
@@ -84,7 +89,7 @@ def _explained_by_leading_mode(results: TaskResults, seed: int) -> float:
     needs=(LEARNED, EARLY),
 )
 def _distance_from_optimal_momentum(results: TaskResults, seed: int) -> float:
-    modes = whole_modes(results.early.linearization)
+    modes = whole_modes(_early(results).linearization)
     if not isinstance(results.portrait, ConditionNumbers) or modes.leading is None:
         return np.nan
     rate, momentum = modes.learning_rates[modes.leading], modes.momenta[modes.leading]

@@ -122,5 +122,5 @@ def intervals(
     known = ~np.isnan(bounds).any(axis=1)
     ends = np.clip(bounds[known], low, high)
     if isinstance(colors, list):
-        colors = [color for color, shown in zip(colors, known, strict=True) if shown]
+        colors = [color for color, shown in zip(colors, np.atleast_1d(known), strict=True) if shown]
     panel.vlines(places[known], *ends.T, colors=colors, linewidth=1.0, zorder=2)

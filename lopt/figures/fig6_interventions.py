@@ -12,7 +12,7 @@ Draws two rows, a column per task:
      the median over problems times the intact mean); the intact optimizer and the baselines as lines.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -267,7 +267,7 @@ def _truncations(panel: Axes, column: Column, roles: Roles) -> None:
     for far, marker in ((False, "o"), (True, "^")):
         for diverged, face in ((False, LEARNED.color), (True, "white")):
             chosen = (beyond == far) & (hollow == diverged)
-            look = {"marker": marker, "color": LEARNED.color, "markerfacecolor": face}
+            look: Any = {"marker": marker, "color": LEARNED.color, "markerfacecolor": face}
             panel.plot(modes[chosen], places[chosen], linestyle="", **look, zorder=3)
     panel.axhline(column.intact.objective, color=LEARNED.color, linewidth=1.0, zorder=1)
     for row in column.baselines:

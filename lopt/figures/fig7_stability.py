@@ -16,7 +16,7 @@ Draws three rows, a column per task, the first two over the same curvatures lamb
      edge lies what diverged.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -161,6 +161,7 @@ def _handles(data: Data) -> list[Line2D]:
 
 def _rates(panel: Axes, column: Column, roles: Roles) -> None:
     record = column.stability
+    look: Any
     for name, seed, rates in zip(record.optimizers, record.seeds, record.rates, strict=True):
         if name == evaluation.LEARNED:
             shown = seed == column.seed

@@ -113,7 +113,8 @@ def _log_ticks(axis: Axis) -> None:
 
 def scaled_colorbar(bar: Colorbar, label: str) -> None:
     """Label a horizontal color bar; a power of ten goes into the label, where nothing overlaps it."""
-    largest = max(abs(bar.vmin), abs(bar.vmax))
+    low, high = bar.mappable.get_clim()
+    largest = max(abs(low or 0.0), abs(high or 0.0))
     exponent = int(np.floor(np.log10(largest))) if np.isfinite(largest) and largest > 0.0 else 0
     exponent = exponent if not -2 <= exponent <= 3 else 0
     bar.locator = MaxNLocator(4)

@@ -7,6 +7,7 @@ Widths are in inches, of a figure with an Agg canvas; ``font`` are the font's pr
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -63,4 +64,5 @@ def _pieces(figure: Figure, word: str, width: float, font: dict) -> list[str]:
 def _width(figure: Figure, text: str, font: dict) -> float:
     measured = Text(0.0, 0.0, text, **font)
     measured.set_figure(figure)
-    return measured.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
+    canvas: Any = figure.canvas  # of Agg: it has a renderer
+    return measured.get_window_extent(canvas.get_renderer()).width / figure.dpi

@@ -105,6 +105,8 @@ class HasMetaGradient(Protocol):
         bound: float | None = None,
     ) -> tuple[Float[Array, ""], Any]:
         """Return what ``lopt.meta_training.gradient.meta_gradient`` returns."""
+        ...
 
     def unroll_bytes(self, rows: int, steps: int, block: int) -> int:
         """Return the bytes that it needs for ``rows`` rows (float32) in blocks of ``block`` steps."""
+        ...

@@ -56,7 +56,7 @@ def read_weights(
         )
     found = {}
     for field, wanted in expected._asdict().items():
-        source = names.get(field, field)
+        source = names[field] if field in names else field
         found[field] = _checked(path, field, source, arrays, wanted.shape, family)
     return family.check(type(expected)(**found))
 

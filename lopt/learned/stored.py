@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def load_optimizer(
         family = make_family(metadata["optimizer"])
         # A default in place of a parameter that was lost would be another optimizer.
         settings = metadata["optimizer"]
-        for field in dataclasses.fields(family):
+        for field in dataclasses.fields(cast(Any, family)):
             if field.name not in settings:
                 raise StoreError(
                     f"{path}: optimizer lacks {field.name!r}; it has {brief(str(list(settings)))}"
@@ -101,7 +101,7 @@ def _metadata_of_safetensors(path: str | Path) -> dict[str, Any]:
     return metadata
 
 
-def _theta_of_safetensors(path: str | Path, kind: type[tuple]) -> Any:
+def _theta_of_safetensors(path: str | Path, kind: Any) -> Any:
     arrays = safetensors.read(path)
     if set(arrays) != set(kind._fields):
         raise StoreError(f"{path}: has the arrays {list(arrays)}, expected {list(kind._fields)}")

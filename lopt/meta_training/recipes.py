@@ -17,11 +17,12 @@ from lopt import provenance
 from lopt.config_check import schema_error
 from lopt.config_frame import property_schema, settings_fields
 from lopt.learned import make_family
+from lopt.learned.base import LearnedFamily
 from lopt.meta_training.loop import Training
 from lopt.meta_training.outcome import store_trained
 from lopt.meta_training.run import resumable
 from lopt.settings import MetaTrainingSettings, TaskSettings
-from lopt.tasks import make_task
+from lopt.tasks import Task, make_task
 
 __all__ = ["RECIPES", "Recipe", "make_recipe", "trained"]
 
@@ -84,10 +85,12 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
     recipe = RECIPES[name]
     optimizer = dict(recipe.optimizer)
     if family is not None and family != optimizer["family"]:
-        fields = {each.name for each in dataclasses.fields(make_family({"family": family}))}
+        fields = {
+            each.name for each in dataclasses.fields(_settings(make_family({"family": family})))
+        }
         optimizer = {key: value for key, value in optimizer.items() if key in fields}
         optimizer["family"] = family
-    fields = {each.name for each in dataclasses.fields(make_family(optimizer))}
+    fields = {each.name for each in dataclasses.fields(_settings(make_family(optimizer)))}
     settings = {each.name for each in dataclasses.fields(MetaTrainingSettings)}
     steps = recipe.steps
     changed: dict[str, Any] = {}
@@ -115,6 +118,11 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
     return Recipe(dataclasses.replace(recipe.settings, **changed), optimizer, steps)
 
 
+def _settings(each: LearnedFamily | Task) -> Any:
+    """Return it as what it is beside its protocol: a dataclass."""
+    return each
+
+
 def trained(
     path: str | Path, task: str, recipe: Recipe, seed: int, logger: logging.Logger
 ) -> dict[str, Any]:
@@ -132,11 +140,11 @@ def trained(
         make_task(task), make_family(recipe.optimizer), recipe.settings, recipe.steps
     )
     facts = {
-        "problem": dataclasses.asdict(training.task),
+        "problem": dataclasses.asdict(_settings(training.task)),
         "steps": recipe.steps,
         "optimizer": {
             "family": recipe.optimizer["family"],
-            **dataclasses.asdict(training.family),
+            **dataclasses.asdict(_settings(training.family)),
         },
         "meta_training": dataclasses.asdict(recipe.settings),
     }

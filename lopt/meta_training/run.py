@@ -76,7 +76,8 @@ def resumable(
         loaded = checkpoint.load(first[0])
         if checkpoint.refusal:
             logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
-        state, notes = loaded or (first[0], {"rows": first[1], "wall_seconds": 0.0})
+        beginning: dict[str, Any] = {"rows": first[1], "wall_seconds": 0.0}
+        state, notes = loaded or (first[0], beginning)
         curve = [CurvePoint(*row) for row in notes["rows"]]
         if loaded:
             logger.info("going on from the checkpoint of meta-step %d", int(state.step))

@@ -39,6 +39,11 @@ class AggregatedMomentum:
     """The family of aggregated-momentum optimizers; the number of modes is theta's."""
 
     def component(self, theta: AggregatedMomentumTheta) -> ComponentOptimizer:
+        """Return the optimizer as a dynamical system on one component.
+
+        Raises:
+            ValueError: if the arrays of ``theta`` are not vectors of one length.
+        """
         eigenvalues, learning_rates, amplitudes = map(jnp.asarray, theta[:3])
         shapes = {array.shape for array in (eigenvalues, learning_rates, amplitudes)}
         if len(shapes) != 1 or eigenvalues.ndim != 1:
@@ -72,4 +77,5 @@ class AggregatedMomentum:
         return ComponentOptimizer(initial, transition, readout)
 
     def build(self, theta: AggregatedMomentumTheta) -> optax.GradientTransformation:
+        """Return the optimizer as an optax transformation."""
         return as_gradient_transformation(self.component(theta))

@@ -32,6 +32,8 @@ class Baseline(Protocol):
 
     def component(self, theta: Any) -> ComponentOptimizer:
         """Return the optimizer as a dynamical system on one parameter."""
+        ...
 
     def build(self, theta: Any) -> optax.GradientTransformation:
         """Return the optimizer as an optax transformation."""
+        ...

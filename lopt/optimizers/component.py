@@ -88,9 +88,11 @@ class OptimizerFamily(Protocol):
 
     def component(self, theta: Any) -> ComponentOptimizer:
         """Return the optimizer as a dynamical system on one component."""
+        ...
 
     def build(self, theta: Any) -> optax.GradientTransformation:
         """Return the optimizer as an optax transformation."""
+        ...
 
 
 class ComponentState(NamedTuple):
@@ -137,7 +139,7 @@ def as_gradient_transformation(component: ComponentOptimizer) -> optax.GradientT
 
     def update(
         updates: PyTree,
-        state: ComponentState,
+        state: Any,
         params: PyTree | None = None,
         *,
         value: Any = None,

@@ -182,7 +182,7 @@ def _held(
         return np.zeros(0)
     history = np.stack([numbers(at) for at in range(STEPS + 1)])
     one, zero = np.ones(1), np.zeros(1)
-    if held_step != "late":
+    if isinstance(held_step, int):
         if held_step <= STEPS:
             return history[held_step]
         own, shared, _ = step(None, None, one, zero)
@@ -191,6 +191,7 @@ def _held(
         return shared
     counters = np.all(np.diff(history, axis=0) == 1.0, axis=0)
     held, own = np.where(counters, float(LATE), history[-1]), start[None]
+    after = held
     sizes = np.abs(history).max(axis=0)
     for _ in range(SETTLING):
         _, after, _ = step(own, held, one, zero)

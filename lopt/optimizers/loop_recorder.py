@@ -80,7 +80,7 @@ class LoopRecorder:
                 raise ValueError(f"{name} have shapes {other}, but the gradients have {shapes[0]}")
         sizes = [int(np.prod(shape)) for shape in shapes[0]]
         places = self._chosen(sizes)
-        rows = (
+        gradients, x, updates = (
             np.concatenate(
                 [
                     np.asarray(a, np.float64).reshape(-1)[p]
@@ -89,7 +89,7 @@ class LoopRecorder:
             )
             for part in listed
         )
-        self._keep(*rows, loss)
+        self._keep(gradients, x, updates, loss)
 
     def recorded_run(self) -> RecordedRun:
         """Return what is stored.

@@ -31,7 +31,7 @@ def plant_modes(
     (3, 3)
     """
     blocks, inputs, outputs = [], [], []
-    for value, rate in zip(eigenvalues, learning_rates, strict=True):
+    for value, rate in zip(np.asarray(eigenvalues), np.asarray(learning_rates), strict=True):
         value, rate = complex(value), complex(rate)
         if value.imag:
             blocks.append(np.array([[value.real, -value.imag], [value.imag, value.real]]))

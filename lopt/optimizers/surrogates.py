@@ -42,17 +42,28 @@ __all__ = [
 class Linearized(Protocol):
     """What a surrogate needs of ``lopt.records.analysis.Linearization``, which explains the fields."""
 
-    point: Float[np.ndarray, " state"]
-    gradient: Float[np.ndarray, ""]
-    update: Float[np.ndarray, ""]
-    jacobian: Float[np.ndarray, "state state"]
-    input_vector: Float[np.ndarray, " state"]
-    readout_vector: Float[np.ndarray, " state"]
-    eigenvalues: Complex[np.ndarray, " mode"]
-    right_vectors: Complex[np.ndarray, "state mode"]
-    left_vectors: Complex[np.ndarray, "mode state"]
-    momenta: Float[np.ndarray, " mode"]
-    complex_learning_rates: Complex[np.ndarray, " mode"]
+    @property
+    def point(self) -> Float[np.ndarray, " state"]: ...
+    @property
+    def gradient(self) -> Float[np.ndarray, ""]: ...
+    @property
+    def update(self) -> Float[np.ndarray, ""]: ...
+    @property
+    def jacobian(self) -> Float[np.ndarray, "state state"]: ...
+    @property
+    def input_vector(self) -> Float[np.ndarray, " state"]: ...
+    @property
+    def readout_vector(self) -> Float[np.ndarray, " state"]: ...
+    @property
+    def eigenvalues(self) -> Complex[np.ndarray, " mode"]: ...
+    @property
+    def right_vectors(self) -> Complex[np.ndarray, "state mode"]: ...
+    @property
+    def left_vectors(self) -> Complex[np.ndarray, "mode state"]: ...
+    @property
+    def momenta(self) -> Float[np.ndarray, " mode"]: ...
+    @property
+    def complex_learning_rates(self) -> Complex[np.ndarray, " mode"]: ...
 
 
 class LinearSurrogateTheta(NamedTuple):
@@ -71,6 +82,8 @@ class LinearSurrogate:
     """The family of linearized optimizers."""
 
     def component(self, theta: LinearSurrogateTheta) -> ComponentOptimizer:
+        """Return the optimizer as a dynamical system on one component."""
+
         def transition(
             h: Float[Array, "... state"], g: Float[Array, "..."]
         ) -> Float[Array, "... state"]:
@@ -83,6 +96,7 @@ class LinearSurrogate:
         return ComponentOptimizer(theta.initial_state, transition, readout)
 
     def build(self, theta: LinearSurrogateTheta) -> optax.GradientTransformation:
+        """Return the optimizer as an optax transformation."""
         return as_gradient_transformation(self.component(theta))
 
 
@@ -163,7 +177,7 @@ def select_modes(
         raise ValueError(f"by is {by!r}, expected one of {', '.join(sizes)}")
     if not 1 <= count <= len(linearization.eigenvalues):
         raise ValueError(f"count is {count}, expected 1 ... {len(linearization.eigenvalues)}")
-    imaginary = linearization.eigenvalues.imag
+    imaginary = np.imag(linearization.eigenvalues)
     kept: set[int] = set()
     for mode in np.argsort(-sizes[by], kind="stable"):
         if len(kept) >= count:

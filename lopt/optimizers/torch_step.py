@@ -36,7 +36,7 @@ def require_torch() -> Any:
         ImportError: if PyTorch is not installed; the message says how to get it.
     """
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(f"this needs PyTorch: pip install 'lopt[torch]' ({error})") from None
     return torch
@@ -148,7 +148,7 @@ class TorchStep:
         p = torch.from_numpy(x.copy()).requires_grad_(True)
         optimizer = self.make([p])
         group = optimizer.param_groups[0]
-        if own is not None:
+        if own is not None and shared is not None:
             state = optimizer.state[p]
             for name, column in zip(self.own, np.array(own, np.float64).T, strict=True):
                 state[name] = torch.from_numpy(column.copy()).to(self.templates[name].dtype)

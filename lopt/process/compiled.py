@@ -74,7 +74,7 @@ class _WhenImported(importlib.abc.MetaPathFinder):
         return spec
 
 
-def _write_whole_entries(cache: type | None) -> None:
+def _write_whole_entries(cache: Any) -> None:
     get, put = getattr(cache, "get", None), getattr(cache, "put", None)
     if get is None or put is None:
         return

@@ -28,7 +28,7 @@ class StoreError(ValueError):
     """A file is missing, damaged, or not what was expected; the message names it."""
 
 
-def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call ``write`` with a temporary file beside ``path``, then move it into place.
 
     The file gets the permissions that the process's umask leaves, as any new file does.
@@ -56,7 +56,7 @@ def is_named(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _write_beside_and_move(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def _write_beside_and_move(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     descriptor, temporary = _open_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:

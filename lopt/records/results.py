@@ -91,9 +91,8 @@ class Results:
 
     def portrait(self, task: str) -> Portrait:
         """Return what the task looks like."""
-        return store.load(self._files.path("portrait", task=task), Portrait, expect={"task": task})[
-            0
-        ]
+        kinds: Any = Portrait  # a union: the file says which of them it holds
+        return store.load(self._files.path("portrait", task=task), kinds, expect={"task": task})[0]
 
     def common_optimizers(self, task: str) -> CommonOptimizers:
         """Return the update functions of tuned hand-made optimizers."""
@@ -120,15 +119,19 @@ class Results:
         return stored.load_validation(self._files.path("validation"))
 
     def trajectories(self, task: str, seed: int) -> Trajectories:
+        """Return what the runs visited, of one trained optimizer."""
         return self._analysis("trajectories", Trajectories, task, seed)
 
     def fixed_points(self, task: str, seed: int) -> FixedPointAnalysis:
+        """Return the fixed points of one trained optimizer."""
         return self._analysis("fixed_points", FixedPointAnalysis, task, seed)
 
     def linearization(self, task: str, seed: int) -> Linearization:
+        """Return the modes at the convergence point of one trained optimizer."""
         return self._analysis("linearization", Linearization, task, seed)
 
     def responses(self, task: str, seed: int) -> Responses:
+        """Return the responses to gradients of one trained optimizer."""
         return self._analysis("responses", Responses, task, seed)
 
     def interventions(self, task: str) -> pd.DataFrame:

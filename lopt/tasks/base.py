@@ -67,6 +67,7 @@ class Task(Protocol):
     @property
     def components(self) -> int:
         """Number of parameters of one problem."""
+        ...
 
     def sample(self, key: jax.Array) -> Any:
         """Draw one problem."""
@@ -76,6 +77,7 @@ class Task(Protocol):
 
     def loss(self, problem: Any, x: Float[Array, " components"] | PyTree) -> Float[Array, ""]:
         """Return the loss at ``x``, which is as ``init`` returns it; a third argument: ``iteration``."""
+        ...
 
     def held_out(self, problem: Any, x: Any) -> Mapping[str, Float[Array, ""]]:
         """Return measures of ``x``, by name, on data that no loss is made of: by default, none.

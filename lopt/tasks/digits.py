@@ -20,7 +20,7 @@ parameters on 28 x 28 pixels.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +64,8 @@ def digit_images(pixels: int, folder: str, standard: bool) -> Images:
         return Images(*read_images(folder, pixels, CLASSES, standard), white=255)
     from sklearn.datasets import load_digits  # costs a second to import: only where it is needed
 
-    found, first = load_digits(), BUNDLED_TRAINING
+    found: Any = load_digits()
+    first = BUNDLED_TRAINING
     images, labels = found.images.astype(np.uint8), found.target.astype(np.int32)
     return Images(images[:first], labels[:first], images[first:], labels[first:], white=16)
 
@@ -89,7 +90,7 @@ class Digits(Task):
 
     label: ClassVar[str] = "Digit classification"
     sizes: ClassVar[tuple[str, ...]] = ("pixels", "channels", "batch")
-    least_components: ClassVar[tuple[str, str, int]] = ("channels", "kernels", 10)
+    least_components: ClassVar[int | str | tuple[str, str, int]] = ("channels", "kernels", 10)
 
     pixels: Literal[8, 28] = 8
     """[pixels] Height and width of the images: scikit-learn's 8, or 28, from files in ``folder``."""
@@ -170,7 +171,7 @@ class Digits(Task):
             x = jax.nn.relu(_patches(x, len(layer.kernel), stride) @ _matrix(layer) + layer.bias)
         return x.reshape(len(x), -1) @ _matrix(dense) + dense.bias
 
-    def loss(
+    def loss(  # pyright: ignore[reportIncompatibleMethodOverride]: it is stochastic, see Task
         self, problem: Network, x: tuple[Layer, ...], iteration: Int[Array, ""]
     ) -> Float[Array, ""]:
         images, chosen = self.images(), self.chosen(problem, iteration)

@@ -64,6 +64,7 @@ def read_images(folder: str | Path, pixels: int, classes: int, standard: bool = 
     arrays = []
     for name, digest in STANDARD.items():
         path = _path(folder, name)
+        assert path is not None  # as was seen above
         array = read_idx(path, digest if standard else None)
         wanted = (pixels, pixels) if "images" in name else ()
         if array.shape[1:] != wanted or array.ndim != len(wanted) + 1 or not len(array):

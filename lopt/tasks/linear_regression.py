@@ -13,7 +13,7 @@ Source: arXiv 2011.02159, section 3; the authors' task ``quad(5, -3, 0)``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ class LinearRegression(Task):
 
     label: ClassVar[str] = "Linear Regression"
     sizes: ClassVar[tuple[str, ...]] = ("dimension",)
-    least_components: ClassVar[str] = "dimension"
+    least_components: ClassVar[int | str | tuple[str, str, int]] = "dimension"
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (
         ("log10_smallest_eigenvalue", "log10_largest_eigenvalue"),
     )
@@ -91,12 +91,12 @@ class LinearRegression(Task):
         # cost more than the optimizer: products of numbers fuse into one elementwise loop over the
         # problems, ten times faster. ``split``, because its derivative is a concatenation.
         d = [part[0] for part in jnp.split(distance, self.dimension)]
-        total = 0.0
+        total: Float[Array, ""] | float = 0.0
         for i, row in enumerate(jnp.split(problem.hessian, self.dimension)):
             h = [part[0, 0] for part in jnp.split(row, self.dimension, axis=1)]
             below = sum((h[j] * d[j] for j in range(i)), 0.5 * h[i] * d[i])  # H is symmetric
             total += d[i] * below
-        return total
+        return cast(Array, total)
 
     def portrait(self) -> ConditionNumbers:
         """Return the condition numbers, and the heavy ball that is fastest on these eigenvalues."""

@@ -35,7 +35,7 @@ class Rosenbrock(Task):
     """Starts uniform in the square of half-width ``start_half_width``."""
 
     label: ClassVar[str] = "Rosenbrock"
-    least_components: ClassVar[int] = 2
+    least_components: ClassVar[int | str | tuple[str, str, int]] = 2
 
     start_half_width: Positive = 2.0
     """[of a coordinate] Starts are uniform on the square between plus and minus this."""

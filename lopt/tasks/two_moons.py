@@ -13,12 +13,12 @@ Source: arXiv 2011.02159, section 3; data from scikit-learn, as the authors did.
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from lopt.fields import Bounds, NonNegative, Seed, Sizes
 from lopt.records.portraits import LabelledPoints
@@ -40,7 +40,8 @@ def two_moons_data(
     """Return scikit-learn's two moons: positions and labels (0 or 1), float32."""
     from sklearn.datasets import make_moons  # costs a second to import: only where it is needed
 
-    positions, labels = make_moons(n_samples=points, noise=noise, random_state=seed)
+    drawn: Any = make_moons(n_samples=points, noise=noise, random_state=seed)
+    positions, labels = drawn
     return positions.astype(np.float32), labels.astype(np.float32)
 
 
@@ -50,7 +51,7 @@ class TwoMoons(Task):
 
     label: ClassVar[str] = "Neural network training"
     sizes: ClassVar[tuple[str, ...]] = ("hidden_widths", "points")
-    least_components: ClassVar[str] = "hidden_widths"
+    least_components: ClassVar[int | str | tuple[str, str, int]] = "hidden_widths"
 
     hidden_widths: Sizes = (64, 64, 64)
     """[units] Of each hidden layer of the network, first to last."""
@@ -96,7 +97,7 @@ class TwoMoons(Task):
         return problem.start
 
     def logits(
-        self, x: Float[Array, " components"], positions: Float[Array, "points 2"]
+        self, x: Float[Array, " components"], positions: Float[ArrayLike, "points 2"]
     ) -> Float[Array, " points"]:
         """Return the network's output before the logistic function at ``positions``."""
         activations, offset = jnp.asarray(positions, x.dtype), 0

@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 CONTENDERS = 20
+"""How many of the best trials run once more, on fresh problems; see the module."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,10 @@ def sample_trials(
     Raises:
         ValueError: if ``ranges`` does not name exactly the hyperparameters of the family.
     """
-    names = family.theta_type._fields
+    theta_type = cast(
+        Any, family
+    ).theta_type  # of a baseline, or of what has hyperparameters as one has
+    names = theta_type._fields
     if set(ranges) != set(names):
         raise ValueError(
             f"{type(family).__name__} needs search ranges for {', '.join(names)}; "
@@ -74,4 +77,4 @@ def sample_trials(
         key = stream(seed, "tuning", "trials", name)
         share = np.asarray(jax.random.uniform(key, (count,), jnp.float32), np.float64)
         columns.append(ranges[name].quantile(share).astype(np.float32))
-    return family.theta_type(*columns)
+    return theta_type(*columns)

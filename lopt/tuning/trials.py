@@ -11,7 +11,7 @@ compilation serves every stage of a search.
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +86,7 @@ def _run_block(
             x, state, total = carry
             losses, gradients = value_and_grad(problems, x, k)
             updates, state = transformation.update(gradients, state, x)
-            return x + updates, state, total + losses
+            return x + cast(Array, updates), state, total + losses
 
         carry = x_0, transformation.init(x_0), jnp.zeros_like(first)
         x, _, total = jax.lax.fori_loop(0, steps, step, carry)
