@@ -18,7 +18,6 @@ Source: arXiv 2011.02159, section 4: states and gradients on test problems.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +27,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from lopt.analysis.checks import check_grid
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, start
@@ -179,7 +179,7 @@ def autonomous_trajectory(
     return _autonomous(component.transition, jnp.asarray(component.initial_state), steps=steps)
 
 
-@partial(jax.jit, static_argnames=("transition", "steps"))
+@jit_by_function("transition", static=("steps",))
 def _autonomous(
     transition: Callable, start: Float[Array, " state"], *, steps: int
 ) -> Float[Array, "steps_plus_1 state"]:
@@ -190,9 +190,7 @@ def _autonomous(
     return jnp.concatenate([states, last[None]])
 
 
-@partial(
-    jax.jit, static_argnames=("task", "transition", "readout", "run", "magnitudes", "batch_size")
-)
+@jit_by_function("transition", "readout", "run", static=("task", "magnitudes", "batch_size"))
 def _run_all(
     problems: PyTree,
     initial_state: Float[Array, " state"],
