@@ -253,6 +253,8 @@ class TaskSettings:
     """How mechanisms are read off."""
     interventions: InterventionSettings
     """How mechanisms are removed."""
+    variants: Mapping[str, Any] | None = None
+    """Optimizers of other kinds that a census trains: by name, what each changes of the task's settings."""
 
 
 @dataclass(frozen=True)
@@ -271,3 +273,7 @@ class StudySettings:
     """Settings of every task; what `settings` states wins over it."""
     settings: Mapping[str, Any]
     """Settings of single tasks, by the task's name; some of the keys of ``every_task``."""
+    makes: Literal["study", "census"] = "study"
+    """What `snakemake --cores all` makes: the figures of the study, or the count over all `variants`."""
+    collection: Folder = None
+    """A folder of released variants, taken for the tasks that it has instead of training; null: none."""
