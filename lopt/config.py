@@ -6,8 +6,9 @@ states what that scale changes. A task's settings are merged from
     study.every_task < study.settings.<task> < scales.<scale>.every_task < scales.<scale>.settings.<task>
 
 (the later ones win) over the defaults that the files of the task, the learned family and the baselines
-state. Each of a task's ``variants`` is that, with its own changes on top. ``resolve`` checks each part against the schema that ``lopt.settings`` and those files make up
-(``lopt.config_schema``), then the whole, then the few rules that a schema can't express, and reports
+state. Each of a task's ``variants`` is that, with its own changes on top. ``resolve`` checks each part
+against the schema that ``lopt.settings`` and those files make up (``lopt.config_schema``), then the
+whole, then the few rules that a schema can't express, and reports
 *one* error that names the key, the value and what is allowed. The study and the selected scale have to be
 right at once, another scale when it is asked for: what is wrong there stops nobody who does not use it.
 

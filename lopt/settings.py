@@ -159,6 +159,11 @@ class TuningSettings:
     """Stages of racing before the full search; an empty list: none."""
     ranges: Mapping[str, Mapping[str, Range]]
     """By baseline and hyperparameter; what is not named has the range of the baseline's file."""
+    pool: Many | None = None
+    """[settings] Scored in a census, from which searches are resampled; at least `samples`; null: none
+    are."""
+    searches: Jobs | None = None
+    """[searches] Resampled from the pool; null: 200."""
 
 
 @dataclass(frozen=True)

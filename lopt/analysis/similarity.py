@@ -8,20 +8,22 @@ With u_s the sequence of updates that one answers with, and v_s the other's,
 
     d^2 = mean_s  ||u_s - v_s||^2 / (||u_s||^2 + ||v_s||^2).
 
-0: the same updates. 1: updates that have nothing in common, or one optimizer that stands still. sqrt(2): opposite
-ones. Every sequence counts the same, whatever the size of its gradients.
+0: the same updates. 1: updates that have nothing in common, or one optimizer that stands still. sqrt(2):
+opposite ones. Every sequence counts the same, whatever the size of its gradients.
 
-*Spectrum.* Linearized, an optimizer is a set of modes (lambda_m, alpha_m) (``linearization``): points in the complex
-plane, each with the gain w_m = |alpha_m| as its mass. The distance is the least cost of moving one set's mass to
-the other's places, an optimal assignment of points with weights,
+*Spectrum.* Linearized, an optimizer is a set of modes (lambda_m, alpha_m) (``linearization``): points in
+the complex plane, each with the gain w_m = |alpha_m| as its mass. The distance is the least cost of
+moving one set's mass to the other's places, an optimal assignment of points with weights,
 
     d = min_T [ sum_ij T_ij (|lambda_i - mu_j| + |phase_i - phase_j|) + |W - V| ] / max(W, V),
 
-where T moves the whole of the smaller total gain, W and V are the totals, phase = alpha / |alpha|, and what one set
-has more costs 1 per unit. 0: the same modes. 1: one of them has no gain. Two heavy balls with learning rates
-a >= b > 0: (b |lambda - mu| + a - b) / a. Modes that can't be told apart count as one, with the sum of their alphas.
+where T moves the whole of the smaller total gain, W and V are the totals, phase = alpha / |alpha|, and
+what one set has more costs 1 per unit. 0: the same modes. 1: one of them has no gain. Two heavy balls
+with learning rates a >= b > 0: (b |lambda - mu| + a - b) / a. Modes that can't be told apart count as
+one, with the sum of their alphas.
 
-``classical_scaling`` draws a map of distances: the positions whose squared distances are closest to the given ones.
+``classical_scaling`` draws a map of distances: the positions whose squared distances are closest to the
+given ones.
 
 Sources: classical scaling, Torgerson 1952; optimal transport, Kantorovich 1942, here with mass that may be
 created; similarity of optimizers is not in the paper.
@@ -42,6 +44,7 @@ from lopt.analysis.recorded import drive
 from lopt.optimizers.component import ComponentOptimizer, check_shapes
 from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Linearization
+from lopt.records.census import Spectrum
 
 __all__ = [
     "behavior",
@@ -59,7 +62,8 @@ def behavior(
 
     Args:
         component: the optimizer. One that reads the parameter meets it at 0.
-        gradients: g[s, k], of one component each, as runs met them (``lopt.record(...).gradients``) or made up.
+        gradients: g[s, k], of one component each, as runs met them (``lopt.record(...).gradients``) or
+        made up.
 
     Raises:
         ValueError: if the gradients are no table of finite numbers, or the optimizer reads the loss.
@@ -127,7 +131,7 @@ def behavior_distance(
 
 
 def spectral_distance(
-    modes: Linearization, others: Linearization, *, least_share: float = 1e-9
+    modes: Linearization | Spectrum, others: Linearization | Spectrum, *, least_share: float = 1e-9
 ) -> float:
     """Return the distance between two optimizers' modes at their convergence points.
 
@@ -157,7 +161,7 @@ def spectral_distance(
     return _least_cost(cost, supply / largest, demand / largest)
 
 
-def _gains(modes: Linearization, least_share: float) -> tuple[np.ndarray, np.ndarray]:
+def _gains(modes: Linearization | Spectrum, least_share: float) -> tuple[np.ndarray, np.ndarray]:
     """Return eigenvalues and alphas, what can't be told apart as one, of the modes that act."""
     clusters = np.asarray(modes.clusters)
     names, place = np.unique(clusters, return_inverse=True)
@@ -210,8 +214,9 @@ def classical_scaling(
     """Return a map of distances, and the share of what could be shown that each of its axes shows.
 
     With D^2 the squared distances and C the centering matrix, B = -1/2 C D^2 C = V diag(b) V^T, and the
-    coordinates are the columns of V with the largest b, times sqrt(b). A column's largest entry is positive. The
-    shares are of the sum of the positive b: what can't be embedded in any space is not counted.
+    coordinates are the columns of V with the largest b, times sqrt(b). A column's largest entry is
+    positive. The shares are of the sum of the positive b: what can't be embedded in any space is not
+    counted.
 
     Raises:
         ValueError: if the distances are not symmetric and finite, with a diagonal of zeros.
