@@ -7,13 +7,15 @@ the 95 % prediction interval of one more draw is
     mean +- t_{n-1, 0.975} s sqrt(1 + 1/n),
 
 and a published number is *within* it, up to what it could be read off to, or above, or below.
-``share_below`` is the share of ours that is below it (ties count half). Two single draws differ by less
-than
+``share_below`` is the share of ours that is below it (ties count half). The difference of two draws has the
+standard deviation sqrt(2) s; twice that,
 
-    spread = t_{n-1, 0.975} s sqrt(2)
+    spread = 2 sqrt(2) s,
 
-in 95 % of cases: the tolerance that takes the place of an allowance chosen by hand
-(``lopt.claims.compare``). No published number takes part in what ours are, or which of ours are counted.
+is the tolerance that takes the place of an allowance chosen by hand (``lopt.claims.compare``), in the
+convention of the sampling term there. Of few draws s itself is uncertain (of three by half): the interval
+above has that in it, through Student's t. No published number takes part in what ours are, or in which of
+ours are counted.
 """
 
 import math
@@ -48,19 +50,18 @@ def _units(values: Float[ArrayLike, " draw"], comparison: str) -> Float[np.ndarr
 
 
 def spread(values: Float[ArrayLike, " draw"], comparison: str) -> float:
-    """Return by how much two draws differ at most, in 95 % of cases; NaN where that is not known.
+    """Return two standard deviations of the difference of two draws; NaN where that is not known.
 
     It is not known of fewer than three draws, nor where one of them is not a finite number (or, for
     decades, not positive): what diverges has no spread.
 
     >>> round(spread([10.0, 100.0, 1000.0], "decades"), 3)
-    6.085
+    2.828
     """
     units = _units(values, comparison)
     if len(units) < LEAST or np.isnan(units).any():
         return np.nan
-    quantile = scipy.stats.t.ppf(0.975, len(units) - 1)
-    return float(quantile * math.sqrt(2.0) * np.std(units, ddof=1))
+    return float(2.0 * math.sqrt(2.0) * np.std(units, ddof=1))
 
 
 def interval(values: Float[ArrayLike, " draw"], comparison: str) -> tuple[float, float]:

@@ -82,7 +82,7 @@ def draw(data: Data) -> Figure:
     """Draw the figure."""
     if not data.columns:
         return layout.sentence("No optimizer of this census could be measured.")
-    height = 0.2 + LINE * len(data.statements)
+    height = max(1.05, 0.2 + LINE * len(data.statements))
     figure, axes = layout.panels([height, height], len(data.columns))
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
         _matrix(top, column, data)

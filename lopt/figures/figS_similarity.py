@@ -78,7 +78,7 @@ def _variants(record: Similarity) -> list[str]:
 def draw(data: Data) -> Figure:
     """Draw the figure."""
     known = list(dict.fromkeys(name for c in data.columns for name in _variants(c.record)))
-    figure, axes = layout.panels([1.8, 0.3 + 0.17 * max(len(known), 1)], len(data.columns))
+    figure, axes = layout.panels([1.8, max(1.05, 0.3 + 0.17 * len(known))], len(data.columns))
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
         _map(top, column, known, data.roles)
         _strips(bottom, column, known, data.roles, labelled=place == 0)

@@ -79,8 +79,8 @@ def resample(
 ) -> pd.DataFrame:
     """Return the winners of ``searches`` searches, a search a row.
 
-    Columns: ``search``, ``trial`` (its place in the pool), ``score``, a column per hyperparameter, and
-    ``loss_<k>``, the mean loss on the evaluation's problems at every iteration k.
+    Columns: ``search``, ``samples``, ``pool``, ``trial`` (its place there), ``score``, the
+    hyperparameters, and ``loss_<k>``, the mean loss on the evaluation's problems at every iteration k.
 
     Args:
         task: the task.
@@ -123,6 +123,8 @@ def resample(
     rows = [
         {
             "search": number,
+            "samples": samples,
+            "pool": pool,
             "trial": trial,
             "score": scores[trial],
             **{k: float(v) for k, v in _pick(thetas, trial)._asdict().items()},
