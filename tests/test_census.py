@@ -368,7 +368,7 @@ def test_a_variant_can_be_taken_away():
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        ({"GRU": {}}, "variants.GRU': 'GRU' should be a name"),
+        ({"GRU": {}}, 'variants.GRU\': "GRU" should be a name'),
         ({"gru_32": {"unitz": 3}}, "variants.gru_32': unknown key"),
         ({"gru_32": {"optimizer": {"units": -1}}}, "variants.gru_32.optimizer.units"),
         ({"gru_32": {"early": None}}, "variants.gru_32.early': a variant has no such key"),
