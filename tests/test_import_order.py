@@ -30,7 +30,7 @@ ORDER = [
     ["tasks"],
     ["optimizers"],
     ["learned"],
-    ["weights"],
+    ["weights", "census_collection"],
     ["unrolling"],
     ["tuning"],
     ["meta_training"],
