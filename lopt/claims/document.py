@@ -20,14 +20,15 @@ TITLES = {
 }
 
 INTRODUCTION = """\
-"Ours" is the optimizer that the figures show; "mean" and "spread" (standard deviation) are over all training
-seeds. A number *agrees* when its error (in decades, or as a plain difference) is within the tolerance:
-reading error of the published figure, allowance for another training run or search, and two standard errors
-of the difference of two means over problems, added in quadrature; verdicts with half the allowance and
-without it stand beside. "Allowance from" says whether it is the measured spread of our "seeds" (three or
-more) or of resampled "searches", or was set "by hand". It *exceeds* when it is better than published by more than that, and *differs* otherwise.
-Points of one curve are one item, with the median distance over its points (negative: ours is lower).
-"smaller" says what this scale has less of than the study in what the value rests on; it excuses nothing.
+"Ours" is the optimizer that the figures show; "mean" and "spread" (standard deviation) are over all
+training seeds. A number *agrees* when its error (in decades, or as a plain difference) is within the
+tolerance: reading error of the published figure, allowance for another training run or search, and two
+standard errors of the difference of two means over problems, added in quadrature; verdicts with half the
+allowance and without it stand beside. "Allowance from" says whether it is the measured spread of our
+"seeds" (three or more) or of resampled "searches", or was set "by hand". It *exceeds* when it is better
+than published by more than that, and *differs* otherwise. Points of one curve are one item, with the median
+distance over its points (negative: ours is lower). "smaller" says what this scale has less of than the
+study in what the value rests on; it excuses nothing.
 
 A statement is answered yes or no per training seed by a criterion that is stated with it. It is also asked
 of *nulls*: an untrained optimizer, one whose training ended early, and the tuned baselines. Where none of
