@@ -3,7 +3,8 @@
 One row per number, and per statement and training seed. Errors, tolerances and verdicts are those of
 ``lopt.claims.verdicts``; ``smaller`` says what this scale has less of than the study
 (``lopt.claims.sizes``) and changes no verdict; ``allowance_from`` says whether the allowance is the spread of
-our ``seeds``, of repeated ``searches``, or was set ``by hand`` (``lopt.claims.draws``); ``null_*`` and
+our ``seeds``, of repeated ``searches``, or was set ``by hand``, ``draw_...`` where the published number falls
+among our seeds (``lopt.claims.draws``); ``null_*`` and
 ``separates`` are explained in ``lopt.claims.power``; which rows count, and once per what, in
 ``lopt.claims.summary``. All cells are texts.
 """
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lopt.claims.draws import spread
+from lopt.claims.draws import interval, place, spread
 from lopt.claims.evidence import TaskResults
 from lopt.claims.measure import CRITERIA, QUANTITIES
 from lopt.claims.power import null_answers, null_names, separates, separates_from
@@ -34,6 +35,7 @@ COLUMNS = (
     *("separates", "separates_from"),
     *("item", "seed", "plotted", "mean", "seeds", "measured", "criterion"),
     *("comparison", "better", "reading_error", "allowance", "allowance_from", "sampling"),
+    *("draw_low", "draw_high", "draw_place"),
     *("source", "reading", "name", "at"),
 )
 """Of every table; those of the nulls follow."""
@@ -120,7 +122,16 @@ def _number_rows(value: Published, task: TaskResults) -> list[dict[str, str]]:
     }
     if not value.published:
         return [row]
-    return [row | _judged(value, ours, *_allowance(value, all_seeds if learned else np.empty(0)))]
+    draws = all_seeds if learned else np.empty(0)
+    return [row | _judged(value, ours, *_allowance(value, draws)) | _as_a_draw(value, draws)]
+
+
+def _as_a_draw(value: Published, seeds: np.ndarray) -> dict[str, str]:
+    """Return the 95 % interval of one more seed of ours, and where the published number falls."""
+    low, high = interval(seeds, value.comparison)
+    if math.isnan(low):
+        return {}
+    return {"draw_low": _text(low), "draw_high": _text(high), "draw_place": place(value, low, high)}
 
 
 def _allowance(value: Published, seeds: np.ndarray) -> tuple[float, str]:

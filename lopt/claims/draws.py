@@ -30,7 +30,16 @@ from lopt.claims.census import NUMBER
 from lopt.claims.measure import QUANTITIES
 from lopt.records.published import Published
 
-__all__ = ["COLUMNS", "LEAST", "interval", "intervals", "of_searches", "spread"]
+__all__ = [
+    "COLUMNS",
+    "LEAST",
+    "interval",
+    "intervals",
+    "of_searches",
+    "place",
+    "search_column",
+    "spread",
+]
 
 LEAST = 3
 """Draws that a spread is measured on."""
@@ -97,14 +106,17 @@ def _row(task: str, ensemble: str, value: Published, values: Float[ArrayLike, " 
         "high": high,
         "published": value.published if value.relation == "=" else f"< {value.published}",
         "share_below": below,
-        "place": _place(value, low, high),
+        "place": place(value, low, high),
         "spread": spread(known, value.comparison),
         "comparison": value.comparison,
     }
 
 
-def _place(value: Published, low: float, high: float) -> str:
-    """Return whether the published number is within the interval, as far as it can be read off."""
+def place(value: Published, low: float, high: float) -> str:
+    """Return where a published number falls: within the interval, below or above it, or unknown.
+
+    It counts as within if it may be, as far as it could be read off; a bound from above only counts below.
+    """
     if math.isnan(low):
         return "unknown"
     published, error = float(value.published), value.reading_error
