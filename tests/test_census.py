@@ -220,6 +220,10 @@ def test_winners_of_searches_are_draws_too():
     table = draws.of_searches([(TASK, "momentum", winners)], values)
     assert table["name"].tolist() == ["momentum_loss", "tuned_momentum_learning_rate"]
     assert table["share_below"].tolist() == pytest.approx([0.5, 1 / 3])
+    none = pd.DataFrame(columns=["variant", "task"])
+    shares = census.shares(statement(["yes"]))
+    page = census_page.markdown("x", statement(["yes"]), shares, none, none, table)
+    assert "| mean loss of momentum at iteration 100 | 2.0 | 2 | 1 to 4 | 50% | 3 |" in page
 
 
 # Shipping.

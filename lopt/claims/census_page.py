@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from lopt.claims.census import STATEMENT
-from lopt.claims.draws import LEAST
+from lopt.claims.draws import LEAST, SEARCHES
 
 __all__ = ["markdown"]
 
@@ -44,6 +44,10 @@ def markdown(
     ]
     known = draws[draws["place"] != "unknown"]
     parts += _table(_places(known)) if len(known) else ["Nothing is published of these tasks."]
+    searches = draws[draws["ensemble"].astype(str).str.startswith(SEARCHES)]
+    if len(searches):
+        parts += ["", "How often a search ends below the published value:", ""]
+        parts += _table(_searches(searches))
     unanswered = _unanswered(measured, shares)
     if unanswered:
         parts += [
@@ -95,6 +99,23 @@ def _places(draws: pd.DataFrame) -> pd.DataFrame:
         if place not in table:
             table[place] = 0
     return table[["task", "ensemble", "within", "below", "above"]]
+
+
+def _searches(draws: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "task": draws["task"],
+            "quantity": draws["quantity"],
+            "published": draws["published"],
+            "ours, median": draws["median"].map("{:.3g}".format),
+            "lowest to highest": [
+                f"{low:.3g} to {high:.3g}"
+                for low, high in zip(draws["lowest"], draws["highest"], strict=True)
+            ],
+            "below": draws["share_below"].map("{:.0%}".format),
+            "of": draws["draws"],
+        }
+    )
 
 
 def _table(table: pd.DataFrame) -> list[str]:

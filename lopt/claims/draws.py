@@ -43,6 +43,8 @@ __all__ = [
 
 LEAST = 3
 """Draws that a spread is measured on."""
+SEARCHES = "searches for"
+"""How the ensemble of an optimizer's searches begins; its name follows."""
 COLUMNS = [
     *("task", "ensemble", "name", "at", "quantity", "draws", "missing", "lowest", "median"),
     *("highest", "low", "high", "published", "share_below", "place", "spread", "comparison"),
@@ -169,7 +171,7 @@ def of_searches(
         for value in _numbers(published):
             column = search_column(value.quantity, value.at, optimizer)
             if value.task == task and column in table:
-                rows.append(_row(task, f"searches for {optimizer}", value, table[column]))
+                rows.append(_row(task, f"{SEARCHES} {optimizer}", value, table[column]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
