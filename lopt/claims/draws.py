@@ -33,6 +33,7 @@ from lopt.records.published import Published
 __all__ = [
     "COLUMNS",
     "LEAST",
+    "SEARCHES",
     "interval",
     "intervals",
     "of_searches",
