@@ -33,6 +33,7 @@ include: "rules/figures.smk"
 include: "rules/validation.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
+include: "rules/census.smk"
 
 
 # A workflow that this one is a module of says itself where it ends.
@@ -51,8 +52,12 @@ if not workflow.modifier.skip_configfile:
 rule all:
     default_target: True
     input:
-        figure_files(FIGURES),
-        rules.validation.input,
-        rules.claims.input,
-        rules.interventions.input,
-        rules.report_pages.input,
+        rules.census.input
+        if STUDIES[SCALE]["makes"] == "census"
+        else [
+            figure_files(STUDY_FIGURES),
+            rules.validation.input,
+            rules.claims.input,
+            rules.interventions.input,
+            rules.report_pages.input,
+        ],

@@ -64,6 +64,12 @@ HOMES = {
     ],
     "lopt.analysis.linearization": ["linearize"],
     "lopt.analysis.recorded": ["drive"],
+    "lopt.analysis.similarity": [
+        "behavior",
+        "behavior_distance",
+        "classical_scaling",
+        "spectral_distance",
+    ],
     "lopt.analysis.probes": ["preconditioner", "probe", "run_to"],
     "lopt.analysis.responses": [
         "effective_learning_rate",

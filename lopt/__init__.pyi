@@ -14,6 +14,10 @@ from lopt.analysis.responses import effective_learning_rate as effective_learnin
 from lopt.analysis.responses import respond as respond
 from lopt.analysis.responses import saturation as saturation
 from lopt.analysis.responses import update_function as update_function
+from lopt.analysis.similarity import behavior as behavior
+from lopt.analysis.similarity import behavior_distance as behavior_distance
+from lopt.analysis.similarity import classical_scaling as classical_scaling
+from lopt.analysis.similarity import spectral_distance as spectral_distance
 from lopt.analysis.trajectories import autonomous_trajectory as autonomous_trajectory
 from lopt.analysis.trajectories import summarize_trajectories as summarize_trajectories
 from lopt.analysis.validation import validate as validate

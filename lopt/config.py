@@ -6,8 +6,9 @@ states what that scale changes. A task's settings are merged from
     study.every_task < study.settings.<task> < scales.<scale>.every_task < scales.<scale>.settings.<task>
 
 (the later ones win) over the defaults that the files of the task, the learned family and the baselines
-state. ``resolve`` checks each part against the schema that ``lopt.settings`` and those files make up
-(``lopt.config_schema``), then the whole, then the few rules that a schema can't express, and reports
+state. Each of a task's ``variants`` is that, with its own changes on top. ``resolve`` checks each part
+against the schema that ``lopt.settings`` and those files make up (``lopt.config_schema``), then the
+whole, then the few rules that a schema can't express, and reports
 *one* error that names the key, the value and what is allowed. The study and the selected scale have to be
 right at once, another scale when it is asked for: what is wrong there stops nobody who does not use it.
 
@@ -19,6 +20,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -171,7 +173,7 @@ def _study(layers: list[_Layer], schemas: Schemas) -> dict[str, Any]:
     scale = layers[-1].place.removeprefix("scales.") if len(layers) > 1 else None
     for place, values in layers:
         _raise_if(_within(place, schema_error(values, schemas.study(place == "study"))))
-    study = {}
+    study = {"makes": "study", "collection": None}
     for _, values in layers:
         study |= {key: value for key, value in values.items() if key not in _PER_TASK}
     study["tasks"] = TASKS.names() if study["tasks"] == "all" else study["tasks"]
@@ -181,10 +183,23 @@ def _study(layers: list[_Layer], schemas: Schemas) -> dict[str, Any]:
     }
     if scale and not study["weights"]:
         for task, values in study["tasks"].items():
-            family = FAMILIES.facts(values["optimizer"]["family"])
-            error = next(memory_contradictions(values, TASKS.facts(task), family), None)
-            _raise_if(error and (_origin(error[0], list(_parts(task, layers))), error[1]), scale)
+            for own in (values, *values.get("variants", {}).values()):
+                family = FAMILIES.facts(own["optimizer"]["family"])
+                error = next(memory_contradictions(own, TASKS.facts(task), family), None)
+                where = error and (_origin(error[0], list(_parts(task, layers))), error[1])
+                _raise_if(where, scale)
+    _raise_if(_census_error(study), scale)
     return study
+
+
+def _census_error(study: Mapping[str, Any]) -> tuple[str, str] | None:
+    """A census counts variants: at least one of every task."""
+    if study["makes"] != "census":
+        return None
+    for task, values in study["tasks"].items():
+        if not values.get("variants"):
+            return "makes", f"census, but {task} has no variants to count"
+    return None
 
 
 _PER_TASK = ("every_task", "settings")
@@ -197,10 +212,33 @@ def _task(
     parts = list(_parts(task, layers))
     for place, part in parts:
         own = place.endswith(f"settings.{task}")
-        _raise_if(_within(place, schema_error(part, schemas.part(task if own else None))))
+        schema = schemas.part(task if own else None)
+        _raise_if(_within(place, schema_error(part, schema)))
+        for name, change in (part.get("variants") or {}).items():
+            _raise_if(_within(f"{place}.variants.{name}", _variant_error(name, change, schema)))
     merged: dict[str, Any] = {}
     for _, part in parts:
         merged = _merge_part(merged, part)
+    variants = merged.pop("variants", None) or {}
+    complete = _complete_task(copy.deepcopy(merged), parts, task, baselines, schemas, scale)
+    resolved = {}
+    for name, change in variants.items():
+        if change is not None:
+            changes = [(f"{p}.variants.{name}", _variant_of(part, name)) for p, part in parts]
+            own, where = _merge_part(merged, change), [*parts, *changes]
+            resolved[name] = _complete_task(own, where, task, baselines, schemas, scale)
+    return {**complete, "variants": resolved} if resolved else complete
+
+
+def _complete_task(
+    merged: dict[str, Any],
+    parts: list[tuple[str, Mapping[str, Any]]],
+    task: str,
+    baselines: list[str],
+    schemas: Schemas,
+    scale: str | None,
+) -> dict[str, Any]:
+    """Return the merged settings of a task with all defaults, checked as a whole."""
     error = _missing(merged)
     if error is None:
         family = family_of(merged)
@@ -209,6 +247,29 @@ def _task(
     error = error or next(contradictions(merged, TASKS.facts(task)), None)
     _raise_if(error and (_origin(error[0], parts), error[1]), scale)
     return merged
+
+
+NOT_OF_A_VARIANT = ("variants", "early")
+
+
+def _variant_of(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return (part.get("variants") or {}).get(name) or {}
+
+
+def _variant_error(name: Any, change: Any, schema: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what is wrong with one variant: its name, or what it changes."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        return "(top level)", (
+            f"{found(name)} should be a name: lower-case letters, digits and _, of which a letter comes first"
+        )
+    if change is None:
+        return None
+    if error := schema_error(change, schema):
+        return error
+    for key in NOT_OF_A_VARIANT:
+        if key in change:
+            return key, "a variant has no such key; take it away"
+    return None
 
 
 def _missing(merged: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -238,6 +238,12 @@ def _tuning_contradictions(tuning: Mapping[str, Any], steps: int) -> Iterator[tu
                     f"tuning.rungs.{number}.{key}",
                     f"{rung[key]} should be at most {name} of the task ({most})",
                 )
+    pool = tuning.get("pool")
+    if pool is not None and pool < tuning["samples"]:
+        yield (
+            "tuning.pool",
+            f"{pool} should be at least tuning.samples ({tuning['samples']}), or null",
+        )
     for optimizer, ranges in tuning["ranges"].items():
         yield from _range_contradictions(f"tuning.ranges.{optimizer}", ranges)
 

@@ -159,6 +159,11 @@ class TuningSettings:
     """Stages of racing before the full search; an empty list: none."""
     ranges: Mapping[str, Mapping[str, Range]]
     """By baseline and hyperparameter; what is not named has the range of the baseline's file."""
+    pool: Many | None = None
+    """[settings] Scored in a census, from which searches are resampled; at least `samples`; null: none
+    are."""
+    searches: Jobs | None = None
+    """[searches] Resampled from the pool; null: 200."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +260,8 @@ class TaskSettings:
     """How mechanisms are read off."""
     interventions: InterventionSettings
     """How mechanisms are removed."""
+    variants: Mapping[str, Any] | None = None
+    """Optimizers of other kinds that a census trains: by name, what each changes of the task's settings."""
 
 
 @dataclass(frozen=True)
@@ -273,3 +280,7 @@ class StudySettings:
     """Settings of every task; what `settings` states wins over it."""
     settings: Mapping[str, Any]
     """Settings of single tasks, by the task's name; some of the keys of ``every_task``."""
+    makes: Literal["study", "census"] = "study"
+    """What `snakemake --cores all` makes: the figures of the study, or the count over all `variants`."""
+    collection: Folder = None
+    """A folder of released variants, taken for the tasks that it has instead of training; null: none."""

@@ -33,7 +33,12 @@ rule compare:
         runtime=10,
     params:
         code=code("claims.py", "task", "family"),
-        published=sources.code_digest([sources.PACKAGE / "records" / "published.csv"]),
+        published=sources.code_digest(
+            [
+                sources.PACKAGE / "records" / name
+                for name in ("published.csv", "search_spreads.csv")
+            ]
+        ),
         presentation=presentation,
         settings=study(),
         reference=reference,

@@ -64,6 +64,7 @@ wildcard_constraints:
     figure="|".join(extensions.figures()),
     seed=r"\d+",
     part=r"\d+",
+    variant=r"[a-z][a-z0-9_]*",
 
 
 # What is wrong with a scale that no target is of is no error, but whoever wrote it will want to know.
@@ -90,6 +91,33 @@ def study(*keys):
     return find
 
 
+def variant(*keys):
+    """A function of the wildcards that looks keys up in the settings of the task's variant."""
+
+    def find(wildcards):
+        value = variants_of(wildcards.scale, wildcards.task)[wildcards.variant]
+        for key in keys:
+            value = value[key]
+        return value
+
+    return find
+
+
+def variants_of(scale, task):
+    """The settings of a task's variants, by name."""
+    found = STUDIES[scale]["tasks"][task].get("variants")
+    if not found:
+        raise WorkflowError(
+            f"config key 'scales.{scale}.settings.{task}.variants' is missing: there is nothing to count"
+        )
+    return found
+
+
+def variant_seeds(scale, task):
+    """The seeds of a task's variants, by name."""
+    return {name: list(own["seeds"]) for name, own in variants_of(scale, task).items()}
+
+
 def reference(wildcards):
     """The study's own settings of a scale's tasks, which the paper's values belong to."""
     own = {**config["study"], "tasks": tasks_of(wildcards)}
@@ -106,7 +134,7 @@ def code(script, *kinds):
     """A function of the wildcards that returns a digest of the source files that a result depends on.
 
     Those are what ``script`` imports, and of what it loads by name only the job's own: "task" its tasks,
-    "family" their learned families, "baseline" the wildcard's optimizer, "baselines" all of the scale,
+    "family" their learned families, "variant" those of the variant or of all, "baseline" the wildcard's optimizer, "baselines" all of the scale,
     "figure" the wildcard's. A digest and not a list of input files, so that neither a file's neighbors nor
     the folder that the project lies in decide what is up to date.
     """
@@ -122,6 +150,14 @@ def code(script, *kinds):
                 for task in tasks_of(wildcards)
             }
             roots += [extensions.FAMILIES.path(name) for name in sorted(families)]
+        if "variant" in kinds:
+            names = {
+                own["optimizer"]["family"]
+                for task in tasks_of(wildcards)
+                for name, own in variants_of(wildcards.scale, task).items()
+                if wildcards.get("variant", name) == name
+            }
+            roots += [extensions.FAMILIES.path(name) for name in sorted(names)]
         if "baseline" in kinds:
             roots.append(extensions.BASELINES.path(wildcards.optimizer))
         if "baselines" in kinds:
@@ -154,6 +190,22 @@ def training_problem(wildcards):
     return {**task["problem"], **(task["meta_training_problem"] or {})}
 
 
+def training_problem_of_variant(wildcards):
+    """The problem of a variant's meta-training, likewise."""
+    own = variant()(wildcards)
+    return {**own["problem"], **(own["meta_training_problem"] or {})}
+
+
+def size_of_variant(wildcards):
+    """What the variant's file of its family says that its size is, in a few letters."""
+    return sized(variant("optimizer")(wildcards))
+
+
+def sized(optimizer):
+    keys = extensions.FAMILIES.facts(optimizer["family"]).constants.get("sizes", ())
+    return " x ".join(str(optimizer[key]) for key in keys)
+
+
 def tuning(wildcards):
     """How a baseline is tuned: without the ranges of the others."""
     settings = STUDIES[wildcards.scale]["tasks"][wildcards.task]["tuning"]
@@ -177,10 +229,24 @@ def presentation(wildcards):
             if value["early"]
         },
         "baselines": here["baselines"],
-        "labels": extensions.labels(here["tasks"], here["baselines"]),
+        "labels": {
+            **extensions.labels(here["tasks"], here["baselines"]),
+            **variant_labels(here),
+        },
         "colors": extensions.colors(here["baselines"]),
         "note": "; ".join(changed),
     }
+
+
+def variant_labels(here):
+    """What figures call the variants of a scale: their family and size."""
+    found = {}
+    for settings in here["tasks"].values():
+        for name, own in settings.get("variants", {}).items():
+            family = own["optimizer"]["family"]
+            label = extensions.FAMILIES.facts(family).constants.get("label", family)
+            found[name] = f"{label} {sized(own['optimizer'])}".strip()
+    return found
 
 
 def says(text):
@@ -272,6 +338,18 @@ def weights_folder(name):
     The repository may be one of a Git host, of which Snakemake keeps a clone. Snakemake itself reads files of
     it as text, which weights are not.
     """
+    if folder := found_weights(name):
+        return folder
+    places = [Path.cwd(), REPOSITORY]
+    raise WorkflowError(
+        f"released weights: there is no folder {name} with a {checksums.SUMS} in "
+        + " or in ".join(dict.fromkeys(map(str, places)))
+    )
+
+
+@cache
+def found_weights(name):
+    """The same folder, or None if there is none."""
     places = [Path.cwd(), REPOSITORY]
     if folder := released.find(name, places):
         return folder.absolute()
@@ -279,10 +357,7 @@ def weights_folder(name):
         tree = RULES.hosted_repo.repo.commit(RULES.ref).tree
         if folder := released.unpack(tree, name, ".snakemake/released"):
             return folder.absolute()
-    raise WorkflowError(
-        f"released weights: there is no folder {name} with a {checksums.SUMS} in "
-        + " or in ".join(dict.fromkeys(map(str, places)))
-    )
+    return None
 
 
 def weights_file(name):
@@ -311,6 +386,88 @@ def weights_sums(*names):
         return [sums[name.format(**dict(wildcards.items()))] for name in names]
 
     return find
+
+
+# A census: all variants of every task, trained or released.
+
+
+def released_collection(wildcards):
+    """The released file with all optimizers of the task, or None where they are trained."""
+    name = STUDIES[wildcards.scale]["collection"]
+    folder = found_weights(name) if name else None
+    file = f"{wildcards.task}.zip"
+    return folder / file if folder and file in checksums.stated(folder) else None
+
+
+def collected(wildcards):
+    """What a task's optimizers are gathered from: a released file, or every training and tuned baseline."""
+    if file := released_collection(wildcards):
+        return {"released": sourcecache_entry(ancient(str(file)), file.name)}
+    found = {kind: [] for kind in ("theta", "curve", "run")}
+    for name, seeds in variant_seeds(wildcards.scale, wildcards.task).items():
+        for kind, paths in found.items():
+            place = result(f"variant_{kind}")
+            paths += expand(place, variant=name, seed=seeds, **wildcards)
+    return {
+        **found,
+        "best": results("best")(wildcards),
+        "trials": results("trials")(wildcards),
+    }
+
+
+def collection_sum(wildcards):
+    """The checksum of the released file, or nothing."""
+    file = released_collection(wildcards)
+    return checksums.stated(file.parent)[file.name] if file else None
+
+
+def census_tasks(wildcards):
+    """The tasks of a scale that have variants."""
+    tasks = STUDIES[wildcards.scale]["tasks"]
+    found = [task for task, settings in tasks.items() if settings.get("variants")]
+    return found or [task for task in tasks if variants_of(wildcards.scale, task)]
+
+
+def of_variants(kind):
+    """A function of the wildcards: the paths of a kind of result for every variant of the job's tasks."""
+
+    def find(wildcards):
+        task = wildcards.get("task")
+        return [
+            path
+            for each in ([task] if task else census_tasks(wildcards))
+            for path in expand(
+                result(kind),
+                scale=wildcards.scale,
+                task=each,
+                variant=variants_of(wildcards.scale, each),
+            )
+        ]
+
+    return find
+
+
+def of_census(kind):
+    """A function of the wildcards: the paths of a kind of result for every task with variants."""
+    return lambda wildcards: expand(
+        result(kind), scale=wildcards.scale, task=census_tasks(wildcards)
+    )
+
+
+def census_searches(wildcards):
+    """The resampled searches of a scale: of the tasks that have a pool of settings."""
+    here = STUDIES[wildcards.scale]
+    return [
+        path
+        for task in census_tasks(wildcards)
+        if here["tasks"][task]["tuning"].get("pool")
+        for path in expand(
+            result("searches"),
+            scale=wildcards.scale,
+            task=task,
+            optimizer=here["baselines"],
+        )
+    ]
 
 
 def rungs(wildcards):
@@ -354,7 +511,17 @@ READABLE = {
     "distilled": results("distilled"),
     "transfer": [result("transfer")],
     "validation": [result("validation")],
+    "census": [result("census")],
+    "census_measured": [result("census_measured")],
+    "similarity": of_census("similarity"),
 }
+
+# A figure that reads what a census finds is one of the census: no part of the study's.
+OF_CENSUS = {"census", "census_measured", "similarity"}
+CENSUS_FIGURES = [
+    name for name, facts in FIGURES.items() if OF_CENSUS & set(facts["READS"])
+]
+STUDY_FIGURES = [name for name in FIGURES if name not in CENSUS_FIGURES]
 
 
 def read_by_figure(wildcards):
@@ -385,7 +552,10 @@ def training_memory(wildcards):
     """Megabytes for a meta-training job: Python, JAX and, on the CPU, its budget for the unroll."""
     if gpus(wildcards):
         return 8000
-    training = STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_training"]
+    settings = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    if name := wildcards.get("variant"):
+        settings = settings["variants"][name]
+    training = settings["meta_training"]
     return int(1000 * training["memory_budget_gb"]) + 2000
 
 

@@ -95,4 +95,4 @@ for figure in (name for name in FIGURES if not name.startswith("figS")):
 
 rule supplement:
     input:
-        figure_files([name for name in FIGURES if name.startswith("figS")]),
+        figure_files([name for name in STUDY_FIGURES if name.startswith("figS")]),

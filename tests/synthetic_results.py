@@ -20,6 +20,7 @@ from lopt.records.analysis import (
     Trajectories,
     ValidationRow,
 )
+from lopt.records.census import NOT_LEARNED, Similarity
 from lopt.records.evaluation import Evaluation
 from lopt.records.interventions import Stability
 from lopt.records.portraits import (
@@ -443,6 +444,95 @@ def stability(task: str, seeds, baselines=BASELINES) -> Stability:
     )
 
 
+VARIANTS = {"gru_32": ("gru", "32", 3), "lstm_16": ("lstm", "2 x 16", 2)}
+"""Of a census: family, size and number of seeds."""
+
+
+def census_measured(tasks) -> pd.DataFrame:
+    """Two statements with thresholds that some seeds meet; the last seed of the first variant has failed."""
+    rows = []
+    for task in tasks:
+        for variant, (family, size, count) in VARIANTS.items():
+            for seed in range(count):
+                failed = variant == "gru_32" and seed == count - 1
+                for name, number in (
+                    ("has_schedule", 1.2 + 0.5 * seed),
+                    ("arms_are_asymmetric", 1.3),
+                ):
+                    threshold = {"has_schedule": 1.5, "arms_are_asymmetric": 1.1}[name]
+                    rows.append(
+                        {
+                            "task": task,
+                            "variant": variant,
+                            "family": family,
+                            "size": size,
+                            "recipe": "0123456789abcdef",
+                            "seed": seed,
+                            "meta_objective": np.nan if failed else 0.03 + 0.01 * seed,
+                            "kind": "statement",
+                            "name": name,
+                            "at": np.nan,
+                            "measured": np.nan if failed else number,
+                            "answer": "failed"
+                            if failed
+                            else "yes"
+                            if number >= threshold
+                            else "no",
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def census(tasks) -> pd.DataFrame:
+    """What counting ``census_measured`` gives, by hand."""
+    rows = []
+    for task in tasks:
+        for variant, (family, size, count) in VARIANTS.items():
+            for name, threshold in (("has_schedule", 1.5), ("arms_are_asymmetric", 1.1)):
+                failed = int(variant == "gru_32")
+                yes = count - failed - int(name == "has_schedule")
+                rows.append(
+                    {
+                        "task": task,
+                        "variant": variant,
+                        "family": family,
+                        "size": size,
+                        "statement": name,
+                        "question": name.replace("_", " "),
+                        "optimizers": count,
+                        "yes": yes,
+                        "no": count - failed - yes,
+                        "unknown": 0,
+                        "failed": failed,
+                        "share": yes / count,
+                        "low": 0.1,
+                        "high": 0.9,
+                        "published": "yes" if name == "has_schedule" else "",
+                        "criterion": f"yes if a number is at least {threshold:g}",
+                        "sense": "at least",
+                        "threshold": threshold,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def similarity(task: str, baselines=BASELINES) -> Similarity:
+    """Optimizers on a line: learned ones by their number, baselines between them."""
+    names = [name for name, (_, _, count) in VARIANTS.items() for _ in range(count)]
+    seeds = [seed for _, _, count in VARIANTS.values() for seed in range(count)]
+    names, seeds = [*names, *baselines], [*seeds, *[NOT_LEARNED] * len(baselines)]
+    place = np.concatenate([0.1 * np.arange(5), 0.12 * np.arange(len(baselines))])
+    distances = np.abs(place[:, None] - place)
+    return Similarity(
+        optimizers=np.array(names),
+        seeds=np.array(seeds),
+        behavior=distances,
+        spectra=0.5 * distances,
+        coordinates=np.stack([place - place.mean(), np.zeros(len(place))], axis=1),
+        shares=np.array([1.0, 0.0]),
+    )
+
+
 def transfer(tasks) -> pd.DataFrame:
     """At home all is well; elsewhere it diverges, as predicted; rescaled gradients surprise."""
     rows = []
@@ -498,10 +588,14 @@ def write(folder: Path, seeds=SEEDS, baselines=BASELINES) -> None:
     ]
     store.save_table(folder / "validation.csv", pd.DataFrame(validation))
     store.save_table(folder / "interventions" / "transfer.csv", transfer(seeds))
+    store.save_table(folder / "census.csv", census(seeds))
+    store.save_table(folder / "census_measured.csv", census_measured(seeds))
     for task, numbers in seeds.items():
         facts = {"task": task}
         losses = evaluation(task, numbers, baselines)
         store.save(folder / "portraits" / f"{task}.npz", portrait(task), facts)
+        alike = similarity(task, baselines)
+        store.save(folder / "census" / task / "similarity.npz", alike, facts)
         store.save(folder / "evaluation" / task / "losses.npz", losses, facts)
         record = common_optimizers(task, baselines)
         store.save(folder / "common_optimizers" / f"{task}.npz", record, facts)

@@ -145,7 +145,7 @@ def test_a_recipe_may_leave_out_what_has_a_default():
 
 WRONG = [
     ("scal", "smoke", "'(top level)': unknown key scal; allowed are scale, scales, study"),
-    ("scale", "huge", "'scale': \"huge\" is not one of smoke, laptop, paper"),
+    ("scale", "huge", "'scale': \"huge\" is not one of smoke, laptop, census, paper"),
     ("scale", 3, "'scale': 3 should be text"),
     ("study", ABSENT, "'(top level)': missing key study"),
     ("scales", {}, "'scales': {} is empty; at least 1 is needed"),
@@ -566,7 +566,7 @@ def test_pairs_from_python_are_lists():
 def test_a_scale_that_is_wrong_stops_nobody_who_does_not_use_it():
     config = changed(SMOKE + "steps", -1)
     studies = resolve(config, SCHEMA)
-    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 4
+    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 5
     assert studies["laptop"] == resolve(CONFIG, SCHEMA)["laptop"]
     with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
         studies["smoke"]

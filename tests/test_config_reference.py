@@ -66,9 +66,17 @@ def keys_of(value, prefix=""):
             yield from (k for entry in inner if isinstance(entry, dict) for k in keys_of(entry))
 
 
+def variant_names(value):
+    """The names that the configuration gives to variants."""
+    if not isinstance(value, dict):
+        return set()
+    inner = set().union(*map(variant_names, value.values()))
+    return inner | set(value.get("variants") or {})
+
+
 def test_the_page_has_every_key_of_the_configuration():
     page = reference_page(CONFIG)
-    names = {*CONFIG["scales"], *TASKS.names(), *BASELINES.names()}
+    names = {*CONFIG["scales"], *TASKS.names(), *BASELINES.names(), *variant_names(CONFIG)}
     missing = {key for key in keys_of(CONFIG) if f"| `{key}` |" not in page} - names
     assert missing == {"family"}  # told under optimizer, whose other keys are the family's
     assert "`family`: the learned family" in page

@@ -99,7 +99,7 @@ def shown(task):
 
 
 def test_there_is_a_module_for_every_figure():
-    assert len(NAMES) == 13
+    assert len(NAMES) == 15
     for name in NAMES:
         module = import_module(f"lopt.figures.{name}")
         assert module.__doc__ and {"read", "draw", "numbers", "Data"} <= set(module.__all__)
@@ -133,6 +133,9 @@ KINDS = {
     "stability": "stability.npz",
     "distilled": "distilled.csv",
     "transfer": "interventions/transfer.csv",
+    "census": r"/census\.csv",
+    "census_measured": r"census_measured\.csv",
+    "similarity": "similarity.npz",
 }
 
 

@@ -35,7 +35,7 @@ ORDER = [
     ["tuning"],
     ["magnitudes"],
     ["meta_training"],
-    ["weights"],
+    ["weights", "census_collection"],
     ["analysis"],
     ["claims"],
     ["figures"],

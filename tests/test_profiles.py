@@ -23,7 +23,7 @@ def planned(folder: Path, *arguments: object) -> dict[str, dict[str, str]]:
     return {rule: dict(re.findall(r"(\w+)=([^,]+)", resources)) for rule, resources in jobs}
 
 
-EVERYTHING = ("--", "all", "meta_search", "report_pages")
+EVERYTHING = ("--", "all", "meta_search", "report_pages", "census")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ closing (a quasi-periodic or chaotic attractor, period 0). Stability is by spect
 point, of the product of dF/dh over a period of a cycle.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from lopt.analysis.newton import EPSILON, linear_part
 from lopt.analysis.readings import FLOOR, read
 from lopt.analysis.root_search import Transition, float64
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Code
 
 __all__ = ["Entry", "find_cycles", "radius_of", "range_of", "record"]
@@ -71,7 +71,7 @@ def range_of(values: Float[np.ndarray, " row"]) -> Float[np.ndarray, "2"]:
     return np.array([values.min(), values.max()])
 
 
-@partial(jax.jit, static_argnames=("transition", "samples"))
+@jit_by_function("transition", static=("samples",))
 def record(
     transition: Transition, h: Float[Array, "row state"], stride: int, *, samples: int
 ) -> Float[Array, "samples row state"]:

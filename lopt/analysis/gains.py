@@ -19,7 +19,6 @@ Source: Gelb and Vander Velde 1968, Multiple-Input Describing Functions, ch. 2.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -28,6 +27,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import RateCode
 
 __all__ = ["RateReadings", "gain", "rates_at_zero", "secants"]
@@ -151,7 +151,7 @@ def rates_at_zero(
     return RateReadings(rates, derivatives, gains, codes)
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _updates(
     transition: Callable, readout: Callable, states: Array, gradients: Array
 ) -> Float[Array, "row gradient"]:
@@ -162,7 +162,7 @@ def _updates(
     return jax.lax.map(one, states)
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _derivatives(
     transition: Callable, readout: Callable, states: Array
 ) -> tuple[Float[Array, " row"], Float[Array, " row"]]:

@@ -22,7 +22,6 @@ Source: arXiv 2011.02159, section 4. Deviation: alpha is kept complex beside its
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +40,7 @@ from lopt.analysis.modes import (
     whole_sizes,
 )
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Linearization, ModeCode
 
 __all__ = ["eigenmodes", "linearize", "timescale"]
@@ -197,7 +197,7 @@ def _derivatives(
     return tuple(map(np.asarray, (update, jacobian, input_vector, readout)))
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _readout_at(
     transition: Callable, readout: Callable, h: Float[Array, " state"], g: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, " state"]]:

@@ -22,7 +22,6 @@ Higham 2002, Accuracy and Stability, sections 7.2 and 12.1 (componentwise error 
 1988 (what a jump means for a fixed point).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -32,6 +31,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from lopt.analysis.readings import FLOOR
 from lopt.analysis.root_search import STAGNANT_STEPS, Transition, float64, polish, run_map
+from lopt.optimizers.shared import jit_by_function
 
 __all__ = ["Root", "bracket", "find_root", "linear_part", "newton", "scaled_size"]
 
@@ -76,7 +76,7 @@ class Root(NamedTuple):
     """dF/dh there."""
 
 
-@partial(jax.jit, static_argnames=("transition",))
+@jit_by_function("transition")
 def _linear_part(
     transition: Transition, h: Float[Array, " state"], g: Float[ArrayLike, ""]
 ) -> tuple[Array, Array, Array]:

@@ -13,7 +13,6 @@ the update.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.shared import jit_by_function
 
 __all__ = ["FLOOR", "Readings", "read"]
 
@@ -82,7 +82,7 @@ def read(
     return Readings(values[0], intervals[0], values[1], intervals[1], determined)
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _read(
     transition: Callable,
     readout: Callable,

@@ -29,6 +29,7 @@ from lopt.analysis.checks import check_component, check_grid, check_states
 from lopt.analysis.gains import RateReadings, gain, rates_at_zero, secants
 from lopt.analysis.readings import read
 from lopt.optimizers.component import ComponentOptimizer, check_shapes
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import (
     FixedPointAnalysis,
     Linearization,
@@ -104,7 +105,7 @@ def _respond_at(
     return _local_response(component.transition, component.readout, states, gradients)
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _updates(
     transition: Callable, readout: Callable, states: Array, gradients: Array
 ) -> Float[Array, "row update_grid"]:
@@ -115,7 +116,7 @@ def _updates(
     return jax.lax.map(one, states)
 
 
-@partial(jax.jit, static_argnames=("transition", "readout"))
+@jit_by_function("transition", "readout")
 def _local_response(
     transition: Callable, readout: Callable, states: Array, gradients: Array
 ) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:

@@ -28,6 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from lopt.optimizers.shared import jit_by_function
+
 __all__ = [
     "MEMORY",
     "STAGNANT_STEPS",
@@ -58,7 +60,7 @@ def speed(residual: Any) -> Any:
         return 0.5 * (residual * residual).sum(axis=-1)
 
 
-@partial(jax.jit, static_argnames="transition")
+@jit_by_function("transition")
 def run_map(
     transition: Transition, h: Float[Array, "row state"], g: float, *, steps: int
 ) -> Float[Array, "row state"]:
@@ -80,7 +82,7 @@ class _Mixing(NamedTuple):
     unfinished: Bool[Array, ""]
 
 
-@partial(jax.jit, static_argnames=("transition", "steps", "memory"))
+@jit_by_function("transition", static=("steps", "memory"))
 def mix(
     transition: Transition,
     h: Float[Array, "row state"],
@@ -150,7 +152,7 @@ class Polished(NamedTuple):
     stagnant: Int[Array, ""]
 
 
-@partial(jax.jit, static_argnames=("transition", "iterations"))
+@jit_by_function("transition", static=("iterations",))
 def polish(
     transition: Transition,
     start: Float[Array, " state"],
@@ -225,7 +227,7 @@ def float64(states: ArrayLike) -> Array | np.ndarray:
     return states
 
 
-@partial(jax.jit, static_argnames=("transition",))
+@jit_by_function("transition")
 def jacobian(
     transition: Transition, h: Float[Array, " state"], g: Float[ArrayLike, ""]
 ) -> tuple[Float[Array, "state state"], Float[Array, " state"]]:

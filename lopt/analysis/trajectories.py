@@ -18,7 +18,6 @@ Source: arXiv 2011.02159, section 4: states and gradients on test problems.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -36,6 +35,7 @@ from lopt.magnitudes import (
     span_of,
 )
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
+from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, start
@@ -177,7 +177,7 @@ def autonomous_trajectory(
     return _autonomous(component.transition, jnp.asarray(component.initial_state), steps=steps)
 
 
-@partial(jax.jit, static_argnames=("transition", "steps"))
+@jit_by_function("transition", static=("steps",))
 def _autonomous(
     transition: Callable, start: Float[Array, " state"], *, steps: int
 ) -> Float[Array, "steps_plus_1 state"]:
@@ -188,7 +188,7 @@ def _autonomous(
     return jnp.concatenate([states, last[None]])
 
 
-@partial(jax.jit, static_argnames=("task", "transition", "readout", "run", "span", "batch_size"))
+@jit_by_function("transition", "readout", "run", static=("task", "span", "batch_size"))
 def _run_all(
     problems: PyTree,
     initial_state: Float[Array, " state"],

@@ -2,8 +2,11 @@
 
 One row per number, and per statement and training seed. Errors, tolerances and verdicts are those of
 ``lopt.claims.verdicts``; ``smaller`` says what this scale has less of than the study
-(``lopt.claims.sizes``) and changes no verdict; ``null_*`` and ``separates`` are explained in
-``lopt.claims.power``; which rows count, and once per what, in ``lopt.claims.summary``. All cells are texts.
+(``lopt.claims.sizes``) and changes no verdict; ``allowance_from`` says whether the allowance is the spread of
+our ``seeds``, of repeated ``searches``, or was set ``by hand``, ``draw_...`` where the published number falls
+among our seeds (``lopt.claims.draws``); ``null_*`` and
+``separates`` are explained in ``lopt.claims.power``; which rows count, and once per what, in
+``lopt.claims.summary``. All cells are texts.
 """
 
 import math
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lopt.claims.draws import interval, place, spread
 from lopt.claims.evidence import TaskResults
 from lopt.claims.measure import CRITERIA, QUANTITIES
 from lopt.claims.power import null_answers, null_names, separates, separates_from
@@ -21,6 +25,7 @@ from lopt.claims.sizes import Sizes, smaller, stated_sizes
 from lopt.claims.verdicts import answer_verdict, sampling_error, signed_error, tolerance, verdict
 from lopt.records.evaluation import LEARNED
 from lopt.records.published import Published
+from lopt.records.search_spreads import search_spreads
 
 __all__ = ["COLUMNS", "compare"]
 
@@ -29,7 +34,8 @@ COLUMNS = (
     *("error", "smaller", "counted", "mark", "at_half_allowance", "at_no_allowance"),
     *("separates", "separates_from"),
     *("item", "seed", "plotted", "mean", "seeds", "measured", "criterion"),
-    *("comparison", "better", "reading_error", "allowance", "sampling"),
+    *("comparison", "better", "reading_error", "allowance", "allowance_from", "sampling"),
+    *("draw_low", "draw_high", "draw_place"),
     *("source", "reading", "name", "at"),
 )
 """Of every table; those of the nulls follow."""
@@ -114,13 +120,39 @@ def _number_rows(value: Published, task: TaskResults) -> list[dict[str, str]]:
         "mean": _text(np.mean(all_seeds) if finite else np.nan) if learned else "",
         "seeds": str(len(seeds)) if learned else "",
     }
-    return [row | (_judged(value, ours) if value.published else {})]
+    if not value.published:
+        return [row]
+    draws = all_seeds if learned else np.empty(0)
+    return [row | _judged(value, ours, *_allowance(value, draws)) | _as_a_draw(value, draws)]
 
 
-def _judged(value: Published, ours: Measurement) -> dict[str, str]:
+def _as_a_draw(value: Published, seeds: np.ndarray) -> dict[str, str]:
+    """Return the 95 % interval of one more seed of ours, and where the published number falls."""
+    low, high = interval(seeds, value.comparison)
+    if math.isnan(low):
+        return {}
+    return {"draw_low": _text(low), "draw_high": _text(high), "draw_place": place(value, low, high)}
+
+
+def _allowance(value: Published, seeds: np.ndarray) -> tuple[float, str]:
+    """Return what another training or search may differ by, and what says so.
+
+    The spread of this scale's own seeds where there are three or more; of a tuned optimizer that of repeated
+    searches, where they were measured; else what was set by hand.
+    """
+    if not math.isnan(measured := spread(seeds, value.comparison)):
+        return measured, "seeds"
+    at = -1.0 if math.isnan(value.at) else value.at
+    searched = search_spreads().get((value.task, value.quantity, at, value.comparison))
+    if searched is not None:
+        return searched, "searches"
+    return value.allowance, "by hand"
+
+
+def _judged(value: Published, ours: Measurement, allowance: float, origin: str) -> dict[str, str]:
     error, sampling = signed_error(value, ours.value), sampling_error(value.comparison, ours)
     limits = {
-        share: tolerance(value.reading_error, share * value.allowance, sampling)
+        share: tolerance(value.reading_error, share * allowance, sampling)
         for share in (1.0, 0.5, 0.0)
     }
     verdicts = {share: verdict(error, limit, value.better) for share, limit in limits.items()}
@@ -131,7 +163,8 @@ def _judged(value: Published, ours: Measurement) -> dict[str, str]:
         "at_half_allowance": verdicts[0.5],
         "at_no_allowance": verdicts[0.0],
         "reading_error": _text(value.reading_error),
-        "allowance": _text(value.allowance),
+        "allowance": _text(allowance),
+        "allowance_from": origin,
         "sampling": _text(sampling),
     }
 

@@ -20,13 +20,15 @@ TITLES = {
 }
 
 INTRODUCTION = """\
-"Ours" is the optimizer that the figures show; "mean" and "spread" (standard deviation) are over all training
-seeds. A number *agrees* when its error (in decades, or as a plain difference) is within the tolerance:
-reading error of the published figure, allowance for another training run, and two standard errors of the
-difference of two means over problems, added in quadrature; verdicts with half the allowance and without it
-stand beside. It *exceeds* when it is better than published by more than that, and *differs* otherwise.
-Points of one curve are one item, with the median distance over its points (negative: ours is lower).
-"smaller" says what this scale has less of than the study in what the value rests on; it excuses nothing.
+"Ours" is the optimizer that the figures show; "mean" and "spread" (standard deviation) are over all
+training seeds. A number *agrees* when its error (in decades, or as a plain difference) is within the
+tolerance: reading error of the published figure, allowance for another training run or search, and two
+standard errors of the difference of two means over problems, added in quadrature; verdicts with half the
+allowance and without it stand beside. "Allowance from" says whether it is the measured spread of our
+"seeds" (three or more) or of resampled "searches", or was set "by hand". It *exceeds* when it is better
+than published by more than that, and *differs* otherwise. Points of one curve are one item, with the median
+distance over its points (negative: ours is lower). "smaller" says what this scale has less of than the
+study in what the value rests on; it excuses nothing.
 
 A statement is answered yes or no per training seed by a criterion that is stated with it. It is also asked
 of *nulls*: an untrained optimizer, one whose training ended early, and the tuned baselines. Where none of
@@ -142,6 +144,7 @@ def _items(table: pd.DataFrame) -> pd.DataFrame:
             "distance": table["distance"].map("{:.3g}".format) + unit,
             "tolerance": table["tolerance"].map("{:.3g}".format) + unit,
             "verdict": table["verdict"] + marks,
+            "allowance from": table["allowance_from"],
             "at half allowance": table["at_half_allowance"],
             "at no allowance": table["at_no_allowance"],
             "smaller": table["smaller"],
@@ -151,8 +154,9 @@ def _items(table: pd.DataFrame) -> pd.DataFrame:
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     columns = ["quantity", "published", "ours", "mean", "spread", "error", "tolerance", "verdict"]
+    columns += ["allowance from"]
     decades = (table["comparison"] == "decades").map({True: " decades", False: ""})
     unit = decades.where(table["tolerance"] != "", "")
     marks = table["mark"].map(lambda mark: f" ({mark})" if mark else "")
     shown = table.assign(tolerance=table["tolerance"] + unit, verdict=table["verdict"] + marks)
-    return shown[columns]
+    return shown.rename(columns={"allowance_from": "allowance from"})[columns]

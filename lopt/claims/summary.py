@@ -48,10 +48,12 @@ def items(table: pd.DataFrame) -> pd.DataFrame:
                     "spread": alike.iloc[0]["spread"] if single else "",
                     "smaller": alike.iloc[0]["smaller"],
                     "comparison": first["comparison"],
+                    "allowance_from": ", ".join(dict.fromkeys(alike["allowance_from"])),
                 }
             )
     columns = ["figure", "task", "item", "points", "distance", "tolerance", *ALLOWANCES]
-    return pd.DataFrame(rows, columns=[*columns, "mark", "spread", "smaller", "comparison"])
+    columns += ["mark", "spread", "smaller", "comparison", "allowance_from"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _distance(points: pd.DataFrame) -> dict[str, float | str]:

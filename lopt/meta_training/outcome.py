@@ -43,20 +43,20 @@ LEVELS = {"smallest": 0.001, "median": 0.5, "largest": 0.999}
 """Of |g|, the quantiles that are stored."""
 
 
-def learned_facts(training: Training, state: State) -> dict[str, Any]:
-    """Return the entries that a training adds to its optimizer's metadata."""
-    return {
+def learned_facts(training: Training, state: State, *, failed: bool = False) -> dict[str, Any]:
+    """Return the entries that a training adds to its optimizer's metadata; no gradients if it failed."""
+    facts = {
         "validation_meta_objective": float(state.best_validation),
         "meta_step": int(state.best_step),
         "skipped_steps": int(state.optimizer.total_notfinite),
-        "gradients": gradients_met(
-            training.task,
-            training.family,
-            state.best_theta,
-            validation_problems(training.task, training.settings.validation_problems),
-            steps=training.steps,
-        ),
     }
+    if failed:
+        return facts
+    problems = validation_problems(training.task, training.settings.validation_problems)
+    met = gradients_met(
+        training.task, training.family, state.best_theta, problems, steps=training.steps
+    )
+    return {**facts, "gradients": met}
 
 
 def store_trained(

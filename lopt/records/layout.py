@@ -55,6 +55,22 @@ PLACES: Mapping[str, str] = {
     "trial_state": "meta_search/{task}/rung_{rung}/place_{place}.npz",
     "ranking": "meta_search/{task}/rung_{rung}/ranking.csv",
     "search_table": "meta_search/{task}/table.csv",
+    "variant_theta": "census/{task}/{variant}/seed_{seed}/theta.npz",
+    "variant_curve": "census/{task}/{variant}/seed_{seed}/curve.csv",
+    "variant_run": "census/{task}/{variant}/seed_{seed}/run.json",
+    "collection": "census/{task}/optimizers.zip",
+    "hand_made": "census/{task}/hand_made.npz",
+    "hand_made_dynamics": "census/{task}/hand_made_dynamics.npz",
+    "measured": "census/{task}/{variant}/measured.csv",
+    "dynamics": "census/{task}/{variant}/dynamics.npz",
+    "similarity": "census/{task}/similarity.npz",
+    "searches": "census/{task}/searches/{optimizer}.csv",
+    "census": "census.csv",
+    "census_measured": "census_measured.csv",
+    "census_ranks": "census_ranks.csv",
+    "census_failures": "census_failures.csv",
+    "census_draws": "census_draws.csv",
+    "census_page": "census.md",
 }
 """Every kind of result that other stages read, and its path below results/<scale>."""
 
@@ -146,3 +162,9 @@ class Files:
         except KeyError:
             wanted = PLACES[kind].format(**keys)
             raise StoreError(f"{wanted}: not among the files that were given") from None
+
+    def has(self, kind: str, **keys: Any) -> bool:
+        """Whether there is this file: it was given, or lies in the folder."""
+        if self._folder is not None:
+            return self.path(kind, **keys).exists()
+        return (kind, *sorted(keys.items())) in self._listed

@@ -16,6 +16,7 @@ import pandas as pd
 
 from lopt.records import store, stored
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
+from lopt.records.census import Similarity
 from lopt.records.entries import Each, Text
 from lopt.records.evaluation import Evaluation
 from lopt.records.interventions import Stability
@@ -150,6 +151,23 @@ class Results:
         """Return learned and hand-made optimizers in the closed loop with a quadratic."""
         path = self._files.path("stability", task=task)
         return store.load(path, Stability, expect={"task": task})[0]
+
+    def census(self) -> pd.DataFrame:
+        """Return how many optimizers of each kind say yes to each statement."""
+        return stored.load_census(self._files.path("census"))
+
+    def census_measured(self) -> pd.DataFrame:
+        """Return what was measured of every optimizer of a census, one thing a row."""
+        return stored.load_census_measured(self._files.path("census_measured"))
+
+    def census_tasks(self) -> list[str]:
+        """Return the tasks whose optimizers were compared, in the study's order."""
+        return [task for task in self.tasks if self._files.has("similarity", task=task)]
+
+    def similarity(self, task: str) -> Similarity:
+        """Return how far apart all optimizers of a task are."""
+        path = self._files.path("similarity", task=task)
+        return store.load(path, Similarity, expect={"task": task})[0]
 
     def null_names(self, task: str) -> list[str]:
         """Return the optimizers that statements are held against, of those that are stored."""

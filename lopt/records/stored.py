@@ -22,15 +22,19 @@ from lopt.extensions import BASELINES
 from lopt.facts import hyperparameters
 from lopt.parameters import Field
 from lopt.records import store
+from lopt.records.census import ANSWERS
 from lopt.records.entries import Each, ListOf, Number, Optional, Text
 from lopt.records.store import StoreError
 
 __all__ = [
+    "CENSUS_MEASURED",
     "OPTIMIZER",
     "TRAINED",
     "hyperparameter_kinds",
     "load_benchmark",
     "load_best",
+    "load_census",
+    "load_census_measured",
     "load_claims",
     "load_curve",
     "load_distilled",
@@ -147,6 +151,27 @@ TRANSFER = {
     **dict.fromkeys(("predicted", "failed"), Text(("yes", "no"))),
 }
 TRANSFER_RUNS = TRANSFER | {"order": COUNT}
+CENSUS_KIND = dict.fromkeys(("task", "variant", "family", "size"), Text())
+CENSUS = {
+    **CENSUS_KIND,
+    **dict.fromkeys(("statement", "question", "published", "criterion"), Text()),
+    "optimizers": Number(low=1, integer=True),
+    **dict.fromkeys(ANSWERS, COUNT),
+    **dict.fromkeys(("share", "low", "high", "threshold"), ANY),
+    "sense": Text(),
+}
+CENSUS_MEASURED = {
+    **CENSUS_KIND,
+    "recipe": Text(),
+    "seed": COUNT,
+    "meta_objective": ANY,
+    "kind": Text(("statement", "number")),
+    "name": Text(),
+    "at": ANY,
+    "measured": ANY,
+    "answer": Text(("", *ANSWERS)),
+}
+"""Columns of what is measured of every optimizer of a census, one thing a row."""
 SEARCH_TRIALS = {
     "rung": COUNT,
     "place": COUNT,
@@ -329,6 +354,24 @@ def load_transfer_runs(path: str | Path) -> pd.DataFrame:
         StoreError: as ``lopt.records.store.load_table``.
     """
     return store.load_table(path, TRANSFER_RUNS)
+
+
+def load_census(path: str | Path) -> pd.DataFrame:
+    """Return a census's shares, a statement and a kind of optimizer a row.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, CENSUS)
+
+
+def load_census_measured(path: str | Path) -> pd.DataFrame:
+    """Return what was measured of every optimizer of a census.
+
+    Raises:
+        StoreError: as ``lopt.records.store.load_table``.
+    """
+    return store.load_table(path, CENSUS_MEASURED)
 
 
 def load_search_trials(path: str | Path) -> pd.DataFrame:
