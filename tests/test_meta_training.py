@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from compiling import jit
 
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
@@ -112,7 +111,7 @@ def test_the_steps_are_the_recipes(run):
     """Against NumPy: penalty, element-wise clip, Adam with decay; failed steps change nothing."""
     training, states, curve = run
     task = training.task
-    gradient_of = jit(
+    gradient_of = jax.jit(
         lambda theta, step: meta_gradient(
             task, FAMILY, theta, sample_batch(task, stream(SEED, "train", step), 2), STEPS
         )
@@ -274,7 +273,7 @@ def test_seeds_in_one_program_are_the_single_runs(run):
     training, seeds = run[0], [SEED, 5]
     assert training.block() == STEPS
     chunk = partial(train_chunk, training=training)
-    batched = jit(jax.vmap(chunk))
+    batched = jax.jit(jax.vmap(chunk))
     states = [initial_state(training, seed) for seed in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     for _ in range(2):

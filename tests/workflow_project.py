@@ -1,13 +1,15 @@
 """A copy of the project for tests that run the workflow, so that they can change it."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ROOT", "copy_project", "snakemake"]
+__all__ = ["ROOT", "UNOPTIMIZED", "copy_project", "environment", "snakemake"]
 
 ROOT = Path(__file__).parent.parent
+UNOPTIMIZED = str(Path(__file__).parent / "unoptimized")  # on the path: compilation takes a quarter
 PARTS = [
     "Snakefile",
     "config.yaml",
@@ -34,9 +36,21 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
+def environment(*paths: object) -> dict[str, str]:
+    """Variables for a workflow whose jobs compile without optimization; ``paths`` go before it."""
+    exported = os.environ.get("PYTHONPATH")
+    paths = (*paths, UNOPTIMIZED, *([exported] if exported else []))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+
+
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Snakemake on such a copy, on two cores."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     return subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
     )
