@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from workflow_project import ROOT, copy_project
+from workflow_project import ROOT, copy_project, environment
 
 pytestmark = pytest.mark.workflow
 
@@ -32,7 +32,7 @@ def snakemake(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **options,
+        **{"env": environment(), **options},
     )
     assert done.returncode == 0, done.stdout[-5000:]
     return done.stdout

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from workflow_project import ROOT, environment
 
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
@@ -37,7 +38,6 @@ from lopt.tasks import sample_batch
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective
 
-ROOT = Path(__file__).parent.parent
 FAMILY, STEPS, SEED = GRU(4, input_scale=0.01, output_scale=0.1), 5, 11
 SETTINGS = MetaTrainingSettings(
     meta_steps=18,
@@ -320,7 +320,7 @@ runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
 
 def start_script(folder: Path) -> subprocess.Popen:
     """Run the workflow's own script as Snakemake would; it stores a checkpoint after every chunk."""
-    settings = dataclasses.replace(SETTINGS, meta_steps=600, chunk=1, skipped_in_a_row=50)
+    settings = dataclasses.replace(SETTINGS, meta_steps=400, chunk=1, skipped_in_a_row=50)
     params = {
         "code": "the same",
         "problem": {"start_half_width": 2.0},
@@ -332,7 +332,7 @@ def start_script(folder: Path) -> subprocess.Popen:
         [sys.executable, "-c", SCRIPT, json.dumps(params), ROOT / "workflow/scripts/meta_train.py"],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},  # compiles faster
+        env=environment(),
     )
 
 
@@ -368,4 +368,4 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
     assert filecmp.cmpfiles(*folders, files, shallow=False)[0] == files
     assert (killed / "log.txt").read_text().count("going on from the checkpoint") == 2
     curve = pd.read_csv(killed / "out/curve.csv")
-    assert list(curve) == list(CurvePoint._fields) and list(curve["step"]) == list(range(1, 601))
+    assert list(curve) == list(CurvePoint._fields) and list(curve["step"]) == list(range(1, 401))

@@ -37,10 +37,14 @@ def copy_project(folder: Path) -> Path:
 
 
 def environment(*paths: object) -> dict[str, str]:
-    """Variables for a workflow whose jobs compile without optimization; ``paths`` go before it."""
+    """Variables for processes that compile without optimization, and each of lopt's files once.
+
+    On their path ``paths`` come first, what is exported comes last.
+    """
     exported = os.environ.get("PYTHONPATH")
     paths = (*paths, UNOPTIMIZED, *([exported] if exported else []))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    others = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**others, "PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
