@@ -15,6 +15,7 @@ notices). What a field's annotation may be is told in ``lopt.fields``.
 """
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +25,7 @@ from typing import Any
 
 from lopt.meanings import Meaning, meanings
 from lopt.parameters import REQUIRED, FactsError, Field, field_schema, read_field
+from lopt.statements import statements
 
 __all__ = ["Facts", "FactsError", "hyperparameters", "json_schema", "read_facts"]
 
@@ -60,6 +62,36 @@ def read_facts(path: str | Path, base: str) -> Facts | None:
     """
     path = Path(path)
     module = _module(path)
+    if _stands_alone(module, base):
+        return _alone(path, module, base)
+    return _read(path, module, base)
+
+
+@lru_cache(maxsize=1024)
+def _alone(path: Path, module: ast.Module, base: str) -> Facts | None:
+    """Read a file that needs no other once: a module is one object as long as its file stays what it is."""
+    return _read(path, module, base)
+
+
+@lru_cache(maxsize=1024)
+def _stands_alone(module: ast.Module, base: str) -> bool:
+    """Whether the classes extend only each other, the contract and what Python comes with."""
+    imported, local = _imported(module), {node.name for node in _classes(module)}
+    return all(
+        name in local or not is_name or not _may_be_found(name, imported, base)
+        for node in _classes(module)
+        for name, is_name in _bases(node)
+    )
+
+
+def _may_be_found(name: str, imported: Mapping[str, tuple[str, str]], base: str) -> bool:
+    """Whether a class is in another file of ours: imported, and neither the contract's nor Python's own."""
+    if name not in imported or imported[name][1] == base:
+        return False
+    return imported[name][0].partition(".")[0] not in sys.stdlib_module_names
+
+
+def _read(path: Path, module: ast.Module, base: str) -> Facts | None:
     derived = {node.name: node for node in _classes(module) if _derives(path, node, base)}
     parents = {name for node in derived.values() for name, _ in _bases(node)}
     found = [node for name, node in derived.items() if name not in parents]
@@ -169,7 +201,7 @@ def _classes(module: ast.Module) -> list[ast.ClassDef]:
 def _imported(module: ast.Module) -> dict[str, tuple[str, str]]:
     """Return what the module's names from other modules stand for: (module, name there)."""
     names = {}
-    for node in ast.walk(module):
+    for node in statements(module):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 origin = "." * node.level + (node.module or "")
@@ -196,7 +228,7 @@ def _parents(path: Path, node: ast.ClassDef, base: str) -> Iterator[tuple[Path, 
             continue
         if name in local:
             yield path, local[name]
-        elif name in imported:
+        elif _may_be_found(name, imported, base):
             yield from _find(path, *imported[name])
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from lopt.statements import statements
+
 __all__ = ["PACKAGE", "code_digest", "sources"]
 
 PACKAGE = Path(__file__).parent
@@ -81,7 +83,7 @@ def _imports(path: Path, modified: int) -> tuple[Path, ...]:
 
 
 def _imported_names(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

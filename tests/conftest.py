@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -9,11 +10,14 @@ os.environ["NPROC"] = "1"  # threads of XLA: the cores are for processes that te
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["LOPT_JOB_DETAILS"] = "1"  # of which tests read inputs, wildcards and resources
 
+from workflow_project import UNOPTIMIZED, copy_project, snakemake
+
+sys.path.insert(0, UNOPTIMIZED)
+
 import jax
 import pytest
 import shapes
 import skips
-from workflow_project import copy_project, snakemake
 from xdist.scheduler import LoadScopeScheduling
 
 shapes.install()

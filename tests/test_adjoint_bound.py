@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 
 from lopt.learned.adjoint_bound import factors, scaled
 from lopt.learned.base import LearnedFamily
@@ -57,7 +56,7 @@ def test_by_hand_and_by_autodiff_it_is_the_same(name, bound, block, x64):
     theta = jax.tree.map(jnp.asarray, random_theta(gru))
     problems = as_dtype(sample_batch(task, jax.random.key(1), 3), jnp.float64)
     free, by_hand, by_autodiff = (
-        jit(
+        jax.jit(
             lambda theta, family=family, bound=bound: meta_gradient(
                 task, family, theta, problems, STEPS, block, bound
             )
@@ -150,7 +149,7 @@ def test_it_is_the_recursion(rate, steps, scales, x64):
             recursion(np.asarray(x), np.asarray(c), rate, steps, bound)
             for x, c in zip(*problems, strict=True)
         ]
-        _, found = jit(
+        _, found = jax.jit(
             lambda theta, bound=bound: meta_gradient(
                 Bowl(), GradientDescent(), theta, problems, steps, 3, bound
             )
@@ -162,7 +161,7 @@ def test_it_is_the_recursion(rate, steps, scales, x64):
 def test_a_run_that_is_stable_is_left_alone(x64):
     problems, theta = bowls(x64), Rate(jnp.asarray(0.2), jnp.zeros(1))
     free, bounded = (
-        jit(
+        jax.jit(
             lambda theta, bound=bound: meta_gradient(
                 Bowl(), GradientDescent(), theta, problems, 12, 12, bound
             )
@@ -179,7 +178,9 @@ def test_however_far_a_run_diverges_it_has_one_vote(x64):
 
     def gradient(bound):
         family = GradientDescent()
-        function = jit(lambda theta: meta_gradient(Bowl(), family, theta, problems, 60, 60, bound))
+        function = jax.jit(
+            lambda theta: meta_gradient(Bowl(), family, theta, problems, 60, 60, bound)
+        )
         return float(function(theta)[1].rate)
 
     assert gradient(None) > 1e40

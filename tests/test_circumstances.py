@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from workflow_project import ROOT, copy_project
+from workflow_project import ROOT, copy_project, environment
 
 pytestmark = pytest.mark.workflow
 
@@ -32,7 +32,7 @@ def snakemake(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **options,
+        **{"env": environment(), **options},
     )
     assert done.returncode == 0, done.stdout[-5000:]
     return done.stdout
@@ -65,21 +65,15 @@ def tree(folder: Path) -> dict[str, tuple[int, float]]:
 SMOKE = ("--config", "scale=smoke")
 
 
-def test_a_project_that_was_moved_plans_nothing(finished: Path, tmp_path: Path) -> None:
+def test_neither_place_nor_times_of_files_decide_anything(finished: Path, tmp_path: Path) -> None:
+    """Moved, and as after `cp -r`, or `git checkout`, which writes sources anew."""
     copy = tmp_path / "first"
     shutil.copytree(finished, copy, symlinks=True)
     moved = tmp_path / "elsewhere" / "another name"
     moved.parent.mkdir()
     copy.rename(moved)
+    rewrite(moved)
     assert not planned(moved, *SMOKE)
-
-
-def test_times_of_files_decide_nothing(finished: Path, tmp_path: Path) -> None:
-    """As after `cp -r`, or `git checkout`, which writes sources anew."""
-    copy = tmp_path / "copy"
-    shutil.copytree(finished, copy, symlinks=True)
-    rewrite(copy)
-    assert not planned(copy, *SMOKE)
 
 
 def test_results_in_a_fresh_clone(finished: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 from scipy.signal import correlate2d
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, log_loss
@@ -23,7 +22,7 @@ SMALL = Digits(channels=(3, 2), kernels=(3, 2), strides=(2, 1), batch=7)
 
 @pytest.fixture(scope="module")
 def problems():
-    return jit(lambda key: sample_batch(SMALL, key, 3))(jax.random.key(0))
+    return jax.jit(lambda key: sample_batch(SMALL, key, 3))(jax.random.key(0))
 
 
 def problem_of(problems, number=0):
@@ -86,9 +85,9 @@ def as_numpy(layers):
 
 @pytest.mark.parametrize("task", [SMALL, Digits(channels=(4,), kernels=(5,), strides=(3,))])
 def test_the_network_is_scipys(task, x64):
-    layers = as_dtype(jit(task.sample)(jax.random.key(2)), jnp.float64).layers
+    layers = as_dtype(jax.jit(task.sample)(jax.random.key(2)), jnp.float64).layers
     images = task.images().held_out[:4]
-    found = jit(task.logits)(layers, jnp.asarray(images))
+    found = jax.jit(task.logits)(layers, jnp.asarray(images))
     wanted = numpy_logits(as_numpy(layers), images / 16.0, task.strides)
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
 
@@ -105,11 +104,11 @@ def test_loss_and_held_out_measures_are_scikit_learns(problems):
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    found = jit(SMALL.loss)(problem, problem.layers, iteration)
+    found = jax.jit(SMALL.loss)(problem, problem.layers, iteration)
     shown = images.training_labels[chosen]
     wanted = log_loss(shown, probabilities(images.training[chosen]), labels=range(10))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    measures = jit(SMALL.held_out)(problem, problem.layers)
+    measures = jax.jit(SMALL.held_out)(problem, problem.layers)
     held_out, labels = probabilities(images.held_out), images.held_out_labels
     np.testing.assert_allclose(measures["loss"], log_loss(labels, held_out), rtol=1e-5)
     accuracy = accuracy_score(labels, held_out.argmax(axis=1))
@@ -119,13 +118,13 @@ def test_loss_and_held_out_measures_are_scikit_learns(problems):
 def test_the_loss_is_finite_where_the_network_is_certain(problems):
     problem = problem_of(problems)
     large = jax.tree.map(lambda leaf: 1e4 * leaf, problem.layers)
-    loss, gradient = jit(jax.value_and_grad(SMALL.loss, argnums=1))(problem, large, 0)
+    loss, gradient = jax.jit(jax.value_and_grad(SMALL.loss, argnums=1))(problem, large, 0)
     assert np.isfinite(loss)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
 
 
 def test_every_iteration_and_problem_draws_its_own_batch_uniformly(problems):
-    draw = jit(jax.vmap(lambda p: jax.vmap(lambda k: SMALL.chosen(p, k))(jnp.arange(600))))
+    draw = jax.jit(jax.vmap(lambda p: jax.vmap(lambda k: SMALL.chosen(p, k))(jnp.arange(600))))
     drawn = np.asarray(draw(problems))
     assert len({tuple(batch) for run in drawn for batch in run}) == 3 * 600
     counts = np.bincount(drawn.ravel(), minlength=1500)
@@ -135,7 +134,7 @@ def test_every_iteration_and_problem_draws_its_own_batch_uniformly(problems):
 
 
 def test_weights_start_glorot_normal_and_biases_small():
-    drawn = jit(lambda key: sample_batch(SMALL, key, 64))(jax.random.key(3)).layers
+    drawn = jax.jit(lambda key: sample_batch(SMALL, key, 64))(jax.random.key(3)).layers
     fans = [(9 * 1, 9 * 3), (4 * 3, 4 * 2), (4 * 4 * 2, 10)]
     for (kernel, bias), (fan_in, fan_out) in zip(drawn, fans, strict=True):
         for part, scale in ((kernel, (2.0 / (fan_in + fan_out)) ** 0.5), (bias, 0.01)):
@@ -146,7 +145,7 @@ def test_weights_start_glorot_normal_and_biases_small():
 
 def test_samplers_draw_the_same_numbers_under_x64(problems):
     with jax.enable_x64(True):
-        again = jit(lambda key: sample_batch(SMALL, key, 3))(jax.random.key(0))
+        again = jax.jit(lambda key: sample_batch(SMALL, key, 3))(jax.random.key(0))
         batch = np.asarray(SMALL.chosen(problem_of(again), 3))
     assert jax.tree.all(jax.tree.map(np.array_equal, problems, again))
     assert start(SMALL, problem_of(problems)).dtype == jnp.float32
@@ -194,9 +193,9 @@ def test_the_four_files_are_read_compressed_or_not(files):
     for found, name in zip(images[:4], names, strict=True):
         np.testing.assert_array_equal(found, contents[name])
     assert images.white == 255
-    problem = jit(task.sample)(jax.random.key(0))
-    assert 1.0 < float(jit(task.loss)(problem, problem.layers, 0)) < 4.0
-    assert set(jit(task.held_out)(problem, problem.layers)) == {"loss", "accuracy"}
+    problem = jax.jit(task.sample)(jax.random.key(0))
+    assert 1.0 < float(jax.jit(task.loss)(problem, problem.layers, 0)) < 4.0
+    assert set(jax.jit(task.held_out)(problem, problem.layers)) == {"loss", "accuracy"}
 
 
 def test_files_must_be_the_standard_ones_by_their_checksums(files, monkeypatch):

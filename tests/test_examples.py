@@ -1,6 +1,5 @@
 """The examples run, and say what is true."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,20 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from workflow_project import ROOT, environment
 
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.planted import plant_modes
 from lopt.records import store
 from lopt.tasks import as_dtype
 
-ROOT = Path(__file__).parent.parent
-
 
 def run(example: str, *arguments: Path | str, folder: Path = ROOT) -> str:
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     finished = subprocess.run(
         [sys.executable, "-W", "error", ROOT / "examples" / example, *arguments],
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=environment(ROOT),
         cwd=folder,
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 
 from lopt.learned import gru
 from lopt.learned.gru import GRU, GRUTheta
@@ -63,7 +62,7 @@ def plain_step(theta, h, g):
     return h_next, component.readout(h_next)
 
 
-run_plain_step = jit(plain_step)
+run_plain_step = jax.jit(plain_step)
 
 
 def test_the_step_is_the_papers(rows):
@@ -92,12 +91,12 @@ def test_the_training_step_and_its_adjoint_are_the_plain_step_and_its_vjp(rows):
     theta, random = random_theta(), np.random.default_rng(2)
     bars = random.normal(size=rows[0].shape), random.normal(size=rows[1].shape)
 
-    @jit
+    @jax.jit
     def plain(theta, h, g, bars):
         values, pull_back = jax.vjp(lambda h, g: plain_step(theta, h, g), h, g)
         return values, pull_back(bars)
 
-    @jit
+    @jax.jit
     def trained(theta, h, g, bars):
         *values, residuals = gru.step(FAMILY, theta, h, g)
         *found, _ = gru.step_adjoint(FAMILY, theta, residuals, *bars)
@@ -114,7 +113,7 @@ def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
     gradients, update_bars = random.normal(size=(2, 3, 4))
     last_h_bar = random.normal(size=rows[0].shape)
 
-    @jit
+    @jax.jit
     def plain(theta, h):
         def forward(theta):
             end, updates = jax.lax.scan(lambda h, g: plain_step(theta, h, g), h, gradients)
@@ -122,7 +121,7 @@ def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
 
         return jax.vjp(forward, theta)[1]((update_bars, last_h_bar))[0]
 
-    @jit
+    @jax.jit
     def trained(theta, h):
         def step(h, g):
             h_next, _, residuals = gru.step(FAMILY, theta, h, g)
@@ -144,7 +143,7 @@ def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
 def test_an_untrained_optimizer_does_nothing():
     family = GRU(units=8, input_scale=3.0, output_scale=5.0)
 
-    @jit
+    @jax.jit
     def updates(gradients):
         transformation = family.build(family.init(jax.random.key(0)))
         state = transformation.init(gradients[0])
@@ -157,7 +156,7 @@ def test_an_untrained_optimizer_does_nothing():
 def test_theta_starts_as_published():
     """Weights N(0, 1/units) by a chi-square bound, all else zero, float32 also under x64."""
     family = GRU(units=64)
-    theta = jit(family.init)(jax.random.key(1))
+    theta = jax.jit(family.init)(jax.random.key(1))
     for name in ("input_weights", "recurrent_weights"):
         weights = np.asarray(getattr(theta, name), np.float64)
         variance, error = weights.var() * family.units, (2.0 / weights.size) ** 0.5
@@ -166,7 +165,7 @@ def test_theta_starts_as_published():
     for name in ("initial_state", "biases", "readout_weights", "readout_bias"):
         assert np.all(getattr(theta, name) == 0.0), name
     with jax.enable_x64(True):
-        again = jit(family.init)(jax.random.key(1))
+        again = jax.jit(family.init)(jax.random.key(1))
     for leaf, other in zip(theta, again, strict=True):
         assert leaf.dtype == other.dtype == jnp.float32
         np.testing.assert_array_equal(leaf, other)
@@ -176,7 +175,7 @@ def test_the_transformation_acts_on_every_entry_alone(x64):
     """Entries of a pytree with the same gradients get the same updates, whatever their neighbors'."""
     gradients = np.random.default_rng(4).normal(size=(6, 3))
 
-    @jit
+    @jax.jit
     def both(theta):
         flat, tree = FAMILY.build(theta), as_gradient_transformation(FAMILY.component(theta))
 

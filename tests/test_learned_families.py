@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 from scipy.special import expit
 
 from lopt.analysis.fixed_points import find_fixed_points
@@ -124,7 +123,7 @@ def test_the_step_is_the_sources(x64, family, oracle):
     h = random.normal(size=(6, *theta.initial_state.shape))
     g = np.array([3.0, -0.2, 1e-4, -1e-6, 0.0, 1e5])  # on both sides of the LSTM's e^-10 / 0.3
 
-    @jit
+    @jax.jit
     def step(theta, h, g):
         component = family.component(theta)
         h_next = component.transition(h, g)
@@ -157,8 +156,8 @@ def test_the_ugrnn_is_the_gru_without_its_reset_gate(x64):
     )
     h, g = random.normal(size=(7, 4)), random.normal(size=7)
     states = [
-        jit(family.component(theta).transition)(h, g),
-        jit(GRU(4, 0.5, 2.0).component(gru_theta).transition)(h, g),
+        jax.jit(family.component(theta).transition)(h, g),
+        jax.jit(GRU(4, 0.5, 2.0).component(gru_theta).transition)(h, g),
     ]
     np.testing.assert_allclose(*states, rtol=1e-13)
 
@@ -244,7 +243,7 @@ def test_the_families_that_ship():
 def test_an_untrained_optimizer_does_nothing(name):
     family = small(name, input_scale=3.0, output_scale=5.0)
 
-    @jit
+    @jax.jit
     def updates(gradients):
         transformation = family.build(family.init(jax.random.key(0)))
         state = transformation.init(gradients[0])
@@ -257,7 +256,7 @@ def test_an_untrained_optimizer_does_nothing(name):
 def test_theta_starts_as_documented(name):
     """Weights N(0, 1/units) by a chi-square bound, all else zero, float32 also under x64."""
     family = small(name, 24)
-    theta = jit(family.init)(jax.random.key(1))
+    theta = jax.jit(family.init)(jax.random.key(1))
     assert type(theta) is family.theta_type
     for field, leaf in theta._asdict().items():
         values = np.asarray(leaf, np.float64)
@@ -267,7 +266,7 @@ def test_theta_starts_as_documented(name):
         else:
             assert np.all(values == 0.0), field
     with jax.enable_x64(True):
-        again = jit(family.init)(jax.random.key(1))
+        again = jax.jit(family.init)(jax.random.key(1))
     for leaf, other in zip(theta, again, strict=True):
         assert leaf.dtype == other.dtype == jnp.float32
         np.testing.assert_array_equal(leaf, other)
@@ -278,7 +277,7 @@ def test_component_and_transformation_agree(x64, name):
     family = small(name, input_scale=0.5, output_scale=2.0)
     gradients = np.random.default_rng(4).normal(size=(6, 3))
 
-    @jit
+    @jax.jit
     def both(theta):
         built, component = family.build(theta), family.component(theta)
         own = as_gradient_transformation(component)
@@ -331,17 +330,19 @@ def case(request):
     family = small(request.param, 2, input_scale=0.5, output_scale=0.3)
     with jax.enable_x64(True):
         theta = jax.tree.map(jnp.asarray, random_theta(family))
-        problems = jit(lambda key: as_dtype(sample_batch(TASK, key, PROBLEMS), jnp.float64))(
+        problems = jax.jit(lambda key: as_dtype(sample_batch(TASK, key, PROBLEMS), jnp.float64))(
             jax.random.key(1)
         )
-        autodiff = jit(lambda theta: autodiff_meta_gradient(TASK, family, theta, problems, STEPS))
+        autodiff = jax.jit(
+            lambda theta: autodiff_meta_gradient(TASK, family, theta, problems, STEPS)
+        )
         yield family, theta, problems, autodiff(theta)
 
 
 @pytest.mark.parametrize("block", [4, 2, 1])
 def test_blocks_give_the_gradient_of_the_whole(case, block):
     family, theta, problems, (objective, gradient) = case
-    found_objective, found = jit(
+    found_objective, found = jax.jit(
         lambda theta: meta_gradient(TASK, family, theta, problems, STEPS, block)
     )(theta)
     np.testing.assert_allclose(found_objective, objective, rtol=1e-12)
@@ -356,7 +357,7 @@ def test_the_gradient_is_the_objectives_by_finite_differences(case):
     family, theta, problems, (objective, gradient) = case
     flat, unravel = jax.flatten_util.ravel_pytree(theta)
 
-    @jit
+    @jax.jit
     def objectives(flats):
         def one(flat):
             losses = evaluate(TASK, family, unravel(flat), problems, steps=STEPS)
@@ -384,7 +385,7 @@ def test_problems_are_clipped_alone_whatever_the_family(case):
     flat = [
         np.concatenate([np.ravel(leaf) for leaf in gradient])
         for gradient in (
-            jit(lambda theta, one: meta_gradient(TASK, family, theta, one, STEPS)[1])(
+            jax.jit(lambda theta, one: meta_gradient(TASK, family, theta, one, STEPS)[1])(
                 theta, jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], problems)
             )
             for i in range(PROBLEMS)
@@ -393,7 +394,7 @@ def test_problems_are_clipped_alone_whatever_the_family(case):
     norms = np.linalg.norm(flat, axis=1)
     norm = float(norms.mean())
     wanted = sum(g * min(1.0, norm / n) for g, n in zip(flat, norms, strict=True)) / PROBLEMS
-    _, found = jit(
+    _, found = jax.jit(
         lambda theta: clipped_meta_gradient(TASK, family, theta, problems, STEPS, 2, norm=norm)
     )(theta)
     found = np.concatenate([np.ravel(leaf) for leaf in found])
@@ -470,7 +471,9 @@ def test_autodiff_in_blocks_is_the_grus_adjoint(x64):
     theta = jax.tree.map(jnp.asarray, random_theta(plain.gru))
     problems = as_dtype(sample_batch(TASK, jax.random.key(1), 3), jnp.float64)
     gradients = [
-        jit(lambda theta, family=family: meta_gradient(TASK, family, theta, problems, 6, 3))(theta)
+        jax.jit(lambda theta, family=family: meta_gradient(TASK, family, theta, problems, 6, 3))(
+            theta
+        )
         for family in (plain, plain.gru)
     ]
     for found, wanted in zip(*map(jax.tree.leaves, gradients), strict=True):

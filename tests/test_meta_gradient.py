@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.meta_training.gradient import (
@@ -43,17 +42,19 @@ def case(request):
     task, family = CASES[request.param]
     with jax.enable_x64(True):
         theta = random_theta(family)
-        problems = jit(lambda key: as_dtype(sample_batch(task, key, PROBLEMS), jnp.float64))(
+        problems = jax.jit(lambda key: as_dtype(sample_batch(task, key, PROBLEMS), jnp.float64))(
             jax.random.key(1)
         )
-        autodiff = jit(lambda theta: autodiff_meta_gradient(task, family, theta, problems, STEPS))
+        autodiff = jax.jit(
+            lambda theta: autodiff_meta_gradient(task, family, theta, problems, STEPS)
+        )
         yield task, family, theta, problems, autodiff(theta)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_adjoint_is_autodiff_at_every_block_length(case, block):
     task, family, theta, problems, (objective, gradient) = case
-    adjoint = jit(lambda theta: meta_gradient(task, family, theta, problems, STEPS, block))
+    adjoint = jax.jit(lambda theta: meta_gradient(task, family, theta, problems, STEPS, block))
     found_objective, found = adjoint(theta)
     np.testing.assert_allclose(found_objective, objective, rtol=1e-12)
     for name, leaf, wanted in zip(GRUTheta._fields, found, gradient, strict=True):
@@ -68,7 +69,7 @@ def test_the_gradient_is_the_objectives_by_finite_differences(case):
     task, family, theta, problems, (objective, gradient) = case
     flat, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(jnp.asarray, theta))
 
-    @jit
+    @jax.jit
     def objectives(flats):
         def one(flat):
             losses = evaluate(task, family, unravel(flat), problems, steps=STEPS)
@@ -104,7 +105,7 @@ def test_each_problem_is_clipped_by_its_norm_before_the_mean():
     problems = sample_batch(Bounded(), jax.random.key(1), 5)
     starts = np.sort(np.asarray(problems.start[:, 0]))
     task = Bounded(limit=float(starts[-2:].mean()))  # one of the five has no gradient
-    alone = jit(lambda theta, problem: meta_gradient(task, family, theta, problem, steps))
+    alone = jax.jit(lambda theta, problem: meta_gradient(task, family, theta, problem, steps))
     objectives, gradients = [], []
     for i in range(5):
         objective, gradient = alone(
@@ -119,7 +120,7 @@ def test_each_problem_is_clipped_by_its_norm_before_the_mean():
     assert len(norms) == 4
     for norm in (float(np.median(norms)), 2.0 * float(norms.max())):
         for block in (steps, 3):
-            found_objective, found = jit(
+            found_objective, found = jax.jit(
                 lambda theta, norm=norm, block=block: clipped_meta_gradient(
                     task, family, theta, problems, steps, block, norm=norm
                 )
@@ -136,7 +137,7 @@ def test_without_a_finite_problem_the_clipped_gradient_is_none():
     family, task = GRU(4, 0.01, 0.02), Bounded(limit=-np.inf)
     theta = jax.tree.map(jnp.float32, random_theta(family))
     problems = sample_batch(task, jax.random.key(1), 2)
-    objective, gradient = jit(
+    objective, gradient = jax.jit(
         lambda theta: clipped_meta_gradient(task, family, theta, problems, 6, norm=1.0)
     )(theta)
     assert np.isnan(objective)

@@ -4,12 +4,12 @@ import dataclasses
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from workflow_project import ROOT, environment
 
 from lopt.config import MetaTrainingSettings
 from lopt.learned.gru import GRU
@@ -25,7 +25,6 @@ from lopt.meta_training.search import (
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tuning import SearchRange
 
-ROOT = Path(__file__).parents[1]
 SETTINGS = MetaTrainingSettings(
     meta_steps=12,
     problems=2,
@@ -163,7 +162,7 @@ def test_the_search_runs_as_a_workflow(tmp_path):
     table = "results/smoke/meta_search/rosenbrock/table.csv"
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "2"]
     command += ["--configfile", ROOT / "config.yaml", "over.yaml", "--", table]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
     rows = pd.read_csv(tmp_path / table)
     assert rows[["rung", "meta_steps", "rank"]].values.tolist() == [

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from compiling import jit
+from workflow_project import ROOT, environment
 
 from lopt.checkpoint import Checkpoint
 from lopt.config import MetaTrainingSettings
@@ -39,7 +39,6 @@ from lopt.tasks import sample_batch
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective
 
-ROOT = Path(__file__).parent.parent
 FAMILY, STEPS, SEED = GRU(4, input_scale=0.01, output_scale=0.1), 5, 11
 SETTINGS = MetaTrainingSettings(
     meta_steps=18,
@@ -113,7 +112,7 @@ def test_the_steps_are_the_recipes(run):
     """Against NumPy: penalty, element-wise clip, Adam with decay; failed steps change nothing."""
     training, states, curve = run
     task = training.task
-    gradient_of = jit(
+    gradient_of = jax.jit(
         lambda theta, step: meta_gradient(
             task, FAMILY, theta, sample_batch(task, stream(SEED, "train", step), 2), STEPS
         )
@@ -357,7 +356,7 @@ runpy.run_path(sys.argv[2], init_globals={"snakemake": snakemake})
 
 def start_script(folder: Path) -> subprocess.Popen:
     """Run the workflow's own script as Snakemake would; it stores a checkpoint after every chunk."""
-    settings = dataclasses.replace(SETTINGS, meta_steps=600, chunk=1, skipped_in_a_row=50)
+    settings = dataclasses.replace(SETTINGS, meta_steps=400, chunk=1, skipped_in_a_row=50)
     params = {
         "code": "the same",
         "problem": {"start_half_width": 2.0},
@@ -369,7 +368,7 @@ def start_script(folder: Path) -> subprocess.Popen:
         [sys.executable, "-c", SCRIPT, json.dumps(params), ROOT / "workflow/scripts/meta_train.py"],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},  # compiles faster
+        env=environment(),
     )
 
 
@@ -405,4 +404,4 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
     assert filecmp.cmpfiles(*folders, files, shallow=False)[0] == files
     assert (killed / "log.txt").read_text().count("going on from the checkpoint") == 2
     curve = pd.read_csv(killed / "out/curve.csv")
-    assert list(curve) == list(CurvePoint._fields) and list(curve["step"]) == list(range(1, 601))
+    assert list(curve) == list(CurvePoint._fields) and list(curve["step"]) == list(range(1, 401))

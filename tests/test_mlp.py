@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 
 import lopt
 from lopt.analysis.linearization import linearize
@@ -26,7 +25,7 @@ def test_the_step_is_the_sources(family):
     h = component.initial_state
     means, squares = np.zeros(family.timescales), np.zeros(family.timescales)
     for g in (3.0, -0.2, 1e-4, 0.0, -2.0):
-        h = jit(component.transition)(h, jnp.asarray(g))
+        h = jax.jit(component.transition)(h, jnp.asarray(g))
         seen = family.input_scale * g
         for k, decay in enumerate([0.9, 0.99, 0.999][: family.timescales]):
             means[k] = decay * means[k] + (1 - decay) * seen
@@ -40,7 +39,7 @@ def test_the_step_is_the_sources(family):
             z @ theta.linear_part + y @ theta.readout_weights + theta.readout_bias
         )
         truth = family.output_scale * direction * np.exp(magnitude)
-        np.testing.assert_allclose(jit(component.readout)(h), truth, rtol=1e-10)
+        np.testing.assert_allclose(jax.jit(component.readout)(h), truth, rtol=1e-10)
         np.testing.assert_allclose(h, [*means, *squares, seen], rtol=1e-10, atol=1e-15)
 
 

@@ -1,7 +1,6 @@
 """The workflow as a module of another one, with its configuration replaced."""
 
 import filecmp
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from workflow_process import ROOT, THETA, TINY
+from workflow_project import environment
 
 from lopt.config import merge
 
@@ -36,7 +36,7 @@ rule everything:
 """
 
 
-def workflow(folder: Path, source: str, *arguments: str, **environment: str) -> str:
+def workflow(folder: Path, source: str, *arguments: str, **variables: str) -> str:
     """Run another workflow, which takes this one from ``source``; return what it prints."""
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     tasks = {"linear_regression": {**TINY, "seeds": [7]}}
@@ -51,7 +51,7 @@ def workflow(folder: Path, source: str, *arguments: str, **environment: str) -> 
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
         cwd=folder,
-        env={**os.environ, **environment},
+        env=environment() | variables,
         capture_output=True,
         text=True,
     )

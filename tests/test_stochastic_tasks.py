@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 from jax.flatten_util import ravel_pytree
 
 from lopt.analysis.curvature import curvatures_along_runs
@@ -102,7 +101,7 @@ def problems():
 def drawn(problems):
     """The batches of every problem and iteration, drawn before anything runs."""
     numbers = jnp.arange(STEPS + 1)
-    return jit(jax.vmap(lambda p: jax.vmap(lambda k: TASK.batch(p, k))(numbers)))(problems)
+    return jax.jit(jax.vmap(lambda p: jax.vmap(lambda k: TASK.batch(p, k))(numbers)))(problems)
 
 
 def loss_on(params, chosen):
@@ -129,8 +128,8 @@ def wanted(problems):
     """Losses, ends and measures of momentum."""
     batches = drawn(problems)
     run = jax.vmap(lambda weights, batches: by_hand(weights, batches, *MOMENTUM))
-    losses, ends = jit(run)(problems.weights, batches)
-    return losses, ends, jit(jax.vmap(TASK.held_out))(problems, ends), batches
+    losses, ends = jax.jit(run)(problems.weights, batches)
+    return losses, ends, jax.jit(jax.vmap(TASK.held_out))(problems, ends), batches
 
 
 def test_a_task_says_by_its_loss_whether_it_draws():
@@ -200,7 +199,7 @@ def test_curvature_is_of_the_batch_of_the_iteration(problems, wanted):
     )
     np.testing.assert_allclose(weights, 1.0 / (2 * PROBLEMS * TASK.components), rtol=1e-6)
 
-    @jit
+    @jax.jit
     @jax.vmap
     def hessian(params, chosen):
         x, unravel = ravel_pytree(params)
@@ -238,16 +237,16 @@ def test_the_meta_gradient_is_of_the_draws_that_were_run(problems, x64):
         runs = jax.vmap(lambda weights, batches: by_hand(weights, batches, family, theta)[0])
         return jnp.mean(meta_objective(runs(problems.weights, batches)))
 
-    wanted_objective, wanted = jit(jax.value_and_grad(mean_objective))(theta)
+    wanted_objective, wanted = jax.jit(jax.value_and_grad(mean_objective))(theta)
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(wanted))
-    oracle = jit(lambda theta: autodiff_meta_gradient(TASK, family, theta, problems, STEPS))
+    oracle = jax.jit(lambda theta: autodiff_meta_gradient(TASK, family, theta, problems, STEPS))
     found = {"autodiff": oracle(theta)}
     for name, method, block, bound in (  # so large a bound bounds nothing
         ("adjoint", family, STEPS, None),
         ("adjoint in blocks", family, 2, 1e6),
         ("autodiff in blocks", Plain(), 2, 1e6),
     ):
-        found[name] = jit(
+        found[name] = jax.jit(
             lambda theta, method=method, block=block, bound=bound: meta_gradient(
                 TASK, method, theta, problems, STEPS, block, bound
             )
@@ -264,9 +263,9 @@ def test_the_meta_gradient_is_the_evaluations_by_finite_differences(problems, x6
     problems = as_dtype(problems, jnp.float64)
     theta = GRUTheta(*random_theta(FAMILY))
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, theta))
-    _, gradient = jit(lambda theta: meta_gradient(TASK, FAMILY, theta, problems, STEPS))(theta)
+    _, gradient = jax.jit(lambda theta: meta_gradient(TASK, FAMILY, theta, problems, STEPS))(theta)
 
-    @jit
+    @jax.jit
     def objectives(flats):
         def one(flat):
             losses = evaluate(TASK, FAMILY, unravel(flat), problems, steps=STEPS)
@@ -291,8 +290,8 @@ def test_an_iteration_that_changes_nothing_changes_no_bit():
         lambda task: meta_gradient(task, family, theta, problems, 4, 2, 1.0),
     ):
         plain, numbered = (
-            jit(lambda run=run: run(Rosenbrock()))(),
-            jit(lambda run=run: run(Numbered()))(),
+            jax.jit(lambda run=run: run(Rosenbrock()))(),
+            jax.jit(lambda run=run: run(Numbered()))(),
         )
         assert jax.tree.all(jax.tree.map(np.array_equal, plain, numbered))
 
@@ -300,5 +299,5 @@ def test_an_iteration_that_changes_nothing_changes_no_bit():
 def test_the_default_portrait_is_of_the_first_batch(monkeypatch):
     monkeypatch.setattr(base, "PORTRAIT_PROBLEMS", 8)
     shown = base.portrait_problems(TASK)
-    first = jit(jax.vmap(loss_on))(shown.weights, drawn(shown)[:, 0])
+    first = jax.jit(jax.vmap(loss_on))(shown.weights, drawn(shown)[:, 0])
     np.testing.assert_allclose(TASK.portrait().log10_losses, np.log10(first + FIRST), rtol=1e-4)

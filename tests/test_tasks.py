@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from compiling import jit
 from scipy import optimize, stats
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
@@ -22,14 +21,14 @@ SMALL = {
     "rosenbrock": Rosenbrock(),
     "two_moons": TwoMoons(hidden_widths=(4, 3), points=16),
 }
-draw = jit(sample_batch, static_argnums=(0, 2))
+draw = jax.jit(sample_batch, static_argnums=(0, 2))
 
 
 @lru_cache
 def drawn(task, x64=False):
     """One problem of ``task``, its arrays as NumPy's."""
     with jax.enable_x64(x64):
-        return jax.tree.map(np.asarray, jit(task.sample)(jax.random.key(1)))
+        return jax.tree.map(np.asarray, jax.jit(task.sample)(jax.random.key(1)))
 
 
 def float64(problem):
@@ -51,8 +50,8 @@ def test_the_gradient_is_the_losss_by_finite_differences(name, x64):
     problem = float64(drawn(task))
     x = np.asarray(task.init(problem))
     assert x.shape == (task.components,)
-    loss = jit(task.loss)
-    gradient = np.asarray(jit(jax.grad(task.loss, argnums=1))(problem, x))
+    loss = jax.jit(task.loss)
+    gradient = np.asarray(jax.jit(jax.grad(task.loss, argnums=1))(problem, x))
     found = optimize.approx_fprime(x, lambda x: float(loss(problem, x)), 1e-7)  # one-sided
     np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-5 * np.max(np.abs(gradient)))
 
@@ -102,7 +101,7 @@ def test_a_quadratics_loss_is_the_quadratic_form(dimension, x64):
     )
     problem = Quadratic(factor @ factor.T, optimum, start=x)
 
-    @jit
+    @jax.jit
     def everything(x):
         loss = partial(task.loss, problem)
         return loss(x), jax.grad(loss)(x), jax.hessian(loss)(x)
@@ -185,7 +184,7 @@ def test_the_mean_start_loss_is_the_papers(quadratics):
 def test_rosenbrock_is_rosenbrock(x64):
     """Value and gradient against SciPy's own."""
     task = Rosenbrock()
-    value_and_grad = jit(jax.value_and_grad(task.loss, argnums=1))
+    value_and_grad = jax.jit(jax.value_and_grad(task.loss, argnums=1))
     for x in [np.array([1.0, 1.0]), *np.random.default_rng(0).uniform(-2.0, 2.0, size=(5, 2))]:
         loss, gradient = value_and_grad(None, x)
         np.testing.assert_allclose(loss, optimize.rosen(x), rtol=1e-12)
@@ -241,13 +240,13 @@ def test_the_loss_is_the_log_loss_plus_the_norm(x64):
     positions, labels = (np.float64(part) for part in task.data())
     probabilities = 1.0 / (1.0 + np.exp(-numpy_logits(task, x, positions)))
     expected = log_loss(labels, probabilities) + 0.03 * np.linalg.norm(x)
-    np.testing.assert_allclose(jit(task.loss)(None, x), expected, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(task.loss)(None, x), expected, rtol=1e-12)
 
 
 def test_the_loss_is_finite_where_the_network_is_certain():
     task = TwoMoons(hidden_widths=(4,), points=16)
     x = jnp.full(task.components, 1e4, jnp.float32)
-    loss, gradient = jit(jax.value_and_grad(task.loss, argnums=1))(None, x)
+    loss, gradient = jax.jit(jax.value_and_grad(task.loss, argnums=1))(None, x)
     assert np.isfinite(loss) and np.all(np.isfinite(gradient))
 
 

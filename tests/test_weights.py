@@ -250,7 +250,7 @@ def test_the_command_prints_under_any_encoding(released):
         assert f"0.2500 {sign} 7.0000" in done.stdout
 
 
-def test_a_wrong_path_is_one_line(released, tmp_path):
+def test_a_wrong_path_is_one_line(released, tmp_path, capsys):
     (tmp_path / "file").touch()
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -263,9 +263,11 @@ def test_a_wrong_path_is_one_line(released, tmp_path):
         ("release", tmp_path / "nowhere", tmp_path / "weights"),
         ("release", tmp_path / "results", tmp_path / "file"),
     ):
-        done = command(*arguments)
-        assert done.returncode == 1 and not done.stdout, arguments
-        (line,) = done.stderr.splitlines()
+        with pytest.raises(SystemExit) as ended:
+            weights.main([*map(str, arguments)])
+        printed = capsys.readouterr()
+        assert ended.value.code == 1 and not printed.out, arguments
+        (line,) = printed.err.splitlines()
         assert line.startswith("error: ") and str(tmp_path) in line
 
 

@@ -32,14 +32,14 @@ pytestmark = pytest.mark.workflow
 
 
 def jobs(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
-    """What a dry run would do: (rule, task) of every job; the task is "" where there is none."""
+    """What a dry run would do: (rule, task or figure) of every job; "" where there is none."""
     run = snakemake(folder, "--dry-run", *arguments)
     assert run.returncode == 0, run.stdout
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", run.stdout, re.MULTILINE)
     wanted = Counter()
     for rule, block in blocks:
-        task = re.search(r"wildcards: .*task=(\w+)", block)
-        wanted[rule, task.group(1) if task else ""] += 1
+        about = re.search(r"wildcards: .*(?:task|figure)=(\w+)", block)
+        wanted[rule, about.group(1) if about else ""] += 1
     return wanted
 
 
@@ -123,25 +123,37 @@ def test_changed_parameter_reruns_what_depends_on_it(finished):
     assert "tune" not in rules_of(wanted)
 
 
+def with_changed(finished: Path, *modules: str) -> Counter[tuple[str, str]]:
+    """What a dry run would do if these modules were changed."""
+    before = {
+        finished / "lopt" / module: (finished / "lopt" / module).read_text() for module in modules
+    }
+    try:
+        for path, text in before.items():
+            path.write_text(text + "\n# changed\n")
+        return jobs(finished, "--config", "scale=smoke")
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def test_a_changed_figure_is_drawn_anew_and_a_family_without_optimizers_changes_nothing(finished):
+    wanted = with_changed(finished, "figures/fig4_learning_rate_schedules.py", "learned/lstm.py")
+    assert {name for rule, name in wanted if rule == "draw"} == {"fig4_learning_rate_schedules"}
+    assert not {"meta_train", "analyze", "tune", "evaluate"} & rules_of(wanted)
+
+
 @pytest.mark.parametrize(
     ("module", "reruns", "leaves"),
     [
-        ("figures/fig4_learning_rate_schedules.py", {"draw"}, {"analyze"}),
         ("analysis/responses.py", {"analyze", "draw"}, {"meta_train"}),
         ("meta_training/gradient.py", {"meta_train", "analyze"}, {"tune", "portray"}),
         ("optimizers/adam.py", {"tune", "evaluate"}, {"meta_train", "analyze", "portray"}),
-        ("learned/lstm.py", set(), {"meta_train", "analyze", "tune", "draw"}),
         ("tuning/random_search.py", {"tune", "evaluate"}, {"meta_train", "analyze"}),
     ],
 )
 def test_changed_module_reruns_what_depends_on_it(finished, module, reruns, leaves):
-    path = finished / "lopt" / module
-    before = path.read_text()
-    path.write_text(before + "\n# changed\n")
-    try:
-        wanted = rules_of(jobs(finished, "--config", "scale=smoke"))
-    finally:
-        path.write_text(before)
+    wanted = rules_of(with_changed(finished, module))
     assert reruns <= wanted
     assert not leaves & wanted
 
