@@ -220,7 +220,9 @@ def presentation(wildcards):
         for task, settings in here["tasks"].items()
         for key, value in (settings["meta_training_problem"] or {}).items()
     ]
+    counted = [task for task, value in here["tasks"].items() if value.get("variants")]
     return {
+        **({"counted": counted} if counted else {}),
         "scale": wildcards.scale,
         "seeds": {task: value["seeds"] for task, value in here["tasks"].items()},
         "early": {

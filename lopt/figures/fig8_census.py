@@ -92,6 +92,9 @@ def draw(data: Data) -> Figure:
             panel.set_yticks(range(len(names)), names if place == 0 else [""] * len(names))
             panel.tick_params(axis="y", length=0.0, labelsize=5.5)
             panel.set_ylim(len(names) - 0.4, -0.6)
+        bottom.set_xlabel("distance from the threshold")
+    axes[0, 0].set_ylabel("share of optimizers that say yes")
+    axes[1, 0].set_ylabel("every optimizer's number")
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     variants = list(dict.fromkeys(name for column in data.columns for name in column.variants))
@@ -174,7 +177,7 @@ def _strips(panel: Axes, column: Column, data: Data) -> None:
         zorder=0,
     )
     panel.set_xlim(-1.08 * FARTHEST, 1.08 * FARTHEST)
-    panel.set_xticks([-2, 0, 2], ["no", "threshold", "yes"])
+    panel.set_xticks([-2, 0, 2], ["no", "0", "yes"])
 
 
 def numbers(data: Data) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    columns = [Column(task, -1, results.similarity(task)) for task in results.census_tasks()]
+    columns = [Column(task, -1, results.similarity(task)) for task in results.counted]
     return Data(results.scale, Roles.of(results), tuple(columns))
 
 
@@ -83,6 +83,7 @@ def draw(data: Data) -> Figure:
         _map(top, column, known, data.roles)
         _strips(bottom, column, known, data.roles, labelled=place == 0)
     axes[0, 0].set_ylabel("second axis")
+    axes[1, 0].set_ylabel("learned")
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     made = [

@@ -162,9 +162,3 @@ class Files:
         except KeyError:
             wanted = PLACES[kind].format(**keys)
             raise StoreError(f"{wanted}: not among the files that were given") from None
-
-    def has(self, kind: str, **keys: Any) -> bool:
-        """Whether there is this file: it was given, or lies in the folder."""
-        if self._folder is not None:
-            return self.path(kind, **keys).exists()
-        return (kind, *sorted(keys.items())) in self._listed

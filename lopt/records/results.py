@@ -46,6 +46,7 @@ class Results:
         labels: what figures call tasks and optimizers; may lack any.
         colors: what figures draw optimizers in; may lack any.
         scale: the scale's name (default: the folder's).
+        counted: the tasks with variants, which a census counts (default: all).
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Results:
         labels: Mapping[str, str] | None = None,
         colors: Mapping[str, str] | None = None,
         scale: str = "",
+        counted: Sequence[str] | None = None,
     ) -> None:
         self._files = files if isinstance(files, Files) else Files.under(files)
         self._scale = scale or ("" if isinstance(files, Files) else Path(files).name)
@@ -65,6 +67,7 @@ class Results:
         self.baselines = tuple(baselines)
         self.early = dict(early or {})
         self.note = note
+        self.counted = tuple(self.seeds if counted is None else counted)
         self.labels, self.colors = dict(labels or {}), dict(colors or {})
 
     @property
@@ -159,10 +162,6 @@ class Results:
     def census_measured(self) -> pd.DataFrame:
         """Return what was measured of every optimizer of a census, one thing a row."""
         return stored.load_census_measured(self._files.path("census_measured"))
-
-    def census_tasks(self) -> list[str]:
-        """Return the tasks whose optimizers were compared, in the study's order."""
-        return [task for task in self.tasks if self._files.has("similarity", task=task)]
 
     def similarity(self, task: str) -> Similarity:
         """Return how far apart all optimizers of a task are."""
