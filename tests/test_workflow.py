@@ -82,7 +82,8 @@ def test_optimizers_met_the_same_problems(finished):
         assert set(table["optimizer"]) == {"learned", "momentum", "rmsprop", "adam"}
         with np.load(finished / f"results/smoke/evaluation/{task}/losses.npz") as arrays:
             first = arrays["losses"][:, :, 0]
-        np.testing.assert_allclose(first, np.broadcast_to(first[0], first.shape), rtol=1e-6)
+        # Rosenbrock's y - x^2 cancels: whether x^2 is rounded (2^-24) moves a loss of 0.1 at x = 1 by 4e-6.
+        np.testing.assert_allclose(first, np.broadcast_to(first[0], first.shape), rtol=5e-6)
 
 
 def test_the_evaluation_shows_how_far_it_is(finished):
