@@ -118,13 +118,14 @@ def test_each_problem_is_clipped_by_its_norm_before_the_mean():
             assert np.isnan(objective)
     norms = np.linalg.norm(gradients, axis=1)
     assert len(norms) == 4
-    for norm in (float(np.median(norms)), 2.0 * float(norms.max())):
-        for block in (steps, 3):
-            found_objective, found = jax.jit(
-                lambda theta, norm=norm, block=block: clipped_meta_gradient(
-                    task, family, theta, problems, steps, block, norm=norm
-                )
-            )(theta)
+    for block in (steps, 3):
+        clipped_in_blocks = jax.jit(
+            lambda theta, norm, block=block: clipped_meta_gradient(
+                task, family, theta, problems, steps, block, norm=norm
+            )
+        )
+        for norm in (float(np.median(norms)), 2.0 * float(norms.max())):
+            found_objective, found = clipped_in_blocks(theta, norm)
             np.testing.assert_allclose(found_objective, np.mean(objectives), rtol=1e-5)
             clipped = [g * min(1.0, norm / n) for g, n in zip(gradients, norms, strict=True)]
             wanted = np.mean(clipped, axis=0)
