@@ -87,7 +87,7 @@ types: env
 docs: env $(ENV)/docs/.installed
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m mkdocs build --strict
 	PYTHONPATH="$(CURDIR)/$(ENV)/docs" $(BIN)/python -m pytest -q -n 0 -m docs tests/test_site.py
-	@echo "the site is build/site/index.html"
+	@echo "the site: build/site/index.html; served, it has a search: python3 -m http.server -d build/site"
 
 # A finished scale as a Provenance Run Crate, results/<scale>/crate.zip, which roc-validator has to accept.
 crate: env $(ENV)/crate/.installed

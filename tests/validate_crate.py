@@ -11,13 +11,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-
-import requests
-import rocrate
-from requests.adapters import HTTPAdapter
-from requests_cache import CachedSession
-from rocrate_validator.cli import cli
-from urllib3 import HTTPResponse
+from typing import Any
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 MOVED = {
@@ -28,36 +22,45 @@ MOVED = {
 }
 
 
-class Copy(HTTPAdapter):
-    """Answers every request with the context that the package brings."""
+def fill(cache: str) -> None:
+    """Put the context into the validator's cache, as the answer to a request for it."""
+    # Here, since pytest imports every file of tests/, and only `make crate` has these packages.
+    import rocrate
+    from requests.adapters import HTTPAdapter
+    from requests_cache import CachedSession
+    from urllib3 import HTTPResponse
 
-    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:
-        document = json.loads(
-            (Path(rocrate.__file__).parent / "data/ro-crate.jsonld").read_text("utf-8")
-        )
-        answer = HTTPResponse(
-            body=io.BytesIO(json.dumps({"@context": document["@context"] | MOVED}).encode()),
-            headers={"Content-Type": "application/ld+json"},
-            status=200,
-            preload_content=False,
-            request_url=request.url,
-        )
-        return self.build_response(request, answer)
+    brought = Path(rocrate.__file__).parent / "data/ro-crate.jsonld"
+    context = json.loads(brought.read_text("utf-8"))["@context"] | MOVED
+
+    class Copy(HTTPAdapter):
+        def send(self, request: Any, **_: object) -> Any:
+            answer = HTTPResponse(
+                body=io.BytesIO(json.dumps({"@context": context}).encode()),
+                headers={"Content-Type": "application/ld+json"},
+                status=200,
+                preload_content=False,
+                request_url=request.url,
+            )
+            return self.build_response(request, answer)
+
+    with CachedSession(cache_name=cache, backend="sqlite", expire_after=-1) as session:
+        session.mount("https://", Copy())
+        session.get(CONTEXT)
 
 
 def main() -> None:
     """Fill the cache, and hand over to the validator's own command line."""
+    from rocrate_validator.cli import cli
+
     with tempfile.TemporaryDirectory() as folder:
-        cache = f"{folder}/cache"
-        with CachedSession(cache_name=cache, backend="sqlite", expire_after=-1) as session:
-            session.mount("https://", Copy())
-            session.get(CONTEXT)
+        fill(f"{folder}/cache")
         sys.argv = [
             "rocrate-validator",
             "--no-interactive",
             "--disable-color",
             "validate",
-            *("--offline", "--cache-path", cache, "--no-paging", "--verbose"),
+            *("--offline", "--cache-path", f"{folder}/cache", "--no-paging", "--verbose"),
             *("--profile-identifier", "provenance-run-crate"),
             *sys.argv[1:],
         ]

@@ -44,11 +44,11 @@ print(
 # %% [markdown]
 # ## Clipping, seen
 #
-# The update function of the released optimizer of Rosenbrock's function, in its initial state. Dashed:
-# gradient descent with the same learning rate. On this task gradients reach a thousand, and the optimizer
-# has learned to take steps of limited size.
+# The update function of the released optimizer of Rosenbrock's function, in its initial state. Dashed: gradient
+# descent with the same learning rate. On this task gradients reach a thousand. The larger they are, the less the
+# update grows with them.
 
-# %% alt="Update function of the released Rosenbrock optimizer: linear near 0, flat beyond a gradient of 100"
+# %% alt="Update function of the released Rosenbrock optimizer: a straight line near 0 that flattens for large gradients"
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
 axes.plot(gradients, updates, label="learned")
 axes.plot(gradients, -rate * gradients, "k--", linewidth=1, label="gradient descent")

@@ -159,6 +159,9 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
+# The heavy ball that is fastest in the end goes uphill first. The learned optimizer falls steeply from the start,
+# and keeps falling where the tuned heavy ball has become slow.
+#
 # ## Look inside it
 #
 # The one call knows nothing of our class. It sees a map on states, as for every optimizer.
