@@ -192,7 +192,7 @@ def rank_correlations(measured: pd.DataFrame) -> pd.DataFrame:
             pair = strength[known], objective[known]
             if known.sum() < LEAST or any(len(np.unique(each)) < 2 for each in pair):
                 continue
-            correlation, p_value = scipy.stats.spearmanr(*pair)
+            correlation, p_value = np.asarray(scipy.stats.spearmanr(*pair), np.float64)
             rows.append(
                 {
                     **kind,
