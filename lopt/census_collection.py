@@ -250,11 +250,11 @@ def _unpacked(path: str | Path):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line, and the status 1."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    releasing = commands.add_parser("release", help=release.__doc__.splitlines()[0])
+    releasing = commands.add_parser("release", help=str(release.__doc__).splitlines()[0])
     releasing.add_argument("results", help="the folder of a scale, results/<scale>")
-    describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
+    describing = commands.add_parser("describe", help=str(describe.__doc__).splitlines()[0])
     for command in (releasing, describing):
         command.add_argument("folder", help="of the released files, for example weights/census")
     options = parser.parse_args(arguments)

@@ -32,7 +32,7 @@ from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajecto
 from lopt.keys import stream
 from lopt.optimizers import make_baseline
 from lopt.optimizers.shared import shared_component
-from lopt.records.analysis import Trajectories
+from lopt.records.analysis import Linearization, Trajectories
 from lopt.records.census import NOT_LEARNED, Dynamics, HandMade, Similarity, Spectrum
 from lopt.tasks import Task, as_dtype, sample_batch
 from lopt.unrolling import evaluate, record
@@ -97,10 +97,9 @@ class Runner:
     ) -> Moves:
         """Return the updates after ``gradients``, and the modes where they are known."""
         component = shared_component(family, as_dtype(theta, np.float64))
-        modes = found.stages.get("linearization")
-        spectrum = modes and Spectrum(
-            modes.eigenvalues, modes.complex_learning_rates, modes.clusters
-        )
+        modes, spectrum = found.stages.get("linearization"), None
+        if isinstance(modes, Linearization):
+            spectrum = Spectrum(modes.eigenvalues, modes.complex_learning_rates, modes.clusters)
         return behavior(component, gradients), spectrum
 
 

@@ -192,14 +192,14 @@ def rank_correlations(measured: pd.DataFrame) -> pd.DataFrame:
             pair = strength[known], objective[known]
             if known.sum() < LEAST or any(len(np.unique(each)) < 2 for each in pair):
                 continue
-            result = scipy.stats.spearmanr(*pair)
+            correlation, p_value = np.asarray(scipy.stats.spearmanr(*pair), np.float64)
             rows.append(
                 {
                     **kind,
                     "statement": name,
                     "optimizers": int(known.sum()),
-                    "rank_correlation": float(result.statistic),
-                    "p_value": float(result.pvalue),
+                    "rank_correlation": float(correlation),
+                    "p_value": float(p_value),
                 }
             )
     columns = [*KIND, "statement", "optimizers", "rank_correlation", "p_value"]

@@ -58,7 +58,7 @@ def spreads(results: str | Path, published: Sequence[Published]) -> pd.DataFrame
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line, and the status 1."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("results", help="the folder of a scale with a census, results/<scale>")
     parser.add_argument("output", nargs="?", default=PATH, help="the table (default: lopt's own)")
     options = parser.parse_args(arguments)

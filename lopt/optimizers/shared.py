@@ -54,7 +54,9 @@ def _functions(family: OptimizerFamily) -> tuple[Callable, Callable]:
     return transition, readout
 
 
-def jit_by_function(*functions: str, static: tuple[str, ...] = ()) -> Callable:
+def jit_by_function(
+    *functions: str, static: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that jits a function of an optimizer's functions.
 
     Args:
@@ -62,7 +64,7 @@ def jit_by_function(*functions: str, static: tuple[str, ...] = ()) -> Callable:
         static: names of its other static arguments.
     """
 
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         by_identity = jax.jit(function, static_argnames=(*functions, *static))
         as_arrays = jax.jit(function, static_argnames=static)
         order = list(inspect.signature(function).parameters)
