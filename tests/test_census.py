@@ -171,7 +171,9 @@ def test_the_interval_is_the_prediction_interval_of_students_t():
     assert (np.log10(low), np.log10(high)) == pytest.approx(
         (logs.mean() - half, logs.mean() + half)
     )
-    assert draws.spread(values, "decades") == pytest.approx(2 * 2**0.5 * logs.std(ddof=1))
+    assert draws.spread(values, "decades") == pytest.approx(
+        scipy.stats.t.ppf(0.975, len(values) - 1) * 2**0.5 * logs.std(ddof=1)
+    )
     assert np.isnan(draws.spread([1.0, 2.0], "decades"))
     assert np.isnan(draws.spread([1.0, 2.0, np.inf], "difference"))
     assert np.isnan(draws.interval([1.0, -2.0, 3.0], "decades")[0])

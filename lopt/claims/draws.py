@@ -8,14 +8,13 @@ the 95 % prediction interval of one more draw is
 
 and a published number is *within* it, up to what it could be read off to, or above, or below.
 ``share_below`` is the share of ours that is below it (ties count half). The difference of two draws has the
-standard deviation sqrt(2) s; twice that,
+standard deviation sqrt(2) s, and 95 % of such differences are within
 
-    spread = 2 sqrt(2) s,
+    spread = t_{n-1, 0.975} sqrt(2) s,
 
-is the tolerance that takes the place of an allowance chosen by hand (``lopt.claims.compare``), in the
-convention of the sampling term there. Of few draws s itself is uncertain (of three by half): the interval
-above has that in it, through Student's t. No published number takes part in what ours are, or in which of
-ours are counted.
+which is the tolerance that takes the place of an allowance chosen by hand (``lopt.claims.compare``). The t is
+Student's, since of few draws s itself is uncertain: 2 for many, 4.3 for three. No published number takes part
+in what ours are, or in which of ours are counted.
 """
 
 import math
@@ -62,18 +61,18 @@ def _units(values: Float[ArrayLike, " draw"], comparison: str) -> Float[np.ndarr
 
 
 def spread(values: Float[ArrayLike, " draw"], comparison: str) -> float:
-    """Return two standard deviations of the difference of two draws; NaN where that is not known.
+    """Return what 95 % of the differences of two draws are within; NaN where that is not known.
 
     It is not known of fewer than three draws, nor where one of them is not a finite number (or, for
     decades, not positive): what diverges has no spread.
 
     >>> round(spread([10.0, 100.0, 1000.0], "decades"), 3)
-    2.828
+    6.085
     """
     units = _units(values, comparison)
     if len(units) < LEAST or np.isnan(units).any():
         return np.nan
-    return float(2.0 * math.sqrt(2.0) * np.std(units, ddof=1))
+    return float(scipy.stats.t.ppf(0.975, len(units) - 1) * math.sqrt(2.0) * np.std(units, ddof=1))
 
 
 def interval(values: Float[ArrayLike, " draw"], comparison: str) -> tuple[float, float]:
