@@ -762,12 +762,16 @@ def test_missing_and_damaged_files_are_named(name, folder, tmp_path, opened):
 @pytest.mark.workflow
 def test_rules_declare_what_figures_read(folder, opened, tmp_path):
     own = tmp_path / "own.yaml"
-    own.write_text(yaml.safe_dump({"scales": {"smoke": {"tasks": list(synthetic.SEEDS)}}}))
+    smoke = {
+        "tasks": list(synthetic.SEEDS),
+        "every_task": {"variants": {"gru_4": {"optimizer": {"units": 4}}}},
+    }
+    own.write_text(yaml.safe_dump({"scales": {"smoke": smoke}}))
     run = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1"),
             *("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", own),
-            *("--directory", tmp_path, "--config", "scale=smoke"),
+            *("--directory", tmp_path, "--config", "scale=smoke", "--", "all", "census"),
         ],
         capture_output=True,
         text=True,

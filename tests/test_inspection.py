@@ -1,5 +1,6 @@
 """One call over the analysis: its answers against planted mechanisms, its figures, its errors."""
 
+import dataclasses
 import html
 
 import jax
@@ -93,19 +94,21 @@ def test_every_answer_has_its_criterion_and_its_number(found):
                 assert QUESTIONS[each.name].answer(each.measured) == each.answer
 
 
-@pytest.mark.parametrize(("largest", "verdict"), [(1e3, "yes"), (0.5, "can't tell"), (0.01, "no")])
-def test_what_an_optimizer_met_in_its_training_is_compared_with_what_it_meets(largest, verdict):
-    family = GRU(2)
-    theta, sizes = family.init(stream(0, "here")), {"smallest": 1e-5, "median": 0.1}
-    trained = (family, theta, {"task": "rosenbrock", "gradients": sizes | {"largest": largest}})
+def test_what_an_optimizer_met_in_its_training_is_compared_with_what_it_meets():
+    family, sizes = GRU(2), {"smallest": 1e-5, "median": 0.1, "largest": 0.5}
+    trained = (family, family.init(stream(0, "here")), {"task": "rosenbrock", "gradients": sizes})
     met = np.abs(gradients())
     analysis = lopt.analyze(trained, gradients(), starts=4, visited_states=50)
-    answer = analysis.answer("home")
-    assert answer.answer == verdict
-    assert answer.measured == pytest.approx(np.mean(met > largest) + np.mean(met < 1e-5), abs=0.02)
-    assert f"beyond the trained range, |g| from 1e-05 to {largest:.3g}" in analysis.summary()
+    assert analysis.name == "GRU rosenbrock"
+    for largest, verdict in ((1e3, "yes"), (0.5, "can't tell"), (0.01, "no")):
+        other = dataclasses.replace(analysis, trained_on=sizes | {"largest": largest})
+        answer, beyond = other.answer("home"), np.mean(met > largest) + np.mean(met < 1e-5)
+        assert answer.answer == verdict
+        assert answer.measured == pytest.approx(beyond, abs=0.02)
+        assert f"beyond the trained range, |g| from 1e-05 to {largest:.3g}" in other.summary()
+    assert analysis.trained_on == sizes
     with pytest.raises(KeyError, match="there is no question 'home'"):
-        lopt.analyze(trained[:2], gradients(), starts=4, visited_states=50).answer("home")
+        dataclasses.replace(analysis, trained_on=None).answer("home")
 
 
 def test_claims_and_summary_share_where_yes_begins():

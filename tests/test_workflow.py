@@ -88,7 +88,7 @@ def test_optimizers_met_the_same_problems(finished):
 
 def test_the_evaluation_shows_how_far_it_is(finished):
     """16 problems in batches of 6; the runs of a later batch are of that batch's problems."""
-    log = (finished / "results/smoke/logs/evaluate/two_moons.log").read_text()
+    log = (finished / "results/smoke/logs/evaluate/two_moons_part_0.log").read_text()
     assert re.findall(r"problem (\d+)/16", log)[-1] == "16"
     with np.load(finished / "results/smoke/evaluation/two_moons/losses.npz") as arrays:
         first = arrays["losses"][0, :, 0]
@@ -117,10 +117,11 @@ def test_changed_parameter_reruns_what_depends_on_it(finished):
     (finished / "change.yaml").write_text(yaml.safe_dump(change))
     wanted = jobs(finished, "--config", "scale=smoke", "--configfile", "config.yaml", "change.yaml")
     assert wanted["meta_train", "rosenbrock"] == 1
-    for rule in ("select", "evaluate", "analyze"):
+    for rule in ("select", "summarize_evaluation", "analyze"):
         assert wanted[rule, "rosenbrock"] == 1
-    elsewhere = {pair for pair in wanted if pair[1] in ("linear_regression", "two_moons")}
-    assert not elsewhere
+    assert wanted["evaluate", "rosenbrock"] == 2  # its parts
+    elsewhere = {rule for rule, task in wanted if task in ("linear_regression", "two_moons")}
+    assert elsewhere == {"run_away"}  # to Rosenbrock, too
     assert "tune" not in rules_of(wanted)
 
 
