@@ -71,14 +71,7 @@ def as_subject(optimizer: Any, name: str | None = None) -> Subject:
     Raises:
         ValueError: if it is none of the forms above, or computes in another precision.
     """
-    trained_on = None
-    if isinstance(optimizer, (str, Path)):
-        optimizer = load_optimizer(optimizer)
-    if isinstance(optimizer, tuple) and len(optimizer) == 3 and isinstance(optimizer[2], Mapping):
-        family, theta, metadata = optimizer
-        called = " ".join(str(metadata[key]) for key in ("task", "seed") if key in metadata)
-        optimizer, name = (family, theta), name or f"{family.label} {called}".strip()
-        trained_on = metadata.get("gradients")
+    optimizer, metadata = _with_metadata(optimizer)
     if isinstance(optimizer, ComponentOptimizer):
         component = _raised(optimizer)
     elif hasattr(optimizer, "init") and hasattr(optimizer, "update"):
@@ -89,13 +82,24 @@ def as_subject(optimizer: Any, name: str | None = None) -> Subject:
         family, theta = optimizer
         theta = as_dtype(jax.tree.map(jnp.asarray, theta), jnp.float64)
         component = _raised(family.component(theta))
-        name = name or getattr(family, "label", type(family).__name__)
+        label = getattr(family, "label", type(family).__name__)
+        trained = [str(metadata[key]) for key in ("task", "seed") if key in metadata]
+        name = name or " ".join([label, *trained])
     else:
         raise ValueError(
             f"the optimizer is a {type(optimizer).__name__}; expected a ComponentOptimizer, an optax "
             "transformation, a family with its theta (and its metadata), or the path of a stored theta"
         )
-    return Subject(name or "optimizer", component, trained_on)
+    return Subject(name or "optimizer", component, metadata.get("gradients"))
+
+
+def _with_metadata(optimizer: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Return the optimizer, a stored one as its family with theta, and what is known of its training."""
+    if isinstance(optimizer, (str, Path)):
+        optimizer = load_optimizer(optimizer)
+    if isinstance(optimizer, tuple) and len(optimizer) == 3 and isinstance(optimizer[2], Mapping):
+        return optimizer[:2], optimizer[2]
+    return optimizer, {}
 
 
 def home(optimizer: Any) -> tuple[Task, int | None]:
@@ -104,10 +108,7 @@ def home(optimizer: Any) -> tuple[Task, int | None]:
     Raises:
         ValueError: if the optimizer is not one that says so.
     """
-    if isinstance(optimizer, (str, Path)):
-        optimizer = load_optimizer(optimizer)
-    known = isinstance(optimizer, tuple) and len(optimizer) == 3
-    metadata = optimizer[2] if known and isinstance(optimizer[2], Mapping) else {}
+    metadata = _with_metadata(optimizer)[1]
     task = metadata.get("task")
     if task not in TASKS.names():
         raise ValueError(
