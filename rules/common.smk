@@ -304,26 +304,21 @@ def _paths(place, scale, task, optimizers, early):
 def of_every_task(kind):
     """The paths of a kind of result that a job's scale has, also where the job is about one task."""
 
-    def find(wildcards):
-        study, place = STUDIES[wildcards.scale], layout.pattern(kind)
-        return [
-            path
-            for task in study["tasks"]
-            for path in _paths(
-                place, wildcards.scale, task, study["baselines"], early=False
-            )
-        ]
-
-    return find
+    return lambda wildcards: _at_scale(kind, wildcards.scale)
 
 
 def at_configured_scale(kind):
     """The paths of a kind of result at the configuration's scale, for targets by name."""
-    study, place = STUDIES[SCALE], layout.pattern(kind)
+    return _at_scale(kind, SCALE)
+
+
+def _at_scale(kind, scale):
+    """The paths of a kind of result of all tasks, seeds and baselines of a scale."""
+    study, place = STUDIES[scale], layout.pattern(kind)
     return [
         path
         for task in study["tasks"]
-        for path in _paths(place, SCALE, task, study["baselines"], early=False)
+        for path in _paths(place, scale, task, study["baselines"], early=False)
     ]
 
 

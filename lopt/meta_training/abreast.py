@@ -22,6 +22,7 @@ from lopt.meta_training.loop import (
     CurvePoint,
     State,
     Training,
+    curve_point,
     initial_state,
     train_chunk,
     validation_problems,
@@ -38,8 +39,8 @@ def initial_states(training: Training, seeds: Sequence[int]) -> State:
     )
 
 
-def of_seed(states: State, place: int) -> State:
-    """Return the state of the seed at ``place``."""
+def of_seed(states: Any, place: int) -> Any:
+    """Return the state of the seed at ``place``, or what else is stacked likewise."""
     return jax.tree.map(lambda leaf: leaf[place], states)
 
 
@@ -76,7 +77,13 @@ def train_abreast(
                 found = _validations(states.average or states.theta, problems, training=training)
                 validations = np.asarray(found, np.float64)
                 states = _kept(states, found)
-            after_chunk(states, _points(states, step, record, validations))
+            # On the host, where taking a seed's part costs nothing.
+            held, records = jax.device_get((states, record))
+            points = [
+                curve_point(of_seed(held, place), of_seed(records, place), validation)
+                for place, validation in enumerate(validations)
+            ]
+            after_chunk(states, points)
             longest = 0.0 if longest is None else max(longest, time.monotonic() - started)
     return states
 
@@ -109,27 +116,3 @@ def _kept(states: State, validations: Float[Array, " seeds"]) -> State:
         )
 
     return jax.vmap(one)(states, validations)
-
-
-def _points(
-    states: State, step: int, record: Any, validations: Float[np.ndarray, " seeds"]
-) -> list[CurvePoint]:
-    """Return every seed's row; skipped meta-steps have no objective to average."""
-    skipped, points = np.asarray(states.optimizer.total_notfinite), []
-    objectives, norms, in_a_row = map(np.asarray, record)
-    for place, validation in enumerate(validations):
-        done = in_a_row[place] == 0
-        points.append(
-            CurvePoint(
-                step=step,
-                meta_objective=_mean(objectives[place][done]),
-                validation_meta_objective=float(validation),
-                gradient_norm=_mean(norms[place][done]),
-                skipped_steps=int(skipped[place]),
-            )
-        )
-    return points
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")

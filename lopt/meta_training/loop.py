@@ -51,6 +51,7 @@ __all__ = [
     "State",
     "Training",
     "check_learned",
+    "curve_point",
     "initial_state",
     "meta_train",
     "train_chunk",
@@ -237,17 +238,24 @@ def meta_train(
             validation_objective = np.nan
             if step % settings.validation_interval == 0:
                 state, validation_objective = _validate(training, state, validation)
-            # Skipped steps have no objective to average; a chunk of nothing else shows as nan.
-            done = np.asarray(chunk.skipped_in_a_row) == 0
-            point = CurvePoint(
-                step=step,
-                meta_objective=_mean(np.asarray(chunk.meta_objectives)[done]),
-                validation_meta_objective=float(validation_objective),
-                gradient_norm=_mean(np.asarray(chunk.gradient_norms)[done]),
-                skipped_steps=int(state.optimizer.total_notfinite),
-            )
-            after_chunk(state, point)
+            after_chunk(state, curve_point(state, chunk, validation_objective))
     return state
+
+
+def curve_point(state: State, chunk: ChunkRecord, validation: float) -> CurvePoint:
+    """Return the curve's row of a chunk that ended in ``state``.
+
+    Skipped steps have no objective to average; a chunk of nothing else shows as nan.
+    """
+    objectives, norms, skipped_in_a_row = map(np.asarray, chunk)
+    done = skipped_in_a_row == 0
+    return CurvePoint(
+        step=int(state.step),
+        meta_objective=_mean(objectives[done]),
+        validation_meta_objective=float(validation),
+        gradient_norm=_mean(norms[done]),
+        skipped_steps=int(state.optimizer.total_notfinite),
+    )
 
 
 def check_learned(training: Training, seed: int, state: State) -> None:

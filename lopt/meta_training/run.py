@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lopt import config, provenance
 from lopt.checkpoint import Checkpoint
+from lopt.learned import make_family
 from lopt.meta_training.loop import (
     CurvePoint,
     MetaTrainingError,
@@ -24,8 +26,29 @@ from lopt.meta_training.loop import (
     meta_train,
 )
 from lopt.progress import Progress
+from lopt.tasks import make_task
 
-__all__ = ["Outcome", "resumable"]
+__all__ = ["Outcome", "from_settings", "resumable"]
+
+
+def from_settings(
+    task: str, seed: int, settings: Mapping[str, Any]
+) -> tuple[Training, dict[str, Any]]:
+    """Return the training that a configuration describes, and the metadata of its optimizer.
+
+    Args:
+        task: its name.
+        seed: of the training.
+        settings: ``problem``, ``steps``, ``optimizer`` and ``meta_training``.
+    """
+    facts = {key: settings[key] for key in ("problem", "steps", "optimizer", "meta_training")}
+    training = Training(
+        task=make_task(task, facts["problem"]),
+        family=make_family(facts["optimizer"]),
+        settings=config.settings(config.MetaTrainingSettings, facts["meta_training"]),
+        steps=facts["steps"],
+    )
+    return training, provenance.describe({"task": task, **facts}, task=task, seed=seed, **facts)
 
 
 class Outcome(NamedTuple):

@@ -11,28 +11,15 @@ logger = prepare(
     log=snakemake.log[0],
 )
 
-from lopt import config, provenance
-from lopt.learned import make_family
 from lopt.lineage import write_record
-from lopt.meta_training.loop import Training
 from lopt.meta_training.outcome import store_trained
-from lopt.meta_training.run import resumable
+from lopt.meta_training.run import from_settings, resumable
 from lopt.records import store
-from lopt.tasks import make_task
 
 
 def main(wildcards, params, output) -> None:
     seed = int(wildcards.seed)
-    facts = {key: params[key] for key in ("problem", "steps", "optimizer", "meta_training")}
-    training = Training(
-        task=make_task(wildcards.task, params.problem),
-        family=make_family(params.optimizer),
-        settings=config.settings(config.MetaTrainingSettings, params.meta_training),
-        steps=params.steps,
-    )
-    metadata = provenance.describe(
-        {"task": wildcards.task, **facts}, task=wildcards.task, seed=seed, **facts
-    )
+    training, metadata = from_settings(wildcards.task, seed, params)
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
     label = f"{wildcards.task}, seed {seed}"

@@ -13,14 +13,11 @@ logger = prepare(
 
 import pandas as pd
 
-from lopt import config, provenance
-from lopt.learned import make_family
 from lopt.lineage import write_record
 from lopt.meta_training.loop import CurvePoint, MetaTrainingError, Training, check_learned
 from lopt.meta_training.outcome import learned_facts
-from lopt.meta_training.run import Outcome, resumable
+from lopt.meta_training.run import Outcome, from_settings, resumable
 from lopt.records import store
-from lopt.tasks import make_task
 
 
 def failure(training: Training, seed: int, outcome: Outcome) -> str:
@@ -36,16 +33,7 @@ def failure(training: Training, seed: int, outcome: Outcome) -> str:
 
 def main(wildcards, params, output) -> None:
     seed = int(wildcards.seed)
-    facts = {key: params[key] for key in ("problem", "steps", "optimizer", "meta_training")}
-    training = Training(
-        task=make_task(wildcards.task, params.problem),
-        family=make_family(params.optimizer),
-        settings=config.settings(config.MetaTrainingSettings, params.meta_training),
-        steps=params.steps,
-    )
-    metadata = provenance.describe(
-        {"task": wildcards.task, **facts}, task=wildcards.task, seed=seed, **facts
-    )
+    training, metadata = from_settings(wildcards.task, seed, params)
     metadata["variant"] = wildcards.variant
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
