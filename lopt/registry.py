@@ -15,6 +15,7 @@ import importlib.util
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lopt.facts import Facts, read_facts
@@ -83,14 +84,10 @@ class Registry:
         return found
 
     def _files(self) -> list[Path]:
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or spec.submodule_search_locations is None:
-            raise ValueError(f"{self.package} is no package")
         return [
             path
-            for folder in spec.submodule_search_locations
-            for path in sorted(Path(folder).glob("*.py"))
-            if path.stem.isidentifier() and path.stem != "__init__"
+            for folder in _folders(self.package, tuple(sys.path))
+            for path in _modules(folder, folder.stat().st_mtime_ns)
         ]
 
     def _unknown(self, name: str) -> str:
@@ -99,3 +96,23 @@ class Registry:
         close = difflib.get_close_matches(str(name), names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"unknown {noun} {name!r}; {hint}there are {', '.join(names) or 'none'}"
+
+
+@cache
+def _folders(package: str, search_path: tuple[str, ...]) -> tuple[Path, ...]:
+    del search_path  # what is found where depends on it
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ValueError(f"{package} is no package")
+    return tuple(Path(folder) for folder in spec.submodule_search_locations)
+
+
+@cache
+def _modules(folder: Path, modified: int) -> tuple[Path, ...]:
+    """The modules of a folder, listed again once a file was added or taken away."""
+    del modified  # part of the cache's key
+    return tuple(
+        path
+        for path in sorted(folder.glob("*.py"))
+        if path.stem.isidentifier() and path.stem != "__init__"
+    )

@@ -17,7 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["StoreError", "is_named", "remove_abandoned", "write_atomically"]
+__all__ = [
+    "StoreError",
+    "is_named",
+    "load_bytes",
+    "remove_abandoned",
+    "save_bytes",
+    "write_atomically",
+]
 
 # What a file system answers that has no locks, or no way to force a file to the disk.
 UNSUPPORTED = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTSUP)
@@ -46,6 +53,25 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
             f"{path}: can't be written ({error.strerror or error}). Once that is remedied, run the same "
             "command again: finished results are kept, and a training goes on from its checkpoint"
         ) from error
+
+
+def save_bytes(path: str | Path, content: bytes) -> None:
+    """Store ``content`` as it is."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def load_bytes(path: str | Path) -> bytes:
+    """Return the content of the file at ``path``.
+
+    Raises:
+        StoreError: if the file is missing or can't be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
 def is_named(descriptor: int, path: Path) -> bool:

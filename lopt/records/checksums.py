@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from lopt.records.atomic import StoreError, load_bytes
 from lopt.records.entries import brief
-from lopt.records.store import StoreError, load_bytes
 
 __all__ = ["SUMS", "found", "of_file", "stated"]
 

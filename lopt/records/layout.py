@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lopt.records.store import StoreError
+from lopt.records.atomic import StoreError
 
 __all__ = ["PLACES", "Files", "identify", "pattern", "recognize"]
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
-from lopt.records.atomic import StoreError, write_atomically
+from lopt.records.atomic import StoreError, load_bytes, save_bytes, write_atomically
 from lopt.records.entries import Kind, brief, complaint
 from lopt.records.tables import load_table, save_table
 
@@ -276,25 +276,6 @@ def _check_shape(
             raise StoreError(
                 f"{path}: {name} has shape {shape}, expected [{dims}] with {dim} = {size}"
             )
-
-
-def save_bytes(path: str | Path, content: bytes) -> None:
-    """Store ``content`` as it is."""
-    write_atomically(path, lambda file: file.write(content))
-
-
-def load_bytes(path: str | Path) -> bytes:
-    """Return the content of the file at ``path``.
-
-    Raises:
-        StoreError: if the file is missing or can't be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise StoreError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise StoreError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
 def save_json(path: str | Path, value: Any) -> None:
