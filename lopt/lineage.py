@@ -90,6 +90,7 @@ def _facts(job: Any) -> dict[str, Any]:
     return {
         "rule": job.rule,
         "wildcards": dict(job.wildcards.items()),
+        "log": next(map(_relative, job.log), None),
         "inputs": {path: _sum(Path(path)) for path in dict.fromkeys(map(_relative, job.input))},
         "config_digest": digest(_plain(settings)),
         "code_digest": job.params.get("code"),

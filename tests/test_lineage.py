@@ -28,6 +28,7 @@ def job(rule: str, inputs: list[str], outputs: list[str], **params) -> SimpleNam
         rule=rule,
         input=inputs,
         output=outputs,
+        log=[f"results/smoke/logs/{rule}.log"],
         wildcards=Named(scale="smoke"),
         params=Named(params),
     )
