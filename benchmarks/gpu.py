@@ -45,32 +45,22 @@ def main() -> None:
 
 def train(args: argparse.Namespace, settings: dict, began: float, logger: logging.Logger) -> bool:
     """Train to the end or to the limit; return whether every seed is stored."""
-    from lopt import config, provenance
     from lopt.checkpoint import Checkpoint
-    from lopt.learned import make_family
     from lopt.meta_training.abreast import initial_states, of_seed, train_abreast
-    from lopt.meta_training.loop import CurvePoint, MetaTrainingError, Training
+    from lopt.meta_training.loop import CurvePoint, MetaTrainingError
     from lopt.meta_training.outcome import store_trained
+    from lopt.meta_training.run import from_settings
     from lopt.progress import Progress
     from lopt.records import store
     from lopt.records.layout import Files
-    from lopt.tasks import make_task
 
     problem = {**settings["problem"], **(settings["meta_training_problem"] or {})}
-    training = Training(
-        task=make_task(args.task, problem),
-        family=make_family(settings["optimizer"]),
-        settings=config.settings(config.MetaTrainingSettings, settings["meta_training"]),
-        steps=settings["steps"],
-    )
-    facts = {"problem": problem, "steps": settings["steps"]}
-    facts |= {key: settings[key] for key in ("optimizer", "meta_training")}
-    metadata = provenance.describe({"task": args.task, **facts}, task=args.task, **facts)
     seeds = args.seeds or list(settings["seeds"])
+    training, metadata = from_settings(args.task, seeds[0], {**settings, "problem": problem})
     files = Files.under(Path(args.results) / args.scale)
     path = files.path("selection", task=args.task).with_name("abreast.npz")
     first = initial_states(training, seeds)
-    with Checkpoint.locked(path, {**metadata, "seeds": seeds}) as checkpoint:
+    with Checkpoint.locked(path, {**metadata, "seed": seeds}) as checkpoint:
         states, notes = checkpoint.load(first) or (
             first,
             {"curves": [[] for _ in seeds], "wall": 0.0},

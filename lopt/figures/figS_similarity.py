@@ -3,13 +3,11 @@
 Reads, per task, ``census/<task>/similarity.npz``.
 
 Draws two rows, a column per task:
-  a  the optimizers as points whose distances are those of their updates after the same gradients (1:
-  nothing in
-     common), as well as a plane can show them; learned ones by variant, the tuned baselines as large
+  a  the optimizers as points whose distances are those of their updates after the same gradients (1: nothing
+     in common), as well as a plane can show them; learned ones by variant, the tuned baselines as large
      diamonds.
-  b  per variant, the distance of every optimizer to the nearest baseline, in that baseline's color;
-  hollow, to the
-     others.
+  b  per variant, the distance of every optimizer to the nearest baseline, in that baseline's color; hollow,
+     to the others.
 """
 
 from typing import NamedTuple
@@ -62,8 +60,7 @@ def read(results: Results) -> Data:
 
 
 def nearest(record: Similarity) -> Int[np.ndarray, " optimizer"]:
-    """Return for each optimizer the row of the baseline nearest to it by behavior (-1 where there is
-    none)."""
+    """Return for each optimizer the row of the baseline nearest to it by behavior; -1 where there is none."""
     (made,) = np.nonzero(record.seeds == NOT_LEARNED)
     if not made.size:
         return np.full(len(record.seeds), -1)
