@@ -1,6 +1,6 @@
 """How fast a meta-step is, against this machine's own matrix products and a plain implementation.
 
-    make bench                                     the paper's linear regression: GRU 256, 64 problems
+    python benchmarks/meta_step.py                 the paper's linear regression: GRU 256, 64 problems
     python benchmarks/meta_step.py --seeds 1 8     on a GPU: several seeds in one program
     python benchmarks/meta_step.py --one-process   on CPUs: one process with all threads, to compare
 
@@ -250,4 +250,5 @@ def main() -> None:
     print(f"stored in {RESULT}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -190,7 +190,7 @@ def _early_contradictions(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if early is None:
         return
     if early["seed"] in task["seeds"]:
-        yield "early.seed", f"{early['seed']} should not be one of seeds ({task['seeds']})"
+        yield "early.seed", f"{early['seed']} should not be one of seeds {found(task['seeds'])}"
     interval = training["validation_interval"]
     if early["meta_steps"] % interval:
         yield (

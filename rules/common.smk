@@ -138,9 +138,15 @@ def code(script, *kinds):
             roots += [extensions.BASELINES.path(name) for name in here["baselines"]]
         if "figure" in kinds:
             roots.append(f"lopt.figures.{wildcards.figure}")
-        return sources.code_digest(sources.sources(path, *roots))
+        return code_digest(path, *roots)
 
     return find
+
+
+@cache
+def code_digest(*roots):
+    """The digest of all that files and modules import; once for all jobs that these are the code of."""
+    return sources.code_digest(sources.sources(*roots))
 
 
 def first_seed(wildcards):

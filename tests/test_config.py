@@ -262,7 +262,7 @@ WRONG = [
     (
         SMOKE + "early",
         {"seed": 0, "meta_steps": 10},
-        "early.seed': 0 should not be one of seeds ([0])",
+        "early.seed': 0 should not be one of seeds [0]",
     ),
     (
         SMOKE + "early",
