@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from lopt.found import found, key_path, listed
@@ -67,21 +67,24 @@ def schema_error(value: Any, schema: Mapping[str, Any]) -> tuple[str, str] | Non
     error = best_match(_Validator(schema).iter_errors(value))
     if error is None:
         return None
-    return key_path(error.absolute_path) or "(top level)", _explain(error)
+    told = _explain(str(error.validator), error.instance, error.validator_value, error.schema)
+    return key_path(error.absolute_path) or "(top level)", told
 
 
-def _explain(error: ValidationError) -> str:
-    """Say what was found and what is allowed, in the words of the user, not of JSON schema."""
-    value, allowed = error.instance, error.validator_value
-    match error.validator:
-        case "type" if value is None and "object" in allowed:
+def _explain(rule: str, value: Any, allowed: Any, schema: Any) -> str:
+    """Say what was found and what is allowed, in the words of the user, not of JSON schema.
+
+    ``rule`` is the keyword that ``value`` breaks: in ``schema`` it has the value ``allowed``.
+    """
+    match rule:
+        case "type" if _is_left_empty(value, allowed):
             return "is empty: write {} for no changes, or take the key away"
-        case "type" | "pattern" if "title" in error.schema:
-            return f"{found(value)} should be {error.schema['title']}{_hint_at_text(value)}"
+        case "type" | "pattern" if "title" in schema:
+            return f"{found(value)} should be {schema['title']}{_hint_at_text(value)}"
         case "type":
             return _explain_type(value, [allowed] if isinstance(allowed, str) else allowed)
         case "additionalProperties":
-            return _explain_unknown(value, error.schema["properties"])
+            return _explain_unknown(value, schema["properties"])
         case "required":
             return f"missing key {listed(sorted(set(allowed) - set(value)))}"
         case "enum":
@@ -95,9 +98,14 @@ def _explain(error: ValidationError) -> str:
         case "maxLength":
             return f"{found(value)} should be of at most {allowed} characters"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            return f"{found(value)} should be {_BOUNDS[error.validator]} {allowed}"
+            return f"{found(value)} should be {_BOUNDS[rule]} {allowed}"
         case _:  # a keyword that only an extension's schema could have
-            return f"{found(value)} breaks the rule {error.validator}: {found(allowed)}"
+            return f"{found(value)} breaks the rule {rule}: {found(allowed)}"
+
+
+def _is_left_empty(value: Any, types: Any) -> bool:
+    """Whether nothing was written where a mapping may stand."""
+    return value is None and "object" in types
 
 
 def _explain_unknown(value: Mapping[str, Any], known: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PyTree
 
@@ -27,11 +28,11 @@ __all__ = ["Recording", "evaluate", "held_out", "meta_objective", "record", "unr
 class Recording(NamedTuple):
     """Everything about one run (or, stacked, many): entry k belongs to x[k], before its update."""
 
-    losses: Float[Array, "*runs steps_plus_1"]
-    x: Float[Array, "*runs steps_plus_1 components"]
-    gradients: Float[Array, "*runs steps_plus_1 components"]
-    h: Float[Array, "*runs steps_plus_1 components state"]
-    updates: Float[Array, "*runs steps components"]
+    losses: Float[Array | np.ndarray, "*runs steps_plus_1"]
+    x: Float[Array | np.ndarray, "*runs steps_plus_1 components"]
+    gradients: Float[Array | np.ndarray, "*runs steps_plus_1 components"]
+    h: Float[Array | np.ndarray, "*runs steps_plus_1 components state"]
+    updates: Float[Array | np.ndarray, "*runs steps components"]
 
 
 def unroll(

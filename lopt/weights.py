@@ -274,17 +274,19 @@ def _write_sums(folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line, and the status 1."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    releasing = commands.add_parser("release", help=release.__doc__.splitlines()[0])
+    releasing = commands.add_parser("release", help=str(release.__doc__).splitlines()[0])
     releasing.add_argument("results", help="the folder of a scale, results/<scale>")
-    recording = commands.add_parser("attractors", help=record_attractors.__doc__.splitlines()[0])
+    recording = commands.add_parser(
+        "attractors", help=str(record_attractors.__doc__).splitlines()[0]
+    )
     recording.add_argument(
         "results", help="the folder of a scale that has analyzed these optimizers"
     )
-    describing = commands.add_parser("describe", help=describe.__doc__.splitlines()[0])
-    carding = commands.add_parser("cards", help=write_cards.__doc__.splitlines()[0])
-    measuring = commands.add_parser("gradients", help=record_gradients.__doc__.splitlines()[0])
+    describing = commands.add_parser("describe", help=str(describe.__doc__).splitlines()[0])
+    carding = commands.add_parser("cards", help=str(write_cards.__doc__).splitlines()[0])
+    measuring = commands.add_parser("gradients", help=str(record_gradients.__doc__).splitlines()[0])
     for command in (releasing, recording, measuring, carding, describing):
         command.add_argument("folder", help="of the released files, for example weights")
     options = parser.parse_args(arguments)

@@ -19,6 +19,7 @@ def right(key: jax.Array) -> None:
     component = family.component(theta)
     assert_type(component, lopt.ComponentOptimizer)
     lopt.linearize(component, component.initial_state)
+    lopt.linearize(component, [0.0, 0.0])
     lopt.sample_batch(task, key, 3)
     lopt.GRU(units=8)
 

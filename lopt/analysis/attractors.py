@@ -20,7 +20,8 @@ Source: arXiv 2011.02159, section 4 has one convergence point per optimizer; her
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states

@@ -8,7 +8,8 @@ Source: arXiv 2011.02159, section 4 takes argmin q for each gradient, whichever 
 """
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_grid, check_states

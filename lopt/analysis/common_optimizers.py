@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.responses import effective_learning_rate, update_function
 from lopt.optimizers import make_baseline

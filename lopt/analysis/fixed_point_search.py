@@ -18,7 +18,8 @@ speed says nothing about a state of small entries, nor about a nearly singular m
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states

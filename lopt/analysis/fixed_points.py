@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from lopt.analysis.attractors import Settled, find_attractors, settle
 from lopt.analysis.branches import constant_gradient_fixed_points

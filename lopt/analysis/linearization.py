@@ -26,7 +26,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis import root_search
 from lopt.analysis.checks import check_component, check_states
@@ -79,8 +80,8 @@ def linearize(
     ([0.9], [0.1], [9.49])
     """
     size = check_component(component)
-    point = check_states("point", np.asarray(point)[None], size)[0]
-    update, jacobian, input_vector, readout_vector = _derivatives(component, point, g)
+    h = check_states("point", np.asarray(point)[None], size)[0]
+    update, jacobian, input_vector, readout_vector = _derivatives(component, h, g)
     for name, part in (("dF/dh", jacobian), ("dF/dg", input_vector), ("readout", readout_vector)):
         if not np.all(np.isfinite(part)):
             raise ValueError(
@@ -93,11 +94,11 @@ def linearize(
     # A cluster counts once, with its first member; a pair with the positive imaginary part.
     heads = np.zeros(size, bool)
     heads[np.unique(modes.clusters, return_index=True)[1]] = True
-    heads &= modes.eigenvalues.imag >= 0.0
+    heads &= np.imag(modes.eigenvalues) >= 0.0
     error = np.zeros(size) if point_error is None else np.asarray(point_error, np.float64)
     change = None
     if np.all(np.isfinite(error)) and error.any():
-        moved = _derivatives(component, point + error, g)
+        moved = _derivatives(component, h + error, g)
         change = moved[1] - jacobian, moved[2] - input_vector, moved[3] - readout_vector
         if not all(np.all(np.isfinite(part)) for part in change):
             change = None
@@ -112,9 +113,9 @@ def linearize(
         code = ModeCode.DEFECTIVE if modes.defective.any() else ModeCode.MERGED
     total = abs(float(rates[heads].sum()))
     typical = np.nan if typical_gradient is None else float(typical_gradient)
-    typical_values, typical_alphas, typical_rates = _typical(component, point, typical)
+    typical_values, typical_alphas, typical_rates = _typical(component, h, typical)
     return Linearization(
-        point=point,
+        point=h,
         gradient=np.asarray(g, np.float64),
         update=update,
         jacobian=jacobian,
@@ -125,7 +126,7 @@ def linearize(
         left_vectors=modes.left_vectors,
         momenta=np.abs(modes.eigenvalues),
         complex_learning_rates=alphas,
-        learning_rates=alphas.real,
+        learning_rates=np.real(alphas),
         whole_learning_rates=rates,
         whole_sizes=sizes,
         heads=heads.astype(int),
@@ -153,9 +154,10 @@ def _learning_rates(
 ) -> Complex[np.ndarray, " mode"]:
     """Return alpha_m, exactly conjugate within pairs and real for real eigenvalues."""
     alphas = -(readout_vector @ modes.right_vectors) * (modes.left_vectors @ input_vector)
-    first = np.flatnonzero(modes.eigenvalues.imag > 0.0)
+    imaginary = np.imag(modes.eigenvalues)
+    first = np.flatnonzero(imaginary > 0.0)
     alphas[first + 1] = alphas[first].conj()
-    return np.where(modes.eigenvalues.imag == 0.0, alphas.real.astype(complex), alphas)
+    return np.where(imaginary == 0.0, np.real(alphas).astype(complex), alphas)
 
 
 def _typical(
@@ -194,7 +196,7 @@ def _derivatives(
     h, gradient = jnp.asarray(point), jnp.asarray(g, jnp.float64)
     jacobian, input_vector = root_search.jacobian(component.transition, h, gradient)
     update, readout = _readout_at(component.transition, component.readout, h, gradient)
-    return tuple(map(np.asarray, (update, jacobian, input_vector, readout)))
+    return np.asarray(update), np.asarray(jacobian), np.asarray(input_vector), np.asarray(readout)
 
 
 @jit_by_function("transition", "readout")

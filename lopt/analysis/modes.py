@@ -32,7 +32,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 from jaxtyping import Bool, Complex, Float, Int
-from scipy.linalg.lapack import ztrsen
+from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse.csgraph import connected_components
 
 __all__ = ["Modes", "eigenmodes", "perturbation_errors", "whole_rates", "whole_sizes"]
@@ -77,27 +77,31 @@ def eigenmodes(
     >>> jordan.eigenvalues.real.round(6).tolist(), jordan.defective.tolist()
     ([0.5, 0.5], [True, True])
     """
-    values, left, right = scipy.linalg.eig(jacobian, left=True, right=True)
+    # SciPy's annotations leave open how many arrays there are.
+    values, *vectors = scipy.linalg.eig(jacobian, left=True, right=True)
+    left, right = vectors
     values = values.astype(np.complex128)
     # LAPACK normalizes both vectors: 1 / overlap is the condition.
     overlaps = np.abs(np.sum(left.conj() * right, axis=0))
-    size = np.linalg.norm(jacobian)
+    size = float(np.linalg.norm(jacobian))
     rounding = BACKWARD_ERROR * EPSILON * size
     # However defective, an eigenvalue of few equals moves by a root of rounding.
     errors = np.minimum(rounding / np.maximum(overlaps, EPSILON), (rounding * size**3) ** 0.25)
     distances = np.abs(values[:, None] - values)
     linked = distances <= errors[:, None] + errors
     mirror = np.argmin(np.abs(values[:, None].conj() - values), axis=1)
-    for _ in range(ROUNDS):
+    rounds = 0
+    while True:
+        rounds += 1
         labels = connected_components(linked, directed=False)[1]
         modes = _assemble(jacobian, values, right, labels, mirror, input_vector)
-        if input_vector is None or readout_vector is None:
-            break
+        if rounds == ROUNDS or input_vector is None or readout_vector is None:
+            return modes
         rates = _rates(modes, input_vector, readout_vector)
         uncertain = perturbation_errors(modes, input_vector, readout_vector, rounding)[1]
         far = np.flatnonzero(uncertain > LARGEST_ERROR * np.max(np.abs(rates), initial=0.0))
         if not far.size or labels.max() == 0:
-            break
+            return modes
         for mode in far:
             # Modes were sorted: back to the eigenvalues that its cluster was made of.
             member = int(np.argmin(np.abs(values - modes.eigenvalues[mode])))
@@ -105,7 +109,6 @@ def eigenmodes(
             nearest = int(np.argmin(outside))
             for pair in ((member, nearest), (mirror[member], mirror[nearest])):
                 linked[pair] = linked[pair[::-1]] = True
-    return modes
 
 
 def _rates(modes: Modes, input_vector: np.ndarray, readout_vector: np.ndarray) -> np.ndarray:
@@ -150,7 +153,7 @@ def _assemble(
     for label in range(labels.max() + 1):
         members = np.flatnonzero(labels == label)
         own = labels[mirror[members[0]]] == label  # contains its conjugates
-        if not own and values[members].imag.mean() < 0.0:
+        if not own and np.imag(values[members]).mean() < 0.0:
             continue  # comes with its conjugate
         if len(members) == 1:
             mean, basis = values[members[0]], right[:, members].astype(np.complex128)
@@ -158,9 +161,9 @@ def _assemble(
             schur = schur or scipy.linalg.schur(jacobian, output="complex")
             mean, basis = values[members].mean(), _subspace(*schur, values, members)
         if own:
-            mean = complex(mean.real)
+            mean = complex(np.real(mean))
             if len(members) > 1:
-                parts = np.hstack([basis.real, basis.imag])
+                parts = np.hstack([np.real(basis), np.imag(basis)])
                 basis = np.linalg.svd(parts)[0][:, : len(members)].astype(np.complex128)
         blocks.append((mean, basis, bool(own), len(members) > 1, values[members]))
     blocks.sort(key=lambda block: -abs(block[0]))
@@ -217,7 +220,8 @@ def _subspace(
     rows, columns = scipy.optimize.linear_sum_assignment(costs)
     chosen = np.zeros(len(values), np.int32)
     chosen[columns[np.isin(rows, members)]] = 1
-    return ztrsen(chosen, triangle, unitary, job="N")[1][:, : len(members)]
+    (reorder,) = get_lapack_funcs(("trsen",), (triangle, unitary))
+    return reorder(chosen, triangle, unitary, job="N")[1][:, : len(members)]
 
 
 def perturbation_errors(

@@ -39,6 +39,7 @@ EPSILON, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny
 SINGULAR = 1e-12  # singular values of the scaled A below this are taken for 0
 DAMPINGS = 10  # halvings of a step before Newton's method gives up
 SECTIONS = 64  # points that ``bracket`` looks at at a time
+ROUNDS = 4  # of ``bracket``, each from where the last one ended
 
 
 class LinearPart(NamedTuple):
@@ -205,8 +206,9 @@ def bracket(
     back, and the place in between is bracketed to rounding; None if there is no such t, or the
     bracket does not settle.
     """
-    h, width = np.array(start, np.float64), None
-    for _ in range(4):
+    h, width, rounds = np.array(start, np.float64), None, 0
+    while True:
+        rounds += 1
         direction = _residuals(transition, h[None], g)[0]
         # Entries that are at rest but for rounding stay where they are.
         direction = np.where(np.abs(direction) <= 8.0 * EPSILON * np.abs(h), 0.0, direction)
@@ -239,7 +241,7 @@ def bracket(
         # The first bracket is as wide as rounding of a distant start; the next are finer.
         settled = np.all(np.abs(middle - h) <= 4.0 * EPSILON * np.abs(middle) + width)
         h = middle
-        if settled and np.all(width <= 8.0 * EPSILON * np.abs(h)):
+        if rounds == ROUNDS or (settled and np.all(width <= 8.0 * EPSILON * np.abs(h))):
             break
     # The map comes back from there only if some mean of f on both sides is 0: where f is smooth,
     # it may just have turned at a right angle.

@@ -10,7 +10,8 @@ An untrained optimizer is the family's initial theta: what meta-training set out
 """
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, PyTree
+from jaxtyping import Float, PyTree
+from numpy.typing import ArrayLike
 
 from lopt.analysis.stages import Gathered, gather, stages
 from lopt.analysis.trajectories import summarize_trajectories

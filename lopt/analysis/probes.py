@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import ArrayLike, Complex, Float, PyTree
+from jaxtyping import Array, Complex, Float, PyTree
+from numpy.typing import ArrayLike
 
 from lopt.analysis.checks import check_grid
 
@@ -102,7 +103,7 @@ def _response(transformation: optax.GradientTransformation, moment: Moment) -> t
     flat, unravel = ravel_pytree(moment.gradients)
     update = optax.with_extra_args_support(transformation).update
 
-    def response(g: Float[ArrayLike, " components"]) -> Float[ArrayLike, " components"]:
+    def response(g: Float[Array, " components"]) -> Float[Array, " components"]:
         gradients = unravel(jnp.asarray(g))
         moves, _ = update(gradients, moment.state, moment.params, value=moment.loss, grad=gradients)
         return ravel_pytree(moves)[0]
@@ -132,7 +133,7 @@ def probe(
         raise ValueError(f"component is {component}, expected 0 ... {flat.size - 1}")
     grid = check_grid("gradients", gradients)
 
-    def one(g: Float[ArrayLike, ""]) -> Float[ArrayLike, ""]:
+    def one(g: Float[Array, ""]) -> Float[Array, ""]:
         return response(flat.at[component].set(g))[component]
 
     here = flat[component]

@@ -12,7 +12,8 @@ Everything is kept in memory, unlike in ``trajectories``, which summarizes runs 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.checks import check_grid
 from lopt.analysis.trajectories import DivergedError, autonomous_trajectory

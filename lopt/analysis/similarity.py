@@ -38,7 +38,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 import scipy.sparse
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.recorded import drive
 from lopt.optimizers.component import ComponentOptimizer, check_shapes

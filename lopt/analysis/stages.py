@@ -6,11 +6,12 @@ The workflow stores each as it comes, ``lopt.analyze`` gathers them: one recipe 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
@@ -26,7 +27,7 @@ STAGES = ("trajectories", "fixed_points", "linearization", "responses")
 class Gathered(NamedTuple):
     """The records of the stages, and for each that is missing the reason."""
 
-    stages: Mapping[str, tuple]
+    stages: Mapping[str, Any]
     missing: Mapping[str, str]
 
 
@@ -77,7 +78,7 @@ def gather(
     found: Iterator[tuple[str, tuple]], after_stage: Callable[[str], None] | None = None
 ) -> Gathered:
     """Return the stages that there are, and why the others are missing; ``after_stage`` hears of each."""
-    records: dict[str, tuple] = {}
+    records: dict[str, Any] = {}
     try:
         for name, record in found:
             records[name] = jax.tree.map(np.asarray, record)

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
+from numpy.typing import ArrayLike
 
 from lopt.analysis.checks import check_grid
 from lopt.magnitudes import (

@@ -30,7 +30,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
@@ -152,7 +153,7 @@ def _mode_rows(
     tolerance: float,
 ) -> Iterator[ValidationRow]:
     """Compare every mode; of a conjugate pair, the member with the positive imaginary part."""
-    heads = np.flatnonzero(modes.eigenvalues.imag >= 0.0)
+    heads = np.flatnonzero(np.imag(modes.eigenvalues) >= 0.0)
     order = np.argsort(-np.abs(eigenvalues), kind="stable")
     for head, planted in zip(heads, order, strict=True):
         for part, value in (("momentum", np.abs), ("angle", np.angle)):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.analysis.attractors import find_attractors
 from lopt.analysis.branches import constant_gradient_fixed_points
@@ -53,8 +54,15 @@ def _linear(
     input_vector: Float[ArrayLike, " state"],
     readout_vector: Float[ArrayLike, " state"],
 ) -> ComponentOptimizer:
-    arrays = (jnp.asarray(a) for a in (point, point, jacobian, input_vector, readout_vector))
-    return LinearSurrogate().component(LinearSurrogateTheta(*arrays, jnp.zeros(())))
+    theta = LinearSurrogateTheta(
+        initial_state=jnp.asarray(point),
+        point=jnp.asarray(point),
+        jacobian=jnp.asarray(jacobian),
+        input_vector=jnp.asarray(input_vector),
+        readout_vector=jnp.asarray(readout_vector),
+        update=jnp.zeros(()),
+    )
+    return LinearSurrogate().component(theta)
 
 
 def _counts(

@@ -82,7 +82,7 @@ def interventions() -> Iterator[ValidationRow]:
     yield from _rows(
         "momentum without ...",
         Momentum(),
-        MomentumTheta(jnp.asarray(ALPHA), jnp.asarray(0.8)),
+        MomentumTheta(ALPHA, 0.8),
         [0.0],
         absent=(*ALL_BUT_MEMORY, "modes_1"),
         planted={"no_memory": descent(ALPHA)},

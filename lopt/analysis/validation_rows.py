@@ -3,7 +3,7 @@
 import zlib
 
 import numpy as np
-from jaxtyping import ArrayLike
+from numpy.typing import ArrayLike
 
 from lopt.records.analysis import ValidationRow
 

@@ -23,7 +23,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 import scipy.stats
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from lopt.claims.census import NUMBER
 from lopt.claims.measure import QUANTITIES

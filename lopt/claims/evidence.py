@@ -6,7 +6,7 @@ Statements are also asked of optimizers that should not satisfy them, or that sa
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ __all__ = [
     "Null",
     "OptimizerResults",
     "TaskResults",
+    "absent",
     "gather",
     "problem_losses",
     "stand_in",
@@ -39,12 +40,17 @@ class Absent:
     def __init__(self, stage: str) -> None:
         self._stage = stage
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         raise AbsentError(f"there is no {self._stage}")
 
 
+def absent(stage: str) -> Any:
+    """Return an ``Absent``, which takes the place of a record of any type."""
+    return Absent(stage)
+
+
 class OptimizerResults(NamedTuple):
-    """Everything the analysis found about one optimizer; a null may lack stages (``Absent``)."""
+    """Everything the analysis found about one optimizer; a null may lack stages (``absent``)."""
 
     trajectories: Trajectories
     fixed_points: FixedPointAnalysis
@@ -122,7 +128,7 @@ def gather(results: Results, task: str) -> TaskResults:
 def _nulls(results: Results, task: str, gathered: TaskResults) -> dict[str, Null]:
     stored = {name: results.null(task, name) for name in results.null_names(task)}
     optimizers = {
-        name: OptimizerResults(*(stages.get(s) or Absent(s) for s in OptimizerResults._fields))
+        name: OptimizerResults(*(stages.get(s) or absent(s) for s in OptimizerResults._fields))
         for name, (stages, _) in stored.items()
     }
     losses = {

@@ -99,8 +99,9 @@ def _meta_objective(results: TaskResults, seed: int, at: float) -> Measurement:
 
 
 def _log10_condition_numbers(results: TaskResults) -> Float[np.ndarray, " problem"]:
-    known = isinstance(results.portrait, ConditionNumbers)
-    return results.portrait.log10_condition_numbers if known else np.array([np.nan])
+    if isinstance(results.portrait, ConditionNumbers):
+        return results.portrait.log10_condition_numbers
+    return np.array([np.nan])
 
 
 @quantity("largest_condition_number", "largest condition number of the problems", ())

@@ -13,7 +13,7 @@ Draws two rows, a column per task:
 
 from collections.abc import Callable
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ one.
 READS = ("selection", "portraits", "losses")
 
 # The published axis of quadratics ends here; momentum falls on to rounding error, which says nothing.
-LOSS_FLOORS = {ConditionNumbers: 1e-5}
+LOSS_FLOORS: dict[type, float] = {ConditionNumbers: 1e-5}
 FLOOR_SHARE = 1e-3  # of the largest loss: small losses are not cut off as rounding error
 LOSS_DECADES = 8.0
 DIVERGENCE = 10.0  # times the loss at the start: the axis does not follow a mean beyond
@@ -246,7 +246,7 @@ def _start_losses(panel: Axes, portrait: StartLosses) -> None:
 
 
 # How each kind of portrait is drawn.
-PICTURES: dict[type, Callable[[Axes, Portrait], None]] = {
+PICTURES: dict[type, Callable[[Axes, Any], None]] = {
     ConditionNumbers: _condition_numbers,
     Landscape: _landscape,
     LabelledPoints: _points,

@@ -49,7 +49,7 @@ members do together.
 READS = ("selection", "trajectories", "linearization", "responses")
 
 LIMIT = 1.0  # of row a, as published
-RING = {
+RING: style.Look = {
     "marker": "o",
     "markersize": 7.0,
     "markerfacecolor": "none",
@@ -153,7 +153,7 @@ def draw(data: Data) -> Figure:
     layout.legend(
         figure,
         [
-            Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
+            Line2D([], [], **style.VISITED | style.Look(markersize=3.0), label="visited states"),
             Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
             style.mark("positions along the slow mode", r"$\downarrow$", arrow_color, markersize=7),
             Line2D([], [], **RING, label="slow mode"),
@@ -281,8 +281,8 @@ def _eigenvalues(panel: Axes, column: Column) -> None:
     rates = column.sizes
     order = np.argsort(rates, kind="stable")  # the fastest on top
     cloud = panel.scatter(
-        column.eigenvalues.real[order],
-        column.eigenvalues.imag[order],
+        np.real(column.eigenvalues)[order],
+        np.imag(column.eigenvalues)[order],
         c=rates[order],
         cmap=RATES,
         vmin=0.0,
@@ -296,7 +296,7 @@ def _eigenvalues(panel: Axes, column: Column) -> None:
     panel.set_xticks([-1, 0, 1])
     panel.set_yticks([-1, 0, 1])
     slow = column.eigenvalues[column.slow]
-    panel.plot(slow.real, slow.imag, **RING, zorder=4)
+    panel.plot(np.real(slow), np.imag(slow), **RING, zorder=4)
     for note in _notes(column):
         layout.note_above(panel, note, style.INK)
     bar = panel.figure.colorbar(cloud, ax=panel, location="bottom", pad=0.03, aspect=22, shrink=0.8)
@@ -374,8 +374,8 @@ def _drift_and_modes(column: Column) -> list[pd.DataFrame]:
         (column.slow, "slow mode"),
         (column.leading, "leading mode"),
     ):
-        x = ("real_part", column.eigenvalues.real[chosen])
-        y = ("imaginary_part", column.eigenvalues.imag[chosen])
+        x = ("real_part", np.real(column.eigenvalues)[chosen])
+        y = ("imaginary_part", np.imag(column.eigenvalues)[chosen])
         values = [("learning_rate_magnitude", column.sizes)]
         if series != "eigenvalues":
             values += [

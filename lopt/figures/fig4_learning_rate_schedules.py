@@ -108,7 +108,7 @@ def draw(data: Data) -> Figure:
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
     handles = [
-        Line2D([], [], **style.VISITED | {"markersize": 3.0}, label="visited states"),
+        Line2D([], [], **style.VISITED | style.Look(markersize=3.0), label="visited states"),
         Line2D([], [], **style.INITIAL_STATE, label="initial state"),
         Line2D([], [], **style.CONVERGENCE_POINT, label="convergence point"),
         Line2D([], [], color=style.LEARNED_COLOR, label="zero-gradient trajectory"),
@@ -126,7 +126,7 @@ def draw(data: Data) -> Figure:
     return figure
 
 
-OTHER = {"markeredgecolor": "black", "mew": 0.6, "linestyle": ""}
+OTHER: style.Look = {"markeredgecolor": "black", "mew": 0.6, "linestyle": ""}
 NAMES = {
     Code.CONVERGED: "fixed point",
     Code.UNDETERMINED: "undetermined point",

@@ -156,8 +156,8 @@ def fill(axes: np.ndarray, data: Data) -> None:
 
 
 NEGATIVE_MARKER, POSITIVE_MARKER = "v", "^"
-OWN = {"color": "#7D8790", "linewidth": 0.8, "zorder": 1}
-OTHER = {"color": "#7D8790", "linewidth": 0.6, "linestyle": (0, (1.0, 2.0)), "zorder": 1}
+OWN = style.Look(color="#7D8790", linewidth=0.8, zorder=1)
+OTHER = style.Look(color="#7D8790", linewidth=0.6, linestyle=(0, (1.0, 2.0)), zorder=1)
 ENDS = {Code.FOLD: (0, (1.0, 1.0)), Code.STALLED: (0, (5.0, 1.2, 1.2, 1.2))}
 
 
@@ -216,7 +216,7 @@ def _points(panel: Axes, column: Column, colors: list[str]) -> None:
         panel.plot(*column.points[rows].T, **OTHER)
     _markers(panel, column, column.points, colors)
     # Below the triangles, which crowd around it for small g, hence large.
-    square = style.CONVERGENCE_POINT | {"markersize": 6.5}
+    square = style.CONVERGENCE_POINT | style.Look(markersize=6.5)
     panel.plot(*column.convergence_point, **square, zorder=2)
     panel.set_xlabel(f"PC {column.pair[0] + 1}")
     panel.set_ylabel(f"PC {column.pair[1] + 1}")
@@ -234,7 +234,7 @@ def _markers(
         zip(column.constant_gradients, places, colors, strict=True)
     ):
         own = column.branches[row] == 0
-        look = {"mec": "white", "mew": 0.3} if own else {"mfc": "white", "mew": 0.9}
+        look: style.Look = {"mec": "white", "mew": 0.3} if own else {"mfc": "white", "mew": 0.9}
         size = 5.0 if own else 4.4
         panel.plot(*place, _marker(gradient), color=color, markersize=size, zorder=3, **look)
         if column.codes[row] != Code.CONVERGED:
@@ -257,7 +257,7 @@ def _updates(panel: Axes, column: Column, colors: list[str]) -> None:
             update,
             color=colors[row],
             linestyle="-" if gradient >= 0.0 else (0, (4.0, 1.2)),
-            label=ticks.number(gradient) + ("" if column.branches[row] == 0 else "*"),
+            label=ticks.number(float(gradient)) + ("" if column.branches[row] == 0 else "*"),
         )
     ticks.modest_ticks(panel)
     ticks.gradient_axis(panel, column.gradients)

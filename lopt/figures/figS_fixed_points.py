@@ -48,7 +48,7 @@ READS = ("selection", "fixed_points")
 
 FLOOR = 1e-35
 FOLD, LOST = (0, (1.0, 1.0)), (0, (5.0, 1.2, 1.2, 1.2))  # of lines where a branch ends
-SHOWN = {
+SHOWN: style.Look = {
     "marker": "s",
     "markersize": 7.0,
     "markerfacecolor": "none",
@@ -128,7 +128,7 @@ def _handles(data: Data) -> list[Line2D]:
     occurs = {
         style.mark("unstable", "o", codes.OUTCOMES[Code.CONVERGED].color, mfc="white"): unstable,
         Line2D(
-            [], [], **SHOWN | {"markersize": 5.5}, label="convergence point of other figures"
+            [], [], **SHOWN | style.Look(markersize=5.5), label="convergence point of other figures"
         ): any(attractors.shown_attractor(found) is not None for found in chosen),
         style.mark("$g < 0$", "v", style.shades(style.NEGATIVE, 3)[1]): True,
         style.mark("$g > 0$", "^", arm): True,

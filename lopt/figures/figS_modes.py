@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 
 from lopt.figures import layout, style, tables, ticks
 from lopt.figures.roles import Roles
@@ -91,7 +92,7 @@ def _column(results: Results, task: str) -> Column:
 
 def _modes(linearization: Linearization) -> Modes:
     drawn = linearization.heads == 1
-    pairs = linearization.eigenvalues.imag[drawn] > 0.0
+    pairs = np.imag(linearization.eigenvalues)[drawn] > 0.0
     return Modes(linearization.whole_learning_rates[drawn], linearization.momenta[drawn], pairs)
 
 
@@ -128,7 +129,7 @@ def draw(data: Data) -> Figure:
     return figure
 
 
-def _star(color: str, size: float) -> dict:
+def _star(color: str, size: float) -> style.Look:
     return {
         "marker": "*",
         "markersize": size,
@@ -144,8 +145,8 @@ OPTIMUM = _star("black", 7.0)
 EARLY = style.POSITIVE(0.7)  # of the green arm
 
 
-def _plane(panel: Axes, column: Column, tuned: dict) -> None:
-    colors = style.seed_colors(list(column.modes), column.seed)
+def _plane(panel: Axes, column: Column, tuned: style.Look) -> None:
+    colors: dict[int, ColorType] = {**style.seed_colors(list(column.modes), column.seed)}
     if column.early is not None:
         colors[column.early] = EARLY
     panel.axvline(0.0, color=style.GRAY, linewidth=0.5, zorder=0)

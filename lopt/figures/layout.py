@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
 from lopt.figures.tables import panel_letter
 from lopt.figures.wrapping import wrap, wrap_parts
@@ -115,8 +117,8 @@ def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     available = figure.get_figwidth() - 2.0 * MARGIN
     beside = (matplotlib.rcParams["legend.handlelength"] + 2.0) * em  # the line and its margins
     for handle in handles:
-        handle.set_label(wrap(figure, handle.get_label(), available - beside, fontsize=size))
-    renderer = figure.canvas.get_renderer()
+        handle.set_label(wrap(figure, str(handle.get_label()), available - beside, fontsize=size))
+    renderer = _renderer(figure)
     for rows in range(1, len(handles) + 1):
         # As few columns as fill these rows: entries run down the columns.
         columns = -(-len(handles) // rows)
@@ -150,13 +152,14 @@ def fit(figure: Figure) -> Figure:
     Broken lines leave less room for panels, and what is too wide depends on the panels' places: a few
     rounds settle that, mostly two.
     """
-    engine = figure.get_layout_engine()
-    heights = _grid(figure)[0].get_gridspec().get_height_ratios()  # as ``panels`` was told
+    engine, (_, place) = figure.get_layout_engine(), _grid(figure)[0]
+    assert engine is not None  # the style's, which every figure is made under
+    heights = np.asarray(place.get_gridspec().get_height_ratios())  # as ``panels`` was told
     texts: dict[Text, str] = {}
     for _ in range(ROUNDS):
         _lay_out(figure, engine)
         changed = _break_lines(figure, texts)
-        missing = sum(heights) - sum(_heights(figure))
+        missing = float(heights.sum()) - sum(_heights(figure))
         if not changed and abs(missing) < TOLERANCE:
             break
         figure.set_figheight(figure.get_figheight() + missing)
@@ -174,33 +177,46 @@ def _round_places(figure: Figure) -> None:
     The engine's solver orders its unknowns by their addresses in memory: the last bit of a place differs
     from one call to the next.
     """
-    for panel in _grid(figure):
-        panel.set_position(np.round(panel.get_position(original=True).bounds, 9))
+    for panel, _ in _grid(figure):
+        bounds = np.round(panel.get_position(original=True).bounds, 9)
+        panel.set_position(Bbox.from_bounds(*bounds))
         panel.apply_aspect()
 
 
 def _lay_out(figure: Figure, engine: LayoutEngine) -> None:
     engine.execute(figure)
-    for panel in _grid(figure):
+    for panel, _ in _grid(figure):
         panel.apply_aspect()  # which otherwise happens as late as the figure is drawn
 
 
 def _heights(figure: Figure) -> list[float]:
     """Return the room for panels in each row, which panels of a fixed aspect do not fill."""
     rows = {}
-    for panel in _grid(figure):
-        row = panel.get_subplotspec().rowspan.start
-        rows.setdefault(row, panel.get_position(original=True).height * figure.get_figheight())
+    for panel, place in _grid(figure):
+        height = panel.get_position(original=True).height * figure.get_figheight()
+        rows.setdefault(place.rowspan.start, height)
     return list(rows.values())
 
 
-def _grid(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+def _grid(figure: Figure) -> list[tuple[Axes, SubplotSpec]]:
+    """Return the panels, and where in the grid each is."""
+    places = ((axes, axes.get_subplotspec()) for axes in figure.axes)
+    return [(axes, place) for axes, place in places if place is not None]
+
+
+def _annotations(axes: Axes, kind: str) -> list[Annotation]:
+    return [text for text in axes.texts if isinstance(text, Annotation) and text.get_gid() == kind]
+
+
+def _renderer(figure: Figure) -> RendererAgg:
+    """Return what texts are measured by: that of the canvas which ``panels`` gives a figure."""
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    return figure.canvas.get_renderer()
 
 
 def _break_lines(figure: Figure, texts: dict[Text, str]) -> bool:
     """Break titles, labels and notes that are too long for their places; whether any text changed."""
-    changed, renderer = False, figure.canvas.get_renderer()
+    changed, renderer = False, _renderer(figure)
     for text, available in _places(figure):
         whole = texts.setdefault(text, text.get_text())
         broken = wrap(
@@ -208,9 +224,9 @@ def _break_lines(figure: Figure, texts: dict[Text, str]) -> bool:
         )
         changed |= broken != text.get_text()
         text.set_text(broken)
-    for panel in _grid(figure):
+    for panel, _ in _grid(figure):
         height = 0.0
-        for note in (text for text in panel.texts if text.get_gid() == NOTE):
+        for note in _annotations(panel, NOTE):
             note.xyann = (0.0, height)
             height += note.get_window_extent(renderer).height * 72.0 / figure.dpi + 1.0
     return changed
@@ -228,9 +244,8 @@ def _places(figure: Figure) -> Iterable[tuple[Text, float]]:
                 place = (box.x0 + box.x1) / 2.0
                 group = groups.setdefault((kind, round(10.0 * box.y0)), [])
                 group.append((place, box.x0, text))
-        for note in axes.texts:
-            if note.get_gid() == NOTE:
-                yield note, box.width
+        for note in _annotations(axes, NOTE):
+            yield note, box.width
     for (kind, _), group in groups.items():
         group.sort(key=lambda entry: entry[0])
         places = [place for place, _, _ in group]
@@ -245,10 +260,8 @@ def _places(figure: Figure) -> Iterable[tuple[Text, float]]:
 
 def _align_letters(figure: Figure) -> None:
     """Put the rows' letters below each other, flush with the labels or letters that are outermost."""
-    letters: list[tuple[Axes, Annotation]] = [
-        (axes, text) for axes in figure.axes for text in axes.texts if text.get_gid() == LETTER
-    ]
-    renderer = figure.canvas.get_renderer()
+    letters = [(axes, text) for axes in figure.axes for text in _annotations(axes, LETTER)]
+    renderer = _renderer(figure)
     if letters:
         flush = [text for axes, letter in letters for text in (letter, axes.yaxis.label)]
         left = min(text.get_window_extent(renderer).x0 for text in flush if text.get_text())

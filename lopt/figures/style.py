@@ -11,15 +11,20 @@ without pyplot, hence without global state or a display.
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 
 from lopt.figures import layout
 from lopt.records import store
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # not there yet in the oldest Matplotlib that serves
 
 __all__ = [
     "CONVERGENCE_POINT",
@@ -31,6 +36,7 @@ __all__ = [
     "POSITIONS",
     "POSITIVE",
     "VISITED",
+    "Look",
     "mark",
     "save",
     "seed_colors",
@@ -41,9 +47,12 @@ __all__ = [
 INK = "#222222"
 GRAY = "#B4B4B4"  # visited states
 LEARNED_COLOR = "#2B6CB8"  # of the learned optimizer
-VISITED = {"marker": "o", "markersize": 1.6, "color": GRAY, "linestyle": "", "mew": 0.0}
-CONVERGENCE_POINT = {"marker": "s", "markersize": 4.2, "color": "black", "linestyle": ""}
-INITIAL_STATE = {
+Look = dict[str, Any]
+"""What a line and its markers look like: keywords of ``Line2D``."""
+
+VISITED: Look = {"marker": "o", "markersize": 1.6, "color": GRAY, "linestyle": "", "mew": 0.0}
+CONVERGENCE_POINT: Look = {"marker": "s", "markersize": 4.2, "color": "black", "linestyle": ""}
+INITIAL_STATE: Look = {
     "marker": "o",
     "markersize": 5.0,
     "markerfacecolor": "white",
@@ -57,7 +66,7 @@ POSITIONS = LinearSegmentedColormap.from_list(
     "positions", ["#3B0F70", "#8C2981", "#DE4968", "#F58B47", "#F2C14B"]
 )
 
-RC = {
+RC: "dict[RcKeyType, Any]" = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same glyphs everywhere
     "font.size": 7.0,
     "axes.titlesize": 8.0,
@@ -108,7 +117,7 @@ RC = {
 def shades(colormap: Colormap, count: int) -> list[str]:
     """Return ``count`` colors evenly spread over a colormap, from its first to its last."""
     places = np.linspace(0.0, 1.0, count) if count > 1 else [0.7] * count
-    return [matplotlib.colors.to_hex(colormap(place)) for place in places]
+    return [to_hex(colormap(place)) for place in places]
 
 
 def seed_colors(seeds: Sequence[int], selected: int) -> dict[int, str]:
@@ -118,7 +127,7 @@ def seed_colors(seeds: Sequence[int], selected: int) -> dict[int, str]:
     return dict(zip(others, grays, strict=True)) | {selected: LEARNED_COLOR}
 
 
-def mark(label: str, marker: str, color: str, **more) -> Line2D:
+def mark(label: str, marker: str, color: ColorType, **more: Any) -> Line2D:
     """Return a legend's handle for a marker without a line."""
     return Line2D([], [], marker=marker, color=color, linestyle="", label=label, **more)
 
@@ -152,7 +161,8 @@ def save(figure: Figure, *paths: str | Path) -> None:
             raise ValueError(f"{path}: figures are written as {', '.join(UNDATED)}")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC | {"figure.constrained_layout.use": False})
+        matplotlib.rcParams.update(RC)
+        matplotlib.rcParams["figure.constrained_layout.use"] = False
         for path, kind in zip(paths, kinds, strict=True):
             write = partial(figure.savefig, format=kind, metadata=UNDATED[kind])
             store.write_atomically(path, write)

@@ -25,7 +25,7 @@ from lopt.analysis.impulses import impulse_responses, run_learning_rates
 from lopt.analysis.recorded import drive, summarize_recording
 from lopt.analysis.stages import STAGES, gather, stages
 from lopt.analysis.trajectories import DivergedError, summarize_trajectories
-from lopt.claims.evidence import Absent, OptimizerResults
+from lopt.claims.evidence import OptimizerResults, absent
 from lopt.inspection import drawn
 from lopt.inspection.causes import cause_sentences, intervention_costs, stability_of
 from lopt.inspection.page import page
@@ -241,7 +241,7 @@ class Analysis:
         stages = ((stage, getattr(self, stage)) for stage in STAGES)
         return OptimizerResults(
             *(
-                Absent(f"{stage.replace('_', ' ')} ({self.missing.get(stage)})")
+                absent(f"{stage.replace('_', ' ')} ({self.missing.get(stage)})")
                 if record is None
                 else record
                 for stage, record in stages
@@ -414,7 +414,10 @@ def _assembled(
         source=words,
         operating_point=subject.operating_point,
         state_names=subject.state_names,
-        **{stage: records.get(stage) for stage in STAGES},
+        trajectories=records.get("trajectories"),
+        fixed_points=records.get("fixed_points"),
+        linearization=records.get("linearization"),
+        responses=records.get("responses"),
         impulses=impulses,
         run_rates=run_rates,
         missing=dict(missing),

@@ -30,7 +30,7 @@ from jaxtyping import Float
 
 from lopt.claims.adaptation import arm_rates
 from lopt.claims.clipping import ARMS, clipping_gradients, share_beyond
-from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults
+from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults, absent
 from lopt.claims.measure import CRITERIA
 from lopt.claims.modes import NOT_POINTS, whole_modes
 from lopt.magnitudes import share_outside
@@ -58,9 +58,15 @@ class Evidence(NamedTuple):
     trained_on: Mapping[str, float] | None = None
     """The smallest and the largest |g| of its training; None if nothing says, or there was none."""
 
+    def responses_to_impulses(self) -> Float[np.ndarray, "2 steps"]:
+        """Return ``impulses``; raise ``AbsentError`` where there are none."""
+        if self.impulses is None:
+            raise AbsentError("there are no responses")
+        return self.impulses
+
     def measured(self, criterion: str) -> float:
         """Return the number that one of the study's criteria is about."""
-        task = TaskResults(None, {}, {0: self.results}, 0)
+        task = TaskResults(absent("evaluation"), {}, {0: self.results}, 0)
         return CRITERIA[criterion].measure(task, 0)
 
 
@@ -157,9 +163,10 @@ def answers(evidence: Evidence) -> tuple[Answer, ...]:
 def _momentum(evidence: Evidence) -> Found:
     modes, responses = evidence.results.linearization, evidence.results.responses
     has_slope = int(responses.convergence_rate_code) != RateCode.NOT_DIFFERENTIABLE
-    linear = _linear_response(modes, evidence.impulses.shape[1])
+    impulses = evidence.responses_to_impulses()
+    linear = _linear_response(modes, impulses.shape[1])
     shares = [_later_share(linear)] if has_slope else []
-    shares += [_later_share(arm) for arm in evidence.impulses]
+    shares += [_later_share(arm) for arm in impulses]
     shares = [share for share in shares if np.isfinite(share)]
     if not shares:
         return Found(np.nan, "", "no gradient of the size of those met changes its update")
@@ -324,7 +331,7 @@ def _adaptation(evidence: Evidence) -> Found:
 def _drift(evidence: Evidence) -> Found:
     points, responses = evidence.results.fixed_points, evidence.results.responses
     typical = float(responses.typical_gradient)
-    answer = abs(float(np.max(np.abs(evidence.impulses[:, 0])))) * typical
+    answer = abs(float(np.max(np.abs(evidence.responses_to_impulses()[:, 0])))) * typical
     low, high = np.asarray(points.convergence_update_interval, np.float64)
     if not answer > 0.0 or not np.isfinite([low, high]).all():
         return Found(np.nan, "", "the update at the convergence point is not determined")
@@ -405,6 +412,8 @@ def _forgets(evidence: Evidence) -> Found:
 )
 def _home(evidence: Evidence) -> Found:
     met, sizes = evidence.results.trajectories, evidence.trained_on
+    if sizes is None:
+        return Found(np.nan, "", "nothing says which gradients it met in its training")
     low, high = sizes["smallest"], sizes["largest"]
     share = share_outside(met.magnitude_counts, met.magnitude_edges, low, high)
     return Found(

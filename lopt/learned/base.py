@@ -15,6 +15,7 @@ Theta is a NamedTuple of float32 arrays. Every stored theta is one file of named
 of one shape are one array with a leading axis.
 """
 
+import dataclasses
 from abc import abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -40,6 +41,8 @@ class LearnedFamily(Protocol):
             of (``lopt.unroll_memory``), so that planning can refuse what fits no memory.
     """
 
+    # Every subclass is a dataclass: ``dataclasses.replace`` takes it.
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     theta_type: ClassVar[type]
     label: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]]

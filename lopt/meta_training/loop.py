@@ -191,7 +191,7 @@ def train_chunk(
             average=_average(state.average, theta, step, settings.averaging),
         )
         norm = optax.tree.norm(gradient)
-        return state, ChunkRecord(objective, norm, optimizer_state.notfinite_count)
+        return state, ChunkRecord(objective, norm, state.optimizer.notfinite_count)
 
     return jax.lax.scan(meta_step, state, length=settings.chunk)
 
@@ -227,19 +227,19 @@ def meta_train(
         ValueError: if the memory budget is too small for any division into blocks.
     """
     settings = training.settings
-    state = initial_state(training, seed) if state is None else state
+    reached = initial_state(training, seed) if state is None else state
     with jax.default_matmul_precision(settings.precision):
         validation = validation_problems(training.task, settings.validation_problems)
-        while int(state.step) < settings.meta_steps:
-            before = int(state.step)
-            state, chunk = train_chunk(state, jnp.asarray(seed, jnp.uint32), training=training)
+        while int(reached.step) < settings.meta_steps:
+            before = int(reached.step)
+            reached, chunk = train_chunk(reached, jnp.asarray(seed, jnp.uint32), training=training)
             _check_skipped(np.asarray(chunk.skipped_in_a_row), before, settings)
-            step = int(state.step)
+            step = int(reached.step)
             validation_objective = np.nan
             if step % settings.validation_interval == 0:
-                state, validation_objective = _validate(training, state, validation)
-            after_chunk(state, curve_point(state, chunk, validation_objective))
-    return state
+                reached, validation_objective = _validate(training, reached, validation)
+            after_chunk(reached, curve_point(reached, chunk, validation_objective))
+    return reached
 
 
 def curve_point(state: State, chunk: ChunkRecord, validation: float) -> CurvePoint:

@@ -22,6 +22,7 @@ ranges nor method; Jamieson and Talwalkar 2016 for halving.
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ _SCALES = ("input_scale", "output_scale")
 
 def configured_recipe(training: Training) -> Recipe:
     """Return the recipe that the configuration holds."""
-    scales = {name: getattr(training.family, name, None) for name in _SCALES}
+    scales: dict[str, Any] = {name: getattr(training.family, name, None) for name in _SCALES}
     recipe = {name: getattr(training.settings, name) for name in _NAMES if name not in _SCALES}
     return Recipe(**recipe, **scales)
 

@@ -48,7 +48,7 @@ __all__ = ["OperatingPoint", "from_optax"]
 class OperatingPoint(NamedTuple):
     """Where what is not state was frozen for the analysis."""
 
-    count: int | str | None
+    count: int | str | None  # pyright: ignore[reportIncompatibleMethodOverride]: as in optax's states
     """The step that counters stand at: a number, "late", or None if they are carried along."""
     parameter: float
 
@@ -152,7 +152,7 @@ CARRIED = ("counter", "settled", "irregular")
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _run(transformation: optax.GradientTransformation, places: Sequence[int], dtype: Any) -> Run:
@@ -167,7 +167,7 @@ def _run(transformation: optax.GradientTransformation, places: Sequence[int], dt
     ) -> tuple[tuple[Any, Array], Float[Array, "..."]]:
         flat = g.reshape(-1).astype(x.dtype)
         updates, after = jax.vmap(transformation.update)(flat, state[0], x.reshape(-1))
-        update = updates.reshape(x.shape).astype(x.dtype)
+        update = jnp.asarray(updates, x.dtype).reshape(x.shape)
         return (after, update), update
 
     def read(state: tuple[Any, Array]) -> Float[Array, "... state"]:

@@ -25,7 +25,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from lopt.optimizers.component import ComponentOptimizer, Run
 from lopt.optimizers.from_numpy import FIRST, from_numpy

@@ -93,7 +93,7 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
     if not reads_parameter:
         # Not in two runs from two starts; but what the state knows of the parameter may move with it.
         middle = [stack[STEPS // 2] for stack in jax.tree.leaves(runs.states)]
-        reads_parameter = not _same(*(after(middle, x)[0] for x in (one, other)), dtype)
+        reads_parameter = not _same(after(middle, one)[0], after(middle, other)[0], dtype)
     return Audit(leaves, reads_parameter)
 
 
@@ -144,8 +144,9 @@ def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: 
         return together.reshape(STEPS, -1), alone, first, shared, last
 
     together, alone, first, shared, last = run(starts, gradients)
-    updates = (np.asarray(part, np.float64) for part in (together, alone))
-    return _Runs(*updates, first, shared, last)
+    return _Runs(
+        np.asarray(together, np.float64), np.asarray(alone, np.float64), first, shared, last
+    )
 
 
 def _run(
@@ -200,7 +201,7 @@ def _leaves(after: Callable, start: Any, states: Any) -> tuple[Leaf, ...]:
 
 def _leaf(path: tuple, array: jax.Array, passes_through: bool) -> Leaf:
     name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
-    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         values = np.asarray(jax.random.key_data(array))
         fixed = bool(np.all(values == values[:1]))
         return Leaf(name, "constant" if fixed else "random", values)
@@ -236,7 +237,7 @@ def _moved_by_nothing(after: Callable, start: Any, states: Any) -> list[bool]:
 
     def keeps(place: int) -> bool:
         leaf = flat[place]
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) or leaf.dtype == bool:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or leaf.dtype == bool:
             return False
         values = np.asarray(leaf)
         if jnp.issubdtype(leaf.dtype, jnp.integer):

@@ -8,7 +8,8 @@ optimizer with that linear part.
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, Complex, Float
+from numpy.typing import ArrayLike
 
 __all__ = ["plant_modes"]
 

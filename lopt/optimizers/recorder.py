@@ -36,7 +36,8 @@ class RecorderState(NamedTuple):
     x: Float[Array, "steps components"]
     updates: Float[Array, "steps components"]
     losses: Float[Array, " steps"]
-    count: Int[Array, ""]
+    count: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]: as in optax's states
+    """Steps met so far."""
 
 
 def recorder(
@@ -81,7 +82,7 @@ def recorder(
         return RecorderState(inner.init(params), empty, empty, empty, losses, zero)
 
     def update(
-        updates: PyTree, state: RecorderState, params: PyTree | None = None, **extra: Any
+        updates: PyTree, state: Any, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, RecorderState]:
         if params is None:
             raise ValueError("a recorder needs the parameters: update(gradients, state, params)")
@@ -91,11 +92,14 @@ def recorder(
             return buffer.at[state.count].set(value.astype(buffer.dtype), mode="drop")
 
         dtype = state.gradients.dtype
-        rows = (sample(tree, dtype) for tree in (updates, params, moves))
-        buffers = map(put, (state.gradients, state.x, state.updates), rows)
-        loss = jnp.asarray(extra.get("value", jnp.nan))
-        count = jnp.minimum(state.count + 1, steps)
-        return moves, RecorderState(after, *buffers, put(state.losses, loss), count)
+        return moves, RecorderState(
+            inner=after,
+            gradients=put(state.gradients, sample(updates, dtype)),
+            x=put(state.x, sample(params, dtype)),
+            updates=put(state.updates, sample(moves, dtype)),
+            losses=put(state.losses, jnp.asarray(extra.get("value", jnp.nan))),
+            count=jnp.minimum(state.count + 1, steps),
+        )
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -24,7 +24,8 @@ from typing import Literal, NamedTuple, Protocol
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, ArrayLike, Complex, Float, Int
+from jaxtyping import Array, Complex, Float, Int
+from numpy.typing import ArrayLike
 
 from lopt.optimizers.aggregated_momentum import AggregatedMomentumTheta
 from lopt.optimizers.component import ComponentOptimizer, as_gradient_transformation

@@ -173,7 +173,7 @@ class Results:
         folder = self._files.path("nulls", task=task)
         return sorted(path.parent.name for path in folder.glob("*/missing.json"))
 
-    def null(self, task: str, name: str) -> tuple[dict[str, tuple], Evaluation | None]:
+    def null(self, task: str, name: str) -> tuple[dict[str, Any], Evaluation | None]:
         """Return the stages that a null has, and its losses where it has its own."""
         folder = self._files.path("nulls", task=task) / name
         missing = store.load_json(folder / "missing.json", Each(Text()))

@@ -40,7 +40,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 METADATA = "metadata"
 LARGEST_METADATA = 2**28  # bytes; NumPy stores four a letter
-Record = TypeVar("Record", bound=tuple)
+Record = TypeVar("Record", bound=NamedTuple)
 
 
 class _Header(NamedTuple):
@@ -50,7 +50,7 @@ class _Header(NamedTuple):
     shape: tuple[int, ...]
 
 
-def save(path: str | Path, record: tuple, metadata: Mapping[str, Any] | None = None) -> None:
+def save(path: str | Path, record: NamedTuple, metadata: Mapping[str, Any] | None = None) -> None:
     """Store a NamedTuple of arrays with its metadata.
 
     Raises:
@@ -100,8 +100,8 @@ def load(
         kind = kinds[found[0]]
         _check_arrays(path, kind, file.headers)
         _check_metadata(path, file.metadata, expect or {}, entries)
-        arrays = {name: _array(file.archive, name) for name in kind._fields}
-        return kind(**arrays), file.metadata
+        record = kind._make(_array(file.archive, name) for name in kind._fields)
+        return record, file.metadata
 
 
 def load_metadata(
@@ -231,7 +231,7 @@ def _metadata(path: str | Path, archive: zipfile.ZipFile, header: _Header | None
 
 
 def _check_arrays(
-    path: str | Path, kind: type[tuple], arrays: Mapping[str, np.ndarray | _Header]
+    path: str | Path, kind: type[NamedTuple], arrays: Mapping[str, np.ndarray | _Header]
 ) -> None:
     if set(arrays) != set(kind._fields):
         wrong = sorted(set(arrays) ^ set(kind._fields))

@@ -18,7 +18,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from lopt.fields import Bounds, NonNegative, Seed, Sizes
 from lopt.records.portraits import LabelledPoints
