@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def load_optimizer(
         family = make_family(metadata["optimizer"])
         # A default in place of a parameter that was lost would be another optimizer.
         settings = metadata["optimizer"]
-        for field in dataclasses.fields(cast(Any, family)):
+        for field in dataclasses.fields(family):
             if field.name not in settings:
                 raise StoreError(
                     f"{path}: optimizer lacks {field.name!r}; it has {brief(str(list(settings)))}"
