@@ -113,6 +113,8 @@ def test_more_of_a_mechanism_is_larger_in_the_rank_correlation(name, sign):
     assert census.rank_correlations(table.assign(measured=numbers))["optimizers"].tolist() == [4]
     assert census.rank_correlations(table.iloc[:3]).empty
     assert census.rank_correlations(table.assign(measured=1.0)).empty
+    against_tuned = statement(["yes"] * 5, numbers, objectives, name="beats_adam")
+    assert census.rank_correlations(against_tuned).empty  # the objective itself
 
 
 def test_measuring_asks_every_statement_of_every_optimizer():

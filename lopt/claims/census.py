@@ -179,9 +179,12 @@ def rank_correlations(measured: pd.DataFrame) -> pd.DataFrame:
     """Return Spearman's rank correlation of each statement's number with the meta-objective.
 
     The number is signed so that larger is more of what is stated. Of fewer than four optimizers, or where one
-    of the two does not vary, there is none. ``p_value`` is that of no correlation.
+    of the two does not vary, there is none. ``p_value`` is that of no correlation. Statements that compare
+    the optimizer with tuned ones are left out: what they measure is the objective, and no mechanism.
     """
     statements = measured[measured["kind"] == STATEMENT]
+    alone = [name for name in statements["name"].unique() if CRITERIA[name].needs == (LEARNED,)]
+    statements = statements[statements["name"].isin(alone)]
     rows = []
     for kind, group in _kinds(statements):
         for name, found in group.groupby("name", sort=False):

@@ -32,9 +32,8 @@ def census_card(table: pd.DataFrame, size: int) -> str:
             "<!-- Generated from the files by `python -m lopt.census_collection release`. -->",
             "",
             "Optimizers that were meta-trained from scratch with nothing chosen: every seed of every",
-            f"variant is here, the {failed} whose training failed included (`run.json` says why; their",
-            f"theta is the best before). One compressed file per task, {size / 1e6:.1f} MB together;",
-            "`SHA256SUMS` has their checksums.",
+            f"variant is here. {_told(failed)} One compressed file per task,",
+            f"{size / 1e6:.1f} MB together; `SHA256SUMS` has their checksums.",
             "",
             "| task | variant | family | parameters | optimizers | of these failed |",
             "|---|---|---|---|---|---|",
@@ -57,3 +56,10 @@ def census_card(table: pd.DataFrame, size: int) -> str:
             "",
         ]
     )
+
+
+def _told(failed: int) -> str:
+    if not failed:
+        return "No training failed."
+    whose = "One training failed; its" if failed == 1 else f"{failed} trainings failed; their"
+    return f"{whose} `run.json` says why, and theta is the best before."
