@@ -1,11 +1,11 @@
 """Each stage beside the authors' way of doing it, in one run: one table of ratios.
 
-    make bench                                         everything, some five minutes of a quiet machine
+    make bench                                         everything, two minutes of a quiet machine
     python benchmarks/side_by_side.py --results results/laptop     with a figure of a finished scale
 
 * meta-step: ``benchmarks/meta_step.py``, beside autodiff through vmapped problems.
 * fixed points: ``benchmarks/analysis.py``, 200 starts, beside 1,000 steps of Adam on the speed.
-* tuning: ``benchmarks/tuning.py``, 2,500 settings beside one setting after another.
+* tuning: ``benchmarks/tuning.py``, beside one setting after another; two moons with racing, at `laptop`.
 * figure: drawing figure 4 from stored numbers, beside running all that it rests on, as a notebook that
   computes what it draws does; from the benchmark files of a finished scale.
 
@@ -34,8 +34,8 @@ def main() -> None:
     rows = [
         meta_step(options.seconds),
         *fixed_points(),
-        tuning("linear_regression"),
-        tuning("rosenbrock"),
+        *tuning("linear_regression"),
+        *tuning("two_moons", "--scale", "laptop", "--plain", "5"),
     ]
     if options.results:
         rows.append(figure(options.results))
@@ -71,10 +71,17 @@ def fixed_points() -> list[tuple]:
     ]
 
 
-def tuning(task: str) -> tuple:
-    found = _run("tuning", task)
-    seconds = found["plain_seconds"], found["seconds"]
-    return f"tuning, Adam on {task}", "seconds", *seconds, found["ratio"]
+def tuning(task: str, *arguments: str) -> list[tuple]:
+    found = _run("tuning", task, *arguments)
+    theirs = found["plain_seconds"]
+    stage = f"tuning, Adam on {task}"
+    return [
+        (stage, f"seconds, {what}", theirs, here, theirs / here)
+        for what, here in (
+            ("the same work", found["same_work_seconds"]),
+            ("the whole search", found["seconds"]),
+        )
+    ]
 
 
 def figure(folder: Path) -> tuple:
