@@ -23,6 +23,7 @@ configfile: CONFIG
 include: "rules/common.smk"
 include: "rules/paths.smk"
 include: "rules/variants.smk"
+include: "rules/figure_files.smk"
 include: "rules/meta_training.smk"
 include: "rules/meta_search.smk"
 include: "rules/baselines.smk"

@@ -9,14 +9,25 @@ Reading facts imports nothing, so that planning a run needs no JAX.
 """
 
 import ast
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lopt.facts import FactsError
 from lopt.registry import Registry
 
-__all__ = ["BASELINES", "FAMILIES", "TASKS", "colors", "figure_facts", "figures", "labels"]
+__all__ = [
+    "BASELINES",
+    "FAMILIES",
+    "TASKS",
+    "colors",
+    "figure_facts",
+    "figures",
+    "labels",
+    "size",
+    "variant_labels",
+]
 
 TASKS = Registry("lopt.tasks", "Task")
 """The tasks that there are, by the names of their files in ``lopt/tasks``."""
@@ -60,6 +71,34 @@ def labels(tasks: Iterable[str], baselines: Iterable[str]) -> dict[str, str]:
     {'two_moons': 'Neural network training', 'rmsprop': 'RMSProp'}
     """
     return _constants(TASKS, tasks, "label") | _constants(BASELINES, baselines, "label")
+
+
+def size(optimizer: Mapping[str, Any]) -> str:
+    """Return what the family's file says that the size of an optimizer is, in a few letters.
+
+    >>> size({"family": "gru", "units": 32, "input_scale": 1.0})
+    '32'
+    """
+    keys = FAMILIES.facts(optimizer["family"]).constants.get("sizes", ())
+    return " x ".join(str(optimizer[key]) for key in keys)
+
+
+def variant_labels(optimizers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return how variants are called in figures: family and size, and the name where two have the same.
+
+    >>> gru = {"family": "gru", "units": 8}
+    >>> variant_labels({"small": {"family": "gru", "units": 4}, "slow": gru, "fast": gru})
+    {'small': 'GRU 4', 'slow': 'GRU 8 (slow)', 'fast': 'GRU 8 (fast)'}
+    """
+    found = {}
+    for name, optimizer in optimizers.items():
+        family = optimizer["family"]
+        label = FAMILIES.facts(family).constants.get("label", family)
+        found[name] = f"{label} {size(optimizer)}".strip()
+    count = Counter(found.values())
+    return {
+        name: label if count[label] == 1 else f"{label} ({name})" for name, label in found.items()
+    }
 
 
 def colors(baselines: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # The configuration, checked; and what every job is told of it. Functions of paths are in paths.smk, of variants in
-# variants.smk; what only one stage needs is in its own file.
+# variants.smk, of figures in figure_files.smk.
 
 import os
 import shlex
@@ -170,9 +170,8 @@ def training_problem(wildcards):
     return {**task["problem"], **(task["meta_training_problem"] or {})}
 
 
-def sized(optimizer):
-    keys = extensions.FAMILIES.facts(optimizer["family"]).constants.get("sizes", ())
-    return " x ".join(str(optimizer[key]) for key in keys)
+def rungs(wildcards):
+    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
 
 
 def tuning(wildcards):
@@ -202,7 +201,7 @@ def presentation(wildcards):
         "baselines": here["baselines"],
         "labels": {
             **extensions.labels(here["tasks"], here["baselines"]),
-            **variant_labels(here),
+            **extensions.variant_labels(optimizers_of_variants(here)),
         },
         "colors": extensions.colors(here["baselines"]),
         "note": "; ".join(changed),

@@ -4,23 +4,6 @@
 # from the start: place i of rung r trains whatever came i-th in rung r - 1.
 
 
-def rungs(wildcards):
-    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
-
-
-def rung_before(wildcards):
-    """The ranking of the rung before and the states in which it left its trials."""
-    rung = int(wildcards.rung) - 1
-    if rung < 0:
-        return []
-    keys = {"scale": wildcards.scale, "task": wildcards.task, "rung": rung}
-    places = range(rungs(wildcards)[rung]["trials"])
-    return [
-        result("ranking").format(**keys),
-        *(result("trial_state").format(place=i, **keys) for i in places),
-    ]
-
-
 wildcard_constraints:
     rung=r"\d+",
     place=r"\d+",

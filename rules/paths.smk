@@ -125,3 +125,16 @@ def weights_sums(*names):
         return [sums[name.format(**dict(wildcards.items()))] for name in names]
 
     return find
+
+
+def rung_before(wildcards):
+    """The ranking of the rung before and the states in which it left its trials."""
+    rung = int(wildcards.rung) - 1
+    if rung < 0:
+        return []
+    keys = {"scale": wildcards.scale, "task": wildcards.task, "rung": rung}
+    places = range(rungs(wildcards)[rung]["trials"])
+    return [
+        result("ranking").format(**keys),
+        *(result("trial_state").format(place=i, **keys) for i in places),
+    ]

@@ -36,18 +36,16 @@ def training_problem_of_variant(wildcards):
 
 def size_of_variant(wildcards):
     """What the variant's file of its family says that its size is, in a few letters."""
-    return sized(variant("optimizer")(wildcards))
+    return extensions.size(variant("optimizer")(wildcards))
 
 
-def variant_labels(here):
-    """What figures call the variants of a scale: their family and size."""
-    found = {}
-    for settings in here["tasks"].values():
-        for name, own in settings.get("variants", {}).items():
-            family = own["optimizer"]["family"]
-            label = extensions.FAMILIES.facts(family).constants.get("label", family)
-            found[name] = f"{label} {sized(own['optimizer'])}".strip()
-    return found
+def optimizers_of_variants(here):
+    """The settings of the optimizers of all variants of a scale, by name."""
+    return {
+        name: own["optimizer"]
+        for settings in here["tasks"].values()
+        for name, own in settings.get("variants", {}).items()
+    }
 
 
 def released_collection(wildcards):
