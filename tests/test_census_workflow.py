@@ -57,9 +57,15 @@ def planned(folder: Path, *arguments: str) -> Counter[str]:
 
 
 def test_only_a_census_counts(project, finished):
-    census = planned(project, "--config", "scale=census")
+    anew = project / "anew.yaml"
+    anew.write_text("scales: {census: {collection: null}}")
+    files = ("--configfile", "config.yaml", str(anew))
+    census = planned(project, *files, "--config", "scale=census")
     assert census["train_variant"] == 128 and census["measure_variant"] == 24
     assert set(census) <= OF_THE_CENSUS | {"tune", "draw", "census", "all"}
+    # As configured, the released optimizers are counted.
+    census = planned(project, "--config", "scale=census")
+    assert census["measure_variant"] == 24 and not {"train_variant", "tune"} & set(census)
     # At another scale it is no part of all.
     assert not (finished / "results/smoke/census").exists()
     assert not (finished / "results/smoke/figures/fig8_census.pdf").exists()

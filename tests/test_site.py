@@ -112,7 +112,7 @@ def test_every_public_name_has_a_docstring_of_its_own():
 def test_readme_fits_on_a_screen_before_the_figures():
     above, figures = (ROOT / "README.md").read_text().split("## The figures")
     assert len(above.splitlines()) <= 50
-    assert len(re.findall(r"^!\[Figure \d", figures, re.MULTILINE)) == 7
+    assert len(re.findall(r"^!\[Figure \d", figures, re.MULTILINE)) == 8
 
 
 def test_the_packages_of_the_site_are_locked_with_hashes():

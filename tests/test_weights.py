@@ -18,14 +18,18 @@ import yaml
 from workflow_project import ROOT, copy_project, snakemake
 
 from lopt import config, weights
+from lopt.census_collection import trained
+from lopt.learned import make_family
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.released import load_released, take
 from lopt.optimizers import make_baseline
-from lopt.records import attractors, store, stored
+from lopt.records import attractors, checksums, store, stored
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
-STUDY = config.resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))["released"]
+CENSUS = SHIPPED / "census"
+CONFIGURED = config.resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))
+STUDY = CONFIGURED["released"]
 
 
 def results_of_a_scale(folder: Path) -> Path:
@@ -296,12 +300,21 @@ def test_the_page_beside_the_weights_shows_their_description():
 
 
 def test_every_shipped_file_has_its_checksum():
-    lines = (SHIPPED / weights.SUMS).read_text().splitlines()
-    shipped = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.*")}
-    assert {line.split()[1] for line in lines} == {
-        name for name in shipped if not name.endswith(".md")
-    }
-    assert len(BASELINES) == 12
+    stated = checksums.stated(SHIPPED)
+    census = {f"census/{name}": digest for name, digest in checksums.stated(CENSUS).items()}
+    found = checksums.found(SHIPPED)
+    cards = {name for name in found if name.endswith((".md", weights.SUMS))}
+    assert stated | census == {name: digest for name, digest in found.items() if name not in cards}
+    assert len(BASELINES) == 12 and len(census) == 4
+
+
+@pytest.mark.parametrize("task", CONFIGURED["census"]["tasks"])
+def test_every_optimizer_of_the_census_is_one_that_the_configuration_names(task):
+    for variant, own in CONFIGURED["census"]["tasks"][task]["variants"].items():
+        members = trained(CENSUS / f"{task}.zip", task, variant)
+        assert [member.seed for member in members] == own["seeds"]
+        assert {member.family for member in members} == {make_family(own["optimizer"])}
+        assert not any(member.failure for member in members)
 
 
 @pytest.mark.parametrize(("task", "seed", "steps"), OPTIMIZERS)
