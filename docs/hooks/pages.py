@@ -19,6 +19,7 @@ OUTSIDE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changes.md",
     "weights/README.md": "weights/index.md",
+    "weights/census/README.md": "weights/census/index.md",
     **{
         path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
         for path in sorted(ROOT.glob("weights/*/seed_*.md"))
