@@ -71,17 +71,22 @@ def _seconds(path: Path, by: str) -> float:
     return float(load_table(path, separator="\t")[by].iloc[0])
 
 
-def ways(jobs: Mapping[str, Job]) -> dict[str, float]:
-    """Return for each job the seconds of the longest chain of jobs that starts with it."""
-    before: dict[str, list[str]] = defaultdict(list)
+def followers(jobs: Mapping[str, Job]) -> dict[str, list[str]]:
+    """Return for each job those that read its results."""
+    found: dict[str, list[str]] = {log: [] for log in jobs}
     for log, job in jobs.items():
         for other in job.after:
-            before[other].append(log)
-    found: dict[str, float] = {}
+            found[other].append(log)
+    return found
+
+
+def ways(jobs: Mapping[str, Job]) -> dict[str, float]:
+    """Return for each job the seconds of the longest chain of jobs that starts with it."""
+    next_to, found = followers(jobs), dict[str, float]()
 
     def way(log: str) -> float:
         if log not in found:
-            found[log] = jobs[log].seconds + max(map(way, before[log]), default=0.0)
+            found[log] = jobs[log].seconds + max(map(way, next_to[log]), default=0.0)
         return found[log]
 
     for log in jobs:
@@ -91,17 +96,17 @@ def ways(jobs: Mapping[str, Job]) -> dict[str, float]:
 
 def critical_path(jobs: Mapping[str, Job]) -> list[str]:
     """Return the jobs of the longest chain, first to last."""
-    way, path = ways(jobs), []
+    way, next_to, path = ways(jobs), followers(jobs), []
     ready = [log for log, job in jobs.items() if not job.after]
     while ready:
         path.append(max(ready, key=way.__getitem__))
-        ready = [log for log, job in jobs.items() if path[-1] in job.after]
+        ready = next_to[path[-1]]
     return path
 
 
 def simulated(jobs: Mapping[str, Job], cores: int) -> float:
     """Return the seconds of a run on ``cores``; of jobs that are ready the longest way starts."""
-    way = ways(jobs)
+    way, next_to = ways(jobs), followers(jobs)
     waiting = {log: set(job.after) for log, job in jobs.items()}
     ready = sorted((-way[log], log) for log, after in waiting.items() if not after)
     heapq.heapify(ready)
@@ -112,11 +117,10 @@ def simulated(jobs: Mapping[str, Job], cores: int) -> float:
             log = heapq.heappop(ready)[1]
             heapq.heappush(running, (now + jobs[log].seconds, log))
         now, done = heapq.heappop(running)
-        for log, after in waiting.items():
-            if done in after:
-                after.remove(done)
-                if not after:
-                    heapq.heappush(ready, (-way[log], log))
+        for log in next_to[done]:
+            waiting[log].remove(done)
+            if not waiting[log]:
+                heapq.heappush(ready, (-way[log], log))
     return now
 
 

@@ -31,6 +31,7 @@ from lopt.records import store
 from lopt.tasks import make_task
 from lopt.tasks.flat import flat_loss, start
 from lopt.tuning import Rung, SearchRange, draw_problems, run_trials, sample_trials, search
+from lopt.tuning.ranges import pick
 
 RESULT = Path("results/benchmarks/tuning.json")
 PLAIN = {
@@ -75,11 +76,11 @@ def main() -> None:
     problems = draw_problems(task, tuning["problems"], 0, "problems")
     some = range(options.plain)
     one_by_one = plain_search(task, options.optimizer, problems, steps)
-    first = _setting(thetas, slice(options.plain))
+    first = pick(thetas, slice(options.plain))
     scale = tuning["samples"] / options.plain
 
     def plain() -> np.ndarray:
-        return np.stack([one_by_one(_setting(thetas, place)) for place in some])
+        return np.stack([one_by_one(pick(thetas, place)) for place in some])
 
     def ours() -> np.ndarray:
         return run_trials(task, family, first, problems, steps)
@@ -109,10 +110,6 @@ def compiled(run):
     run()
     began = time.perf_counter()
     return run(), time.perf_counter() - began
-
-
-def _setting(thetas, place):
-    return type(thetas)(*(column[place] for column in thetas))
 
 
 def plain_search(task, optimizer: str, problems, steps: int):

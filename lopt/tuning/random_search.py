@@ -38,7 +38,7 @@ from jaxtyping import Float, Int
 from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
 from lopt.tasks import Task
-from lopt.tuning.ranges import SearchRange, sample_trials
+from lopt.tuning.ranges import SearchRange, pick, sample_trials
 from lopt.tuning.trials import run_trials
 
 __all__ = [
@@ -192,8 +192,8 @@ def search(
         runs = runs[:, : rung.problems if rung.steps == length else 0]
         new = slice(runs.shape[1], rung.problems)
         if new.start < new.stop:
-            batch = _pick(chosen_on, new)
-            more = run_trials(task, family, _pick(thetas, alive), batch, rung.steps)
+            batch = pick(chosen_on, new)
+            more = run_trials(task, family, pick(thetas, alive), batch, rung.steps)
             runs = np.concatenate([runs, more], axis=1)
             gradients += more.size * rung.steps
         length = rung.steps
@@ -214,12 +214,12 @@ def search(
     rank[np.lexsort((scores, -reached))] = np.arange(1, samples + 1)
     table = TrialTable(thetas, scores, errors, diverged, counts, lengths, reached, rank)
     alive, runs = alive[:CONTENDERS], runs[:CONTENDERS]
-    fresh_runs = run_trials(task, family, _pick(thetas, alive), fresh, steps)
+    fresh_runs = run_trials(task, family, pick(thetas, alive), fresh, steps)
     fresh_scores, fresh_errors, fresh_diverged = _summarize(fresh_runs, divergence_factor)
     best = int(np.argmax(fresh_diverged == 0))  # alive is in the order of the scores
     difference, uncertainty, _ = _summarize(runs - runs[best], np.inf)
     winner = Winner(
-        theta=_pick(thetas, alive[best]),
+        theta=pick(thetas, alive[best]),
         trial=int(alive[best]),
         rank=best + 1,
         score=float(scores[alive[best]]),
@@ -244,10 +244,6 @@ def draw_problems(task: Task, count: int, seed: int, name: str) -> Any:
 @partial(jax.jit, static_argnames="task")
 def _sample(task: Task, keys: jax.Array) -> Any:
     return jax.lax.map(task.sample, keys)  # batched, it would take seconds to compile
-
-
-def _pick(tree: Any, index: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def _summarize(

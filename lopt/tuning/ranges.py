@@ -12,7 +12,7 @@ from jaxtyping import Float
 from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
 
-__all__ = ["SearchRange", "sample_trials"]
+__all__ = ["SearchRange", "pick", "sample_trials"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,8 @@ def sample_trials(
         share = np.asarray(jax.random.uniform(key, (count,), jnp.float32), np.float64)
         columns.append(ranges[name].quantile(share).astype(np.float32))
     return theta_type(*columns)
+
+
+def pick(stacked: Any, index: Any) -> Any:
+    """Return of what is stacked (thetas, problems) the part that ``index`` names: a number, slice, array."""
+    return jax.tree.map(lambda leaf: leaf[index], stacked)

@@ -8,7 +8,6 @@ same few trials of the pool; only these run on the evaluation's problems.
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +18,7 @@ from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
 from lopt.tasks import Task, sample_batch
 from lopt.tuning.random_search import CONTENDERS, draw_problems
-from lopt.tuning.ranges import SearchRange, sample_trials
+from lopt.tuning.ranges import SearchRange, pick, sample_trials
 from lopt.tuning.trials import run_trials
 from lopt.unrolling import evaluate
 
@@ -100,7 +99,7 @@ def resample(
     chosen_on = draw_problems(task, problems, 0, "problems")
     scores = np.empty(pool)
     for start in range(0, pool, BLOCK):
-        part = _pick(thetas, slice(start, start + BLOCK))
+        part = pick(thetas, slice(start, start + BLOCK))
         runs = np.asarray(run_trials(task, family, part, chosen_on, steps), np.float64)
         diverged = ~np.all(runs <= divergence_factor, axis=1)
         scores[start : start + BLOCK] = np.where(diverged, np.inf, runs.mean(axis=1))
@@ -111,13 +110,13 @@ def resample(
     fresh = draw_problems(task, fresh_problems, 0, "fresh")
     holds = np.zeros(pool, bool)
     holds[named] = np.all(
-        run_trials(task, family, _pick(thetas, named), fresh, steps) <= divergence_factor, axis=1
+        run_trials(task, family, pick(thetas, named), fresh, steps) <= divergence_factor, axis=1
     )
     found = winners(ranked, holds)
     met = sample_batch(task, stream(0, "evaluation"), evaluation_problems)
     curves = {}
     for trial in sorted(set(found.tolist())):
-        theta = jax.tree.map(np.float32, _pick(thetas, trial))
+        theta = jax.tree.map(np.float32, pick(thetas, trial))
         losses = evaluate(task, family, theta, met, steps=steps)
         curves[trial] = np.asarray(losses, np.float64).mean(axis=0)
     rows = [
@@ -127,13 +126,9 @@ def resample(
             "pool": pool,
             "trial": trial,
             "score": scores[trial],
-            **{k: float(v) for k, v in _pick(thetas, trial)._asdict().items()},
+            **{k: float(v) for k, v in pick(thetas, trial)._asdict().items()},
             **{f"loss_{k}": loss for k, loss in enumerate(curves[trial])},
         }
         for number, trial in enumerate(found.tolist())
     ]
     return pd.DataFrame(rows)
-
-
-def _pick(tree: Any, index: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[index], tree)
