@@ -87,7 +87,7 @@ def draw(data: Data) -> Figure:
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
         _matrix(top, column, data)
         _strips(bottom, column, data)
-        names = [name.replace("_", " ") for name in data.statements]
+        names = [_words(name, data.roles) for name in data.statements]
         for panel in (top, bottom):
             panel.set_yticks(range(len(names)), names if place == 0 else [""] * len(names))
             panel.tick_params(axis="y", length=0.0, labelsize=5.5)
@@ -105,6 +105,13 @@ def draw(data: Data) -> Figure:
     layout.legend(figure, handles)
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
+
+
+def _words(statement: str, roles: Roles) -> str:
+    """Return a statement's name in words, optimizers by the names that the other figures give them."""
+    for name in roles.baselines:
+        statement = statement.replace(name, roles.label(name))
+    return statement.replace("s_curve", "S-curve").replace("_", " ")
 
 
 def _color(place: int) -> str:
