@@ -4,7 +4,8 @@
 
 Printed per optimizer, at its initial state: the largest update for gradients up to ``--largest`` in size (the
 level), its slope at g = 0 (the rate, of the first update alone), and level over rate: the gradient at which a
-line of that slope reaches the level (the knee).
+line of that slope reaches the level (the knee). Then, where 200 gradients of zero have led: the rate and the
+update that it goes on making.
 """
 
 import argparse
@@ -26,13 +27,23 @@ def main() -> None:
     for path in options.theta:
         family, theta, _ = load_optimizer(path)
         component = family.component(jax.tree.map(jnp.asarray, theta))
+        zero = jnp.zeros_like(gradients[0])
 
-        def update(gradient: jax.Array, component=component) -> jax.Array:
-            return component.readout(component.transition(component.initial_state, gradient))
+        def update(gradient: jax.Array, state: jax.Array, component=component) -> jax.Array:
+            return component.readout(component.transition(state, gradient))
 
-        level = float(np.abs(jax.vmap(update)(gradients)).max())
-        rate = -float(jax.grad(update)(jnp.zeros_like(gradients[0])))
-        print(f"{path}: level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}")
+        def idle(_: int, state: jax.Array, component=component, zero=zero) -> jax.Array:
+            return component.transition(state, zero)
+
+        start = component.initial_state
+        rest = jax.lax.fori_loop(0, 200, idle, start)
+        level = float(np.abs(jax.vmap(update, in_axes=(0, None))(gradients, start)).max())
+        rate, later = (-float(jax.grad(update)(zero, state)) for state in (start, rest))
+        drift = float(update(zero, rest))
+        print(
+            f"{path}: level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}; "
+            f"without gradients rate {later:.4g}, update {drift:.2g}"
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
     weights/attractors.csv                                    what each ends at: rate, drift, basin share
     weights/SHA256SUMS                                        a checksum per file, as sha256sum writes it
 
+A folder within it that has checksums of its own is another release, of which this one says nothing.
+
 How they are taken from there: ``lopt.learned.released``. ``release`` fills the folder from the results of a
 scale, and ``describe`` says what is in it:
 
@@ -46,6 +48,7 @@ from lopt.records.entries import Number, Text
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import Files, identify
 from lopt.records.model_card import model_card
+from lopt.records.released import is_shipped
 from lopt.records.store import StoreError
 from lopt.tasks import make_task
 
@@ -195,11 +198,13 @@ def write_cards(folder: str | Path) -> list[str]:
         StoreError: if a file is damaged or was changed.
     """
     folder, written, sums = Path(folder), [], stated(folder)
+    shipped = is_shipped(folder)
     for name in _released_files(folder):
         if name.endswith(".npz"):
             _, metadata = load_released(folder, Path(name).parent.name, _seed(folder / name))
             card = str(Path(name).with_suffix(".md"))
-            store.save_bytes(folder / card, model_card(metadata, name, sums[name]).encode())
+            text = model_card(metadata, name, sums[name], shipped=shipped)
+            store.save_bytes(folder / card, text.encode())
             written.append(card)
     return written
 
@@ -261,7 +266,10 @@ def _held_out(path: Path, seed: int) -> dict[str, float]:
 
 
 def _released_files(folder: Path) -> Iterator[str]:
+    others = [path.parent for path in folder.rglob(f"*/{SUMS}")]
     for path in sorted(folder.rglob("*")):
+        if any(path.is_relative_to(other) for other in others):
+            continue
         if path.suffix in (".npz", ".csv", ".json") and not path.name.startswith("."):
             yield path.relative_to(folder).as_posix()
 

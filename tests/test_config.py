@@ -98,8 +98,7 @@ def test_another_family_keeps_of_the_settings_what_it_knows():
         "family": "lstm",
         "units": 8,
         "layers": 1,
-        "input_scale": 0.1,
-        "output_scale": 0.003,
+        **CONFIG["study"]["settings"]["rosenbrock"]["optimizer"],  # its scales
     }
 
 
@@ -582,7 +581,10 @@ def test_the_study_has_to_be_right_for_every_scale():
 
 def test_which_scales_take_weights_is_known_of_wrong_ones_too():
     studies = resolve(changed("scales/released/tasks", 3), SCHEMA)
-    assert [name for name in studies if studies.takes_weights(name)] == ["released"]
+    assert [name for name in studies if studies.takes_weights(name)] == [
+        "released",
+        "unconstrained",
+    ]
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,7 @@ from lopt.records import attractors, checksums, store, stored
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
-CENSUS = SHIPPED / "census"
+CENSUS, UNCONSTRAINED = SHIPPED / "census", SHIPPED / "unconstrained"
 CONFIGURED = config.resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))
 STUDY = CONFIGURED["released"]
 
@@ -90,6 +90,26 @@ def test_what_is_released_is_what_was_trained(released, tmp_path):
         take(released, name, tmp_path / "taken")
         assert filecmp.cmp(tmp_path / "taken", released / name, shallow=False)
     assert filecmp.cmp(released / "rosenbrock/seed_3.csv", trained / "curve.csv", shallow=False)
+
+
+def test_a_release_within_another_is_one_of_its_own(released, tmp_path):
+    before, described = checksums.stated(released), weights.describe(released)
+    weights.release(tmp_path / "results", released / "others")
+    weights.release(tmp_path / "results", released)
+    assert checksums.stated(released) == before
+    assert weights.describe(released).equals(described) and len(described) == 1
+    assert checksums.stated(released / "others") == before
+
+
+def test_a_card_loads_the_optimizer_that_it_describes(released):
+    card = (released / "rosenbrock/seed_3.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0]
+    found = {}
+    exec(code.replace('"..."', repr(str(released))), found)  # noqa: S102
+    assert found["metadata"] == load_released(released, "rosenbrock", 3)[1]
+    shipped = (SHIPPED / "digits/seed_0.md").read_text()
+    exec(shipped.split("```python\n")[1].split("```")[0], found)  # noqa: S102
+    assert found["metadata"] == load_released(SHIPPED, "digits", 0)[1]
 
 
 def test_the_description_is_from_the_metadata(released):
@@ -278,14 +298,15 @@ def test_a_wrong_path_is_one_line(released, tmp_path, capsys):
 # --- what ships --------------------------------------------------------------------------------------
 
 OPTIMIZERS = [
-    (task, seed, steps)
-    for task, entry in STUDY["tasks"].items()
+    (folder, task, seed, entry, steps)
+    for folder, scale in ((SHIPPED, "released"), (UNCONSTRAINED, "unconstrained"))
+    for task, entry in CONFIGURED[scale]["tasks"].items()
     for seed, steps in [
         *((seed, entry["meta_training"]["meta_steps"]) for seed in entry["seeds"]),
         *([(entry["early"]["seed"], entry["early"]["meta_steps"])] if entry["early"] else []),
     ]
 ]
-BASELINES = sorted(path.parent for path in SHIPPED.glob("baselines/*/*/best.json"))
+BASELINES = sorted(path.parent for path in SHIPPED.rglob("baselines/*/*/best.json"))
 
 
 def test_the_page_beside_the_weights_shows_their_description():
@@ -300,12 +321,16 @@ def test_the_page_beside_the_weights_shows_their_description():
 
 
 def test_every_shipped_file_has_its_checksum():
-    stated = checksums.stated(SHIPPED)
-    census = {f"census/{name}": digest for name, digest in checksums.stated(CENSUS).items()}
+    stated = {
+        (folder / name).relative_to(SHIPPED).as_posix(): digest
+        for folder in (SHIPPED, CENSUS, UNCONSTRAINED)
+        for name, digest in checksums.stated(folder).items()
+    }
     found = checksums.found(SHIPPED)
     cards = {name for name in found if name.endswith((".md", weights.SUMS))}
-    assert stated | census == {name: digest for name, digest in found.items() if name not in cards}
-    assert len(BASELINES) == 12 and len(census) == 4
+    assert stated == {name: digest for name, digest in found.items() if name not in cards}
+    assert len(BASELINES) == 15 and len(checksums.stated(CENSUS)) == 4
+    assert not any(name.startswith("unconstrained") for name in checksums.stated(SHIPPED))
 
 
 @pytest.mark.parametrize("task", CONFIGURED["census"]["tasks"])
@@ -317,14 +342,16 @@ def test_every_optimizer_of_the_census_is_one_that_the_configuration_names(task)
         assert not any(member.failure for member in members)
 
 
-@pytest.mark.parametrize(("task", "seed", "steps"), OPTIMIZERS)
-def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps):
-    theta, metadata = load_released(SHIPPED, task, seed)
-    entry = STUDY["tasks"][task]
+@pytest.mark.parametrize(
+    ("folder", "task", "seed", "entry", "steps"),
+    OPTIMIZERS,
+    ids=[f"{folder.name}-{task}-{seed}" for folder, task, seed, *_ in OPTIMIZERS],
+)
+def test_every_optimizer_was_trained_as_the_configuration_says(folder, task, seed, entry, steps):
+    theta, metadata = load_released(folder, task, seed)
     settings = {"task": task, "steps": entry["steps"]}
     # The older ones were stored before there was more than one family, without its name and what is null.
     since = "family" in metadata["optimizer"]
-    assert since == (task == "digits")
     family = {k: v for k, v in entry["optimizer"].items() if k != "family"}
     settings["optimizer"] = entry["optimizer"] if since else family
     settings["problem"] = entry["problem"] | (entry["meta_training_problem"] or {})
@@ -335,19 +362,19 @@ def test_every_optimizer_was_trained_as_the_configuration_says(task, seed, steps
     assert (metadata["task"], metadata["seed"]) == (task, seed)
     GRU(**family).check(theta)
     assert metadata["evaluation_meta_objective"] < 1.0
-    curve = stored.load_curve(SHIPPED / task / f"seed_{seed}.csv")
+    curve = stored.load_curve(folder / task / f"seed_{seed}.csv")
     assert curve["step"].iloc[-1] == steps
     validated = curve.set_index("step")["validation_meta_objective"]
     assert validated.idxmin() == metadata["meta_step"]
     assert validated.min() == pytest.approx(metadata["validation_meta_objective"], rel=1e-6)
 
 
-@pytest.mark.parametrize("place", BASELINES, ids=lambda path: "-".join(path.parts[-2:]))
+@pytest.mark.parametrize("place", BASELINES, ids=lambda path: "-".join(path.parts[-4:]))
 def test_every_baseline_is_the_best_of_its_trials(place, tmp_path):
-    task, optimizer = place.parts[-2:]
+    folder, (task, optimizer) = place.parents[2], place.parts[-2:]
     place = f"baselines/{task}/{optimizer}"
     for name in ("best.json", "trials.csv"):
-        take(SHIPPED, f"{place}/{name}", tmp_path / name)
+        take(folder, f"{place}/{name}", tmp_path / name)
     best, trials = (
         stored.load_best(tmp_path / "best.json", optimizer),
         stored.load_trials(tmp_path / "trials.csv"),

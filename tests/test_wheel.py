@@ -83,7 +83,7 @@ def test_model_cards_are_generated_from_the_metadata():
         task, seed = name.removesuffix(".npz").split("/seed_")
         _, metadata = load_released(ROOT / "weights", task, int(seed))
         card = (ROOT / "weights" / name).with_suffix(".md").read_text()
-        assert card == model_card(metadata, name, sums[name]), (
+        assert card == model_card(metadata, name, sums[name], shipped=True), (
             "run: python -m lopt.weights cards weights"
         )
         assert f"{metadata['evaluation_meta_objective']:.4f}" in card and sums[name] in card

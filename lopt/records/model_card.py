@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lopt.records.checksums import SUMS
+
 __all__ = ["model_card"]
 
 
-def model_card(metadata: Mapping[str, Any], name: str, checksum: str) -> str:
-    """Return the card (Markdown) of the optimizer stored as ``name`` in a folder of released weights."""
+def model_card(metadata: Mapping[str, Any], name: str, checksum: str, *, shipped: bool) -> str:
+    """Return the card (Markdown) of the optimizer stored as ``name`` in a folder of released weights.
+
+    ``shipped``: whether the folder is the one that comes with lopt, which needs not be named.
+    """
     task, seed = metadata["task"], metadata["seed"]
     optimizer = metadata["optimizer"]
     family = optimizer.get("family", "gru")
+    where = f'"{task}", seed={seed}' if shipped else f'folder, "{task}", seed={seed}'
     sizes = ", ".join(f"{key} {value}" for key, value in optimizer.items() if key != "family")
     return "\n".join(
         [
@@ -30,7 +36,8 @@ def model_card(metadata: Mapping[str, Any], name: str, checksum: str) -> str:
             "```python",
             "import lopt",
             "",
-            f'theta, metadata = lopt.load_released("{task}", seed={seed})',
+            *([] if shipped else [f'folder = "..."  # the one that has {SUMS}']),
+            f"theta, metadata = lopt.load_released({where})",
             'optimizer = lopt.make_family(metadata["optimizer"]).build(theta)  # of optax',
             "```",
             "",

@@ -2,6 +2,7 @@
 
     find("weights", [here, repository])     the first folder of that name that holds released weights
     shipped()                                 those that came with the package
+    is_shipped(folder)                        whether the folder is that one
     unpack(tree, "weights", folder)         those of a Git tree, in a folder of their own
 
 What marks a folder of released weights (``lopt.weights``) is its list of checksums.
@@ -15,9 +16,10 @@ from typing import Any
 from lopt.records.atomic import StoreError
 from lopt.records.checksums import SUMS
 
-__all__ = ["find", "shipped", "unpack"]
+__all__ = ["find", "is_shipped", "shipped", "unpack"]
 
 PACKAGE = Path(__file__).parents[1]
+PLACES = (PACKAGE / "released", PACKAGE.parent / "weights")
 
 
 def find(name: str, places: Iterable[str | Path]) -> Path | None:
@@ -34,13 +36,18 @@ def shipped() -> Path:
     Raises:
         StoreError: if neither is there.
     """
-    for folder in (PACKAGE / "released", PACKAGE.parent / "weights"):
+    for folder in PLACES:
         if (folder / SUMS).is_file():
             return folder
     raise StoreError(
         f"{PACKAGE}: this copy of lopt came without released weights; give the folder that has them: "
         'load_released("weights", "linear_regression", seed=0)'
     )
+
+
+def is_shipped(folder: str | Path) -> bool:
+    """Return whether this is the folder of the released weights that came with the package."""
+    return Path(folder).resolve() in [place.resolve() for place in PLACES]
 
 
 def unpack(tree: Any, name: str, folder: str | Path) -> Path | None:
