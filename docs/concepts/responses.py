@@ -34,7 +34,7 @@ optimizer = lopt.make_family(metadata["optimizer"]).component(
     lopt.as_dtype(theta, "float64")
 )
 
-gradients = np.linspace(-1000, 1000, 401)
+gradients = np.linspace(-200, 200, 401)
 updates = lopt.update_function(optimizer, optimizer.initial_state, gradients)
 rate = lopt.effective_learning_rate(optimizer, optimizer.initial_state)
 print(
