@@ -846,6 +846,8 @@ def test_identified_settings_are_marked():
         ("rosenbrock", "tuned_momentum_learning_rate"),
         ("rosenbrock", "saturation_level"),
         ("rosenbrock", "saturation_gradient"),
+        ("rosenbrock", "autonomous_learning_rate"),
+        ("rosenbrock", "positive_arm_learning_rate"),
         ("two_moons", "momentum_loss"),
     }
 
