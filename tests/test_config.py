@@ -565,7 +565,7 @@ def test_pairs_from_python_are_lists():
 def test_a_scale_that_is_wrong_stops_nobody_who_does_not_use_it():
     config = changed(SMOKE + "steps", -1)
     studies = resolve(config, SCHEMA)
-    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 5
+    assert list(studies) == list(CONFIG["scales"]) and len(studies) == 6
     assert studies["laptop"] == resolve(CONFIG, SCHEMA)["laptop"]
     with pytest.raises(ConfigError, match=r"smoke\.settings\.rosenbrock\.steps"):
         studies["smoke"]
