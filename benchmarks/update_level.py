@@ -14,7 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lopt.analysis.responses import local_response, update_function
+from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.learned.stored import load_optimizer
+
+STEPS = 200
 
 
 def main() -> None:
@@ -27,19 +31,9 @@ def main() -> None:
     for path in options.theta:
         family, theta, _ = load_optimizer(path)
         component = family.component(jax.tree.map(jnp.asarray, theta))
-        zero = jnp.zeros_like(gradients[0])
-
-        def update(gradient: jax.Array, state: jax.Array, component=component) -> jax.Array:
-            return component.readout(component.transition(state, gradient))
-
-        def idle(_: int, state: jax.Array, component=component, zero=zero) -> jax.Array:
-            return component.transition(state, zero)
-
-        start = component.initial_state
-        rest = jax.lax.fori_loop(0, 200, idle, start)
-        level = float(np.abs(jax.vmap(update, in_axes=(0, None))(gradients, start)).max())
-        rate, later = (-float(jax.grad(update)(zero, state)) for state in (start, rest))
-        drift = float(update(zero, rest))
+        ends = autonomous_trajectory(component, STEPS)[jnp.array([0, STEPS])]
+        level = float(np.abs(update_function(component, ends[0], gradients)).max())
+        (_, drift), (rate, later) = (np.asarray(each) for each in local_response(component, ends))
         print(
             f"{path}: level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}; "
             f"without gradients rate {later:.4g}, update {drift:.2g}"
