@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import study
 
@@ -46,7 +47,7 @@ def main() -> None:
 def train(args: argparse.Namespace, settings: dict, began: float, logger: logging.Logger) -> bool:
     """Train to the end or to the limit; return whether every seed is stored."""
     from lopt.checkpoint import Checkpoint
-    from lopt.meta_training.abreast import initial_states, of_seed, train_abreast
+    from lopt.meta_training.abreast import of_seed, stacked, train_abreast
     from lopt.meta_training.loop import CurvePoint, MetaTrainingError
     from lopt.meta_training.outcome import store_trained
     from lopt.meta_training.run import from_settings
@@ -59,8 +60,10 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
     training, metadata = from_settings(args.task, seeds[0], {**settings, "problem": problem})
     files = Files.under(Path(args.results) / args.scale)
     path = files.path("selection", task=args.task).with_name("abreast.npz")
-    first = initial_states(training, seeds)
-    with Checkpoint.locked(path, {**metadata, "seed": seeds}) as checkpoint:
+    begun = {seed: _beginning(training, args.task, seed, settings.get("start")) for seed in seeds}
+    first = stacked([state for state, _ in begun.values()])
+    origins = [origin for _, origin in begun.values()]
+    with Checkpoint.locked(path, {**metadata, "seed": seeds, "from": origins}) as checkpoint:
         states, notes = checkpoint.load(first) or (
             first,
             {"curves": [[] for _ in seeds], "wall": 0.0},
@@ -97,9 +100,11 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
                 files.path(kind, task=args.task, seed=seed) for kind in ("theta", "curve", "run")
             )
             points = [CurvePoint(*row) for row in curves[place]]
-            of_this = {**metadata, "seed": seed}
+            start, origin = begun[seed]
+            of_this = {**metadata, "seed": seed, **origin}
+            reached = of_seed(states, place)
             try:
-                store_trained(theta, curve, training, seed, of_seed(states, place), points, of_this)
+                store_trained(theta, curve, training, seed, reached, points, of_this, start)
             except MetaTrainingError as error:
                 logger.error("%s", error)
                 failed.append(seed)
@@ -109,6 +114,16 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
             logger.info("%s", json.dumps({"seed": seed, "theta": str(theta)}))
         checkpoint.remove()
     return not failed
+
+
+def _beginning(training: Any, task: str, seed: int, folder: str | None) -> tuple[Any, dict[str, Any]]:
+    """Return the state that a seed's training begins with, and what its metadata say of it."""
+    from lopt.meta_training.loop import initial_state
+    from lopt.meta_training.run import from_released
+
+    if folder is None:
+        return initial_state(training, seed), {}
+    return from_released(training, task, seed, study.ROOT / folder)
 
 
 if __name__ == "__main__":

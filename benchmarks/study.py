@@ -33,8 +33,17 @@ def changed(settings: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
         parts = [part for part in ("optimizer", "meta_training") if key in settings[part]]
         if not (equals and parts):
             raise SystemExit(f"--set {change}: expected KEY=VALUE of the optimizer or the recipe")
-        settings[parts[0]] = {**settings[parts[0]], key: yaml.safe_load(value)}
+        settings[parts[0]] = {**settings[parts[0]], key: _value(value)}
     return settings
+
+
+def _value(text: str) -> Any:
+    """Return what the text means; YAML 1.1 alone takes 1e-3 for text."""
+    value = yaml.safe_load(text)
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _config() -> dict[str, Any]:

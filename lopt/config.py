@@ -249,7 +249,7 @@ def _complete_task(
     return merged
 
 
-NOT_OF_A_VARIANT = ("variants", "early")
+NOT_OF_A_VARIANT = ("variants", "early", "start")
 
 
 def _variant_of(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:

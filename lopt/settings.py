@@ -260,6 +260,11 @@ class TaskSettings:
     """How mechanisms are read off."""
     interventions: InterventionSettings
     """How mechanisms are removed."""
+    start: Folder = None
+    """A folder of released optimizers: meta-training goes on from their theta of this task and seed, with Adam anew.
+
+    null: from a random theta. Searches for a recipe and variants always begin with a random one.
+    """
     variants: Mapping[str, Any] | None = None
     """Optimizers of other kinds that a census trains: by name, what each changes of the task's settings."""
 

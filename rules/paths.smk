@@ -99,15 +99,27 @@ def found_weights(name):
     return None
 
 
-def weights_file(name):
-    """The file of this name in the scale's folder of released weights.
+def folder_taken(wildcards):
+    """The scale's folder of released weights, which stand in for training and tuning."""
+    return STUDIES[wildcards.scale]["weights"]
+
+
+def folder_begun_from(wildcards):
+    """The folder of released weights that the task's trainings begin with; None where they begin anew."""
+    return STUDIES[wildcards.scale]["tasks"][wildcards.task].get("start")
+
+
+def weights_file(name, of=folder_taken):
+    """The file of this name in a folder of released weights; nothing where there is no folder.
 
     Where that folder lies and how old it is decide nothing of what is up to date: Snakemake knows the file by
     its name, and by its checksum, which goes into the rule's ``params`` (``weights_sums``).
     """
 
     def find(wildcards):
-        folder = weights_folder(STUDIES[wildcards.scale]["weights"])
+        if (called := of(wildcards)) is None:
+            return []
+        folder = weights_folder(called)
         file = name.format(**dict(wildcards.items()))
         if file != checksums.SUMS and file not in checksums.stated(folder):
             raise WorkflowError(f"{folder / checksums.SUMS} has no checksum of {file}")
@@ -116,12 +128,13 @@ def weights_file(name):
     return find
 
 
-def weights_sums(*names):
-    """The checksums of files in the scale's folder of released weights."""
+def weights_sums(*names, of=folder_taken):
+    """The checksums of files in a folder of released weights."""
 
     def find(wildcards):
-        folder = weights_folder(STUDIES[wildcards.scale]["weights"])
-        sums = checksums.stated(folder)
+        if (called := of(wildcards)) is None:
+            return []
+        sums = checksums.stated(weights_folder(called))
         return [sums[name.format(**dict(wildcards.items()))] for name in names]
 
     return find

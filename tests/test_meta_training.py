@@ -209,10 +209,12 @@ def test_a_training_that_learned_nothing_is_an_error(run):
     for reached in (1.0, 1.5):
         worse = last._replace(best_validation=jnp.asarray(reached, jnp.float32))
         message = (
-            rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, the untrained .* 1;"
+            rf"seed 11 learned nothing: .* of 18 meta-steps is {reached:g}, that of what it began with 1;"
         )
         with pytest.raises(MetaTrainingError, match=message):
             check_learned(training, SEED, worse)
+    with pytest.raises(MetaTrainingError, match="that of what it began with 0"):
+        check_learned(training, SEED, last, start=last._replace(theta=last.best_theta))
     never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))
     with pytest.raises(MetaTrainingError, match="one every 6 of 18 meta-steps, none was finite"):
         check_learned(training, SEED, never_finite)
@@ -302,7 +304,7 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
         "cpu",
     ]
     call += ["--results", str(tmp_path), "--seeds", "0", "3"]
-    call += ["--set", "units=2", "meta_steps=10", "learning_rate=0.01"]
+    call += ["--set", "units=2", "meta_steps=10", "learning_rate=1e-2"]
 
     def run(*more):
         return subprocess.run([*call, *more], cwd=ROOT, capture_output=True, text=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,8 @@ from lopt.census_collection import trained
 from lopt.learned import make_family
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.released import load_released, take
+from lopt.meta_training.loop import curve_point, train_chunk
+from lopt.meta_training.run import from_released, from_settings
 from lopt.optimizers import make_baseline
 from lopt.records import attractors, checksums, store, stored
 from lopt.records.store import StoreError
@@ -412,9 +415,40 @@ def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_p
     with np.load(folder / target) as taken, np.load(smoke.parents[1] / target) as trained:
         np.testing.assert_array_equal(taken["losses"], trained["losses"])
 
+    # Where a training begins with a released theta, it goes on from it.
+    begin = {"study": {"tasks": ["rosenbrock"]}, "scales": {"smoke": {"tasks": ["rosenbrock"]}}}
+    begin["study"]["every_task"] = {"start": "weights"}
+    (folder / "change.yaml").write_text(yaml.safe_dump(begin))
+    target = "results/smoke/meta_training/rosenbrock/seed_0/theta.npz"
+    run = snakemake(folder, *options[:-1], target)
+    assert run.returncode == 0, run.stdout[-3000:]
+    _, metadata = store.load(folder / target, GRUTheta)
+    assert metadata["start"]["sha256"] == checksums.stated(folder / "weights")["rosenbrock/seed_0.npz"]
+    theta, before = load_released(folder / "weights", "rosenbrock", 0)
+    training, _ = from_settings("rosenbrock", 0, metadata)
+    state, origin = from_released(training, "rosenbrock", 0, folder / "weights")
+    assert metadata["start"] == origin["start"] and origin["start"]["meta_step"] == before["meta_step"]
+    for leaf, wanted in zip(state.theta, theta, strict=True):
+        np.testing.assert_array_equal(leaf, wanted)
+    first = stored.load_curve((folder / target).with_name("curve.csv"))
+    np.testing.assert_allclose(
+        first["meta_objective"].iloc[0],
+        curve_point(*train_chunk(state, jnp.uint32(0), training=training), np.nan).meta_objective,
+        rtol=1e-4,
+    )
+
     change = {"study": {"weights": "weights"}}
     change["scales"] = {"smoke": {"settings": {"rosenbrock": {"optimizer": {"units": 9}}}}}
     (folder / "change.yaml").write_text(yaml.safe_dump(change))
     run = snakemake(folder, *options)
     assert run.returncode != 0
     assert "rosenbrock/seed_0.npz holds an optimizer of the form" in run.stdout
+
+
+def test_a_training_begins_with_a_theta_of_its_form(released):
+    settings = CONFIGURED["smoke"]["tasks"]["rosenbrock"]
+    training, _ = from_settings("rosenbrock", 3, settings)
+    with pytest.raises(ValueError, match=r"rosenbrock/seed_3.npz is no theta to start from: .* shape"):
+        from_released(training, "rosenbrock", 3, released)
+    with pytest.raises(StoreError, match=r"seed_4.npz: there is no such file; released are rosenbrock"):
+        from_released(training, "rosenbrock", 4, released)

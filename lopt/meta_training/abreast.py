@@ -29,14 +29,17 @@ from lopt.meta_training.loop import (
 )
 from lopt.unrolling import evaluate, meta_objective
 
-__all__ = ["initial_states", "of_seed", "train_abreast"]
+__all__ = ["initial_states", "of_seed", "stacked", "train_abreast"]
 
 
 def initial_states(training: Training, seeds: Sequence[int]) -> State:
     """Return the states before the first meta-step, stacked along the leading axis."""
-    return jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *(initial_state(training, int(seed)) for seed in seeds)
-    )
+    return stacked([initial_state(training, int(seed)) for seed in seeds])
+
+
+def stacked(states: Sequence[State]) -> State:
+    """Return the states of several seeds as one, whose arrays have a leading axis for them."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
 def of_seed(states: Any, place: int) -> Any:

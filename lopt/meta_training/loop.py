@@ -140,9 +140,10 @@ def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
     )
 
 
-def initial_state(training: Training, seed: int) -> State:
-    """Return the state before the first meta-step."""
-    settings, theta = training.settings, training.family.init(stream(seed, "theta"))
+def initial_state(training: Training, seed: int, theta: PyTree | None = None) -> State:
+    """Return the state before the first meta-step, at ``theta`` (default: the seed's random one)."""
+    settings = training.settings
+    theta = training.family.init(stream(seed, "theta")) if theta is None else theta
     return State(
         step=jnp.zeros((), jnp.int32),
         theta=theta,
@@ -258,12 +259,18 @@ def curve_point(state: State, chunk: ChunkRecord, validation: float) -> CurvePoi
     )
 
 
-def check_learned(training: Training, seed: int, state: State) -> None:
+def check_learned(training: Training, seed: int, state: State, start: State | None = None) -> None:
     """Raise if a finished training learned nothing: nothing of it is worth keeping.
+
+    Args:
+        training: what was trained, and how.
+        seed: of the training.
+        state: that it ended in.
+        start: that it began with (default: ``initial_state`` of the seed).
 
     Raises:
         MetaTrainingError: if no validation meta-objective of the run was finite, or the best is not
-            below that of the untrained optimizer on the same problems.
+            below that of what it began with, on the same problems.
     """
     settings, best = training.settings, float(state.best_validation)
     advice = "try a smaller learning_rate, clip or output_scale for this task, or other seeds"
@@ -273,7 +280,7 @@ def check_learned(training: Training, seed: int, state: State) -> None:
             f"{settings.validation_interval} of {int(state.step)} meta-steps, none was finite; {advice}"
         )
     with jax.default_matmul_precision(settings.precision):
-        untrained = initial_state(training, seed)
+        untrained = start or initial_state(training, seed)
         before = _validate(
             training, untrained, validation_problems(training.task, settings.validation_problems)
         )[1]
@@ -281,7 +288,7 @@ def check_learned(training: Training, seed: int, state: State) -> None:
     if np.isfinite(before) and not best < before - 1e-5 * abs(before):
         raise MetaTrainingError(
             f"seed {seed} learned nothing: the best validation meta-objective of {int(state.step)} "
-            f"meta-steps is {best:.6g}, the untrained optimizer's {before:.6g}; train for more "
+            f"meta-steps is {best:.6g}, that of what it began with {before:.6g}; train for more "
             f"meta_steps, or {advice}"
         )
 

@@ -67,13 +67,16 @@ def store_trained(
     state: State,
     curve: Sequence[CurvePoint],
     metadata: Mapping[str, Any],
+    start: State | None = None,
 ) -> dict[str, Any]:
     """Store theta and the curve of a training that ended in ``state``; return theta's whole metadata.
+
+    ``start`` is the state that it began with, if that was not a random theta.
 
     Raises:
         MetaTrainingError: if it learned nothing; nothing is stored then.
     """
-    check_learned(training, seed, state)
+    check_learned(training, seed, state, start)
     store.save_table(curve_path, pd.DataFrame(curve, columns=CurvePoint._fields))
     whole = {**metadata, **learned_facts(training, state)}
     store.save(theta_path, state.best_theta, whole)

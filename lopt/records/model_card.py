@@ -17,6 +17,7 @@ def model_card(metadata: Mapping[str, Any], name: str, checksum: str, *, shipped
     optimizer = metadata["optimizer"]
     family = optimizer.get("family", "gru")
     where = f'"{task}", seed={seed}' if shipped else f'folder, "{task}", seed={seed}'
+    begun = "from another's theta" if "start" in metadata else "from scratch"
     sizes = ", ".join(f"{key} {value}" for key, value in optimizer.items() if key != "family")
     return "\n".join(
         [
@@ -31,7 +32,7 @@ def model_card(metadata: Mapping[str, Any], name: str, checksum: str, *, shipped
             "<!-- Generated from the file's metadata by `python -m lopt.weights cards weights`. -->",
             "",
             f"A learned optimizer: a network ({family}: {sizes}) that turns the gradient of every parameter",
-            f"into its update, meta-trained from scratch on the task `{task}`.",
+            f"into its update, meta-trained {begun} on the task `{task}`.",
             "",
             "```python",
             "import lopt",
@@ -59,6 +60,11 @@ FACTS = (
     ("length of a run", "{steps} updates"),
     ("meta-training", "{meta_steps} meta-steps of {problems} problems"),
     ("its learning rate", "{learning_rate}, times {decay_factor} every {decay_steps} meta-steps"),
+    (
+        "begun from",
+        "a theta that had {start[meta_step]} meta-steps of another training: {start[optimizer]}; "
+        "SHA-256 `{start[sha256]}`",
+    ),
     (
         "kept",
         "theta of meta-step {meta_step}, the best of the validation "

@@ -13,24 +13,35 @@ logger = prepare(
 
 from lopt.lineage import write_record
 from lopt.meta_training.outcome import store_trained
-from lopt.meta_training.run import from_settings, resumable
+from lopt.meta_training.run import from_released, from_settings, resumable
 from lopt.records import store
 
 
-def main(wildcards, params, output) -> None:
-    seed = int(wildcards.seed)
-    training, metadata = from_settings(wildcards.task, seed, params)
+def main(wildcards, inputs, params, output) -> None:
+    task, seed, start = wildcards.task, int(wildcards.seed), None
+    training, metadata = from_settings(task, seed, params)
+    if inputs.start:
+        start, origin = from_released(training, task, seed, Path(inputs.sums).parent)
+        metadata |= origin
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
-    label = f"{wildcards.task}, seed {seed}"
-    with resumable(training, seed, checkpoint, identity, logger, label=label) as outcome:
+    first = (start, []) if start else None
+    label = f"{task}, seed {seed}"
+    with resumable(training, seed, checkpoint, identity, logger, first, label) as outcome:
         if outcome.error:
             raise outcome.error
         store_trained(
-            output.theta, output.curve, training, seed, outcome.state, outcome.curve, metadata
+            output.theta,
+            output.curve,
+            training,
+            seed,
+            outcome.state,
+            outcome.curve,
+            metadata,
+            start,
         )
         store.save_json(output.run, {"wall_seconds": outcome.wall_seconds})
 
 
-main(snakemake.wildcards, snakemake.params, snakemake.output)
+main(snakemake.wildcards, snakemake.input, snakemake.params, snakemake.output)
 write_record(snakemake)
