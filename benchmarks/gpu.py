@@ -116,7 +116,9 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
     return not failed
 
 
-def _beginning(training: Any, task: str, seed: int, folder: str | None) -> tuple[Any, dict[str, Any]]:
+def _beginning(
+    training: Any, task: str, seed: int, folder: str | None
+) -> tuple[Any, dict[str, Any]]:
     """Return the state that a seed's training begins with, and what its metadata say of it."""
     from lopt.meta_training.loop import initial_state
     from lopt.meta_training.run import from_released

@@ -1,14 +1,18 @@
 """Where the update of a stored optimizer saturates: the level, the rate and the knee that figure 3 shows.
 
     python benchmarks/update_level.py weights/rosenbrock/seed_0.npz --largest 1000
+    python benchmarks/update_level.py theta.npz --largest 0.1 --scales 200,0.015 850,0.0057 --problems 4
 
 Printed per optimizer, at its initial state: the largest update for gradients up to ``--largest`` in size (the
 level), its slope at g = 0 (the rate, of the first update alone), and level over rate: the gradient at which a
 line of that slope reaches the level (the knee). Then, where 200 gradients of zero have led: the rate and the
-update that it goes on making.
+update that it goes on making. With ``--scales`` all that at other scales of input and output than those that
+it was trained at; with ``--problems`` its meta-objective on so many of the validation problems, too.
 """
 
 import argparse
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +20,11 @@ import numpy as np
 
 from lopt.analysis.responses import local_response, update_function
 from lopt.analysis.trajectories import autonomous_trajectory
+from lopt.learned.base import LearnedFamily
 from lopt.learned.stored import load_optimizer
+from lopt.meta_training.loop import validation_problems
+from lopt.tasks import make_task
+from lopt.unrolling import evaluate, meta_objective
 
 STEPS = 200
 
@@ -25,19 +33,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("theta", nargs="+", help="paths of stored optimizers")
     parser.add_argument("--largest", type=float, default=1000.0, help="gradient (1000)")
+    parser.add_argument("--scales", type=_pair, nargs="+", default=[None], metavar="INPUT,OUTPUT")
+    parser.add_argument("--problems", type=int, default=0)
     options = parser.parse_args()
-    sizes = np.geomspace(1e-6 * options.largest, options.largest, 200)
-    gradients = jnp.asarray(np.concatenate([-sizes[::-1], sizes]))
     for path in options.theta:
-        family, theta, _ = load_optimizer(path)
-        component = family.component(jax.tree.map(jnp.asarray, theta))
-        ends = autonomous_trajectory(component, STEPS)[jnp.array([0, STEPS])]
-        level = float(np.abs(update_function(component, ends[0], gradients)).max())
-        (_, drift), (rate, later) = (np.asarray(each) for each in local_response(component, ends))
-        print(
-            f"{path}: level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}; "
-            f"without gradients rate {later:.4g}, update {drift:.2g}"
-        )
+        stored, theta, metadata = load_optimizer(path)
+        for scales in options.scales:
+            family = dataclasses.replace(stored, **scales) if scales else stored
+            words = ", ".join(f"{value:g}" for value in (scales or {}).values())
+            print(f"{path}{words and f' at {words}'}: {at_rest(family, theta, options.largest)}")
+            if options.problems:
+                score, error = scored(family, theta, metadata, options.problems)
+                print(
+                    f"    meta-objective {score:.4f} ± {error:.4f} on {options.problems} problems"
+                )
+
+
+def at_rest(family: LearnedFamily, theta: Any, largest: float) -> str:
+    """Return in words what the first update is like, and what is left after gradients of zero."""
+    sizes = np.geomspace(1e-6 * largest, largest, 200)
+    gradients = jnp.asarray(np.concatenate([-sizes[::-1], sizes]))
+    component = family.component(jax.tree.map(jnp.asarray, theta))
+    ends = autonomous_trajectory(component, STEPS)[jnp.array([0, STEPS])]
+    level = float(np.abs(update_function(component, ends[0], gradients)).max())
+    (_, drift), (rate, later) = (np.asarray(each) for each in local_response(component, ends))
+    return (
+        f"level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}; "
+        f"without gradients rate {later:.4g}, update {drift:.2g}"
+    )
+
+
+def scored(
+    family: LearnedFamily, theta: Any, metadata: dict[str, Any], number: int
+) -> tuple[float, float]:
+    """Return mean and standard error of the meta-objective, one problem at a time."""
+    task = make_task(metadata["task"], metadata["problem"])
+    problems = validation_problems(task, number)
+
+    def losses(k: int) -> jax.Array:
+        one = jax.tree.map(lambda leaf: leaf[k : k + 1], problems)
+        return evaluate(task, family, theta, one, steps=metadata["steps"])
+
+    scores = np.asarray(meta_objective(jnp.concatenate([losses(k) for k in range(number)])))
+    return float(scores.mean()), float(scores.std(ddof=min(1, number - 1)) / number**0.5)
+
+
+def _pair(text: str) -> dict[str, float]:
+    input_scale, output_scale = (float(part) for part in text.split(","))
+    return {"input_scale": input_scale, "output_scale": output_scale}
 
 
 if __name__ == "__main__":

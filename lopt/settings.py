@@ -261,9 +261,9 @@ class TaskSettings:
     interventions: InterventionSettings
     """How mechanisms are removed."""
     start: Folder = None
-    """A folder of released optimizers: meta-training goes on from their theta of this task and seed, with Adam anew.
+    """A folder of released optimizers: meta-training goes on from their theta of this task and seed.
 
-    null: from a random theta. Searches for a recipe and variants always begin with a random one.
+    Adam's moments begin anew. null: from a random theta, as searches for a recipe and variants always do.
     """
     variants: Mapping[str, Any] | None = None
     """Optimizers of other kinds that a census trains: by name, what each changes of the task's settings."""

@@ -849,6 +849,11 @@ def test_identified_settings_are_marked():
         ("rosenbrock", "autonomous_learning_rate"),
         ("rosenbrock", "positive_arm_learning_rate"),
         ("two_moons", "momentum_loss"),
+        ("two_moons", "saturation_level"),
+        ("two_moons", "saturation_gradient"),
+        ("two_moons", "autonomous_learning_rate"),
+        ("two_moons", "positive_arm_learning_rate"),
+        ("two_moons", "negative_arm_learning_rate"),
     }
 
 

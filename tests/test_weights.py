@@ -363,6 +363,9 @@ def test_every_optimizer_was_trained_as_the_configuration_says(folder, task, see
     assert metadata["meta_training"] == settings["meta_training"]
     assert metadata["config_digest"] == config.digest(settings)
     assert (metadata["task"], metadata["seed"]) == (task, seed)
+    if begins := entry["start"]:
+        name = f"{task}/seed_{seed}.npz"
+        assert metadata["start"]["sha256"] == checksums.stated(ROOT / begins)[name]
     GRU(**family).check(theta)
     assert metadata["evaluation_meta_objective"] < 1.0
     curve = stored.load_curve(folder / task / f"seed_{seed}.csv")
@@ -423,11 +426,15 @@ def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_p
     run = snakemake(folder, *options[:-1], target)
     assert run.returncode == 0, run.stdout[-3000:]
     _, metadata = store.load(folder / target, GRUTheta)
-    assert metadata["start"]["sha256"] == checksums.stated(folder / "weights")["rosenbrock/seed_0.npz"]
+    assert (
+        metadata["start"]["sha256"] == checksums.stated(folder / "weights")["rosenbrock/seed_0.npz"]
+    )
     theta, before = load_released(folder / "weights", "rosenbrock", 0)
     training, _ = from_settings("rosenbrock", 0, metadata)
     state, origin = from_released(training, "rosenbrock", 0, folder / "weights")
-    assert metadata["start"] == origin["start"] and origin["start"]["meta_step"] == before["meta_step"]
+    assert (
+        metadata["start"] == origin["start"] and origin["start"]["meta_step"] == before["meta_step"]
+    )
     for leaf, wanted in zip(state.theta, theta, strict=True):
         np.testing.assert_array_equal(leaf, wanted)
     first = stored.load_curve((folder / target).with_name("curve.csv"))
@@ -448,7 +455,11 @@ def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_p
 def test_a_training_begins_with_a_theta_of_its_form(released):
     settings = CONFIGURED["smoke"]["tasks"]["rosenbrock"]
     training, _ = from_settings("rosenbrock", 3, settings)
-    with pytest.raises(ValueError, match=r"rosenbrock/seed_3.npz is no theta to start from: .* shape"):
+    with pytest.raises(
+        ValueError, match=r"rosenbrock/seed_3.npz is no theta to start from: .* shape"
+    ):
         from_released(training, "rosenbrock", 3, released)
-    with pytest.raises(StoreError, match=r"seed_4.npz: there is no such file; released are rosenbrock"):
+    with pytest.raises(
+        StoreError, match=r"seed_4.npz: there is no such file; released are rosenbrock"
+    ):
         from_released(training, "rosenbrock", 4, released)

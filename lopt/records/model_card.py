@@ -18,7 +18,7 @@ def model_card(metadata: Mapping[str, Any], name: str, checksum: str, *, shipped
     family = optimizer.get("family", "gru")
     where = f'"{task}", seed={seed}' if shipped else f'folder, "{task}", seed={seed}'
     begun = "from another's theta" if "start" in metadata else "from scratch"
-    sizes = ", ".join(f"{key} {value}" for key, value in optimizer.items() if key != "family")
+    sizes = _listed(optimizer, but="family")
     return "\n".join(
         [
             "---",
@@ -62,8 +62,8 @@ FACTS = (
     ("its learning rate", "{learning_rate}, times {decay_factor} every {decay_steps} meta-steps"),
     (
         "begun from",
-        "a theta that had {start[meta_step]} meta-steps of another training: {start[optimizer]}; "
-        "SHA-256 `{start[sha256]}`",
+        "a theta that had {start_meta_step} meta-steps of another training ({start_optimizer}), SHA-256 "
+        "`{start_sha256}`",
     ),
     (
         "kept",
@@ -92,9 +92,15 @@ def _facts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     known = {**metadata.get("meta_training", {}), **metadata.get("gradients", {}), **metadata}
     for key in ("problem", "versions"):
         if key in metadata:
-            known[key] = ", ".join(f"{name} {value}" for name, value in metadata[key].items())
+            known[key] = _listed(metadata[key])
+    for key, value in metadata.get("start", {}).items():
+        known[f"start_{key}"] = _listed(value, but="family") if key == "optimizer" else value
     for label, words in FACTS:
         try:
             yield label, words.format_map(known)
         except KeyError:
             continue
+
+
+def _listed(values: Mapping[str, Any], but: str = "") -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if name != but)
