@@ -5,9 +5,10 @@
 
 Printed per optimizer, at its initial state: the largest update for gradients up to ``--largest`` in size (the
 level), its slope at g = 0 (the rate, of the first update alone), and level over rate: the gradient at which a
-line of that slope reaches the level (the knee). Then, where 200 gradients of zero have led: the rate and the
-update that it goes on making. With ``--scales`` all that at other scales of input and output than those that
-it was trained at; with ``--problems`` its meta-objective on so many of the validation problems, too.
+line of that slope reaches the level (the knee). Then, along 200 gradients of zero: the largest rate and where
+it is, and at their end the rate and the update that it goes on making. With ``--scales`` all that at other
+scales of input and output than those that it was trained at; with ``--problems`` its meta-objective on so
+many of the validation problems, too.
 """
 
 import argparse
@@ -54,12 +55,13 @@ def at_rest(family: LearnedFamily, theta: Any, largest: float) -> str:
     sizes = np.geomspace(1e-6 * largest, largest, 200)
     gradients = jnp.asarray(np.concatenate([-sizes[::-1], sizes]))
     component = family.component(jax.tree.map(jnp.asarray, theta))
-    ends = autonomous_trajectory(component, STEPS)[jnp.array([0, STEPS])]
-    level = float(np.abs(update_function(component, ends[0], gradients)).max())
-    (_, drift), (rate, later) = (np.asarray(each) for each in local_response(component, ends))
+    states = autonomous_trajectory(component, STEPS)
+    level = float(np.abs(update_function(component, states[0], gradients)).max())
+    updates, rates = (np.asarray(each) for each in local_response(component, states))
+    peak = int(rates.argmax())
     return (
-        f"level {level:.4g}, rate {rate:.4g}, knee {level / rate:.4g}; "
-        f"without gradients rate {later:.4g}, update {drift:.2g}"
+        f"level {level:.4g}, rate {rates[0]:.4g}, knee {level / rates[0]:.4g}; without gradients rate "
+        f"{rates[peak]:.4g} after {peak}, {rates[-1]:.4g} after {STEPS}, update {updates[-1]:.2g}"
     )
 
 

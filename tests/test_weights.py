@@ -27,6 +27,7 @@ from lopt.meta_training.loop import curve_point, train_chunk
 from lopt.meta_training.run import from_released, from_settings
 from lopt.optimizers import make_baseline
 from lopt.records import attractors, checksums, store, stored
+from lopt.records.model_card import model_card
 from lopt.records.store import StoreError
 
 SHIPPED = ROOT / "weights"
@@ -113,6 +114,19 @@ def test_a_card_loads_the_optimizer_that_it_describes(released):
     shipped = (SHIPPED / "digits/seed_0.md").read_text()
     exec(shipped.split("```python\n")[1].split("```")[0], found)
     assert found["metadata"] == load_released(SHIPPED, "digits", 0)[1]
+
+
+def test_a_card_says_what_a_training_began_with(released):
+    _, metadata = load_released(released, "rosenbrock", 3)
+    text = model_card(metadata, "rosenbrock/seed_3.npz", "", shipped=True)
+    assert "meta-trained from scratch" in text and "begun from" not in text
+    start = {"file": "rosenbrock/seed_3.npz", "sha256": "abc", "meta_step": 840}
+    start["optimizer"] = {"family": "gru", "units": 2, "input_scale": 200.0}
+    text = model_card({**metadata, "start": start}, "rosenbrock/seed_3.npz", "", shipped=True)
+    assert "meta-trained from another's theta" in text
+    assert (
+        "had 840 meta-steps of another training (units 2, input_scale 200.0), SHA-256 `abc`" in text
+    )
 
 
 def test_the_description_is_from_the_metadata(released):
