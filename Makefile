@@ -115,7 +115,7 @@ reference: env
 	$(BIN)/python -m lopt.config_reference
 	$(BIN)/python -m lopt.stub
 
-# All that weights/ holds, anew, at the paper's settings: on one machine with an NVIDIA GPU.
+# What the scale paper names, trained anew for weights/: on one machine with an NVIDIA GPU.
 train-paper-gpu: env
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e ".[cuda]"
 	$(BIN)/snakemake --profile profiles/gpu --config scale=paper -- baselines meta_training evaluation analysis
