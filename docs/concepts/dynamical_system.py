@@ -47,7 +47,7 @@ print(
 #
 # The released optimizer on a quadratic of five parameters. Left: the loss. Right: ten of the 256 numbers that
 # it remembers of the first parameter. They move fast while gradients are large, and slowly afterwards. Late in
-# the run the loss rises a little: even at rest this optimizer takes small steps ([drift](../mechanisms.md)).
+# the run the loss stops falling: even at rest this optimizer takes small steps ([drift](../mechanisms.md)).
 
 # %% alt="Loss of one run, and ten state variables of one parameter"
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
