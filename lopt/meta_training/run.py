@@ -70,7 +70,7 @@ def from_released(
     except ValueError as error:
         raise ValueError(f"{Path(folder) / name} is no theta to start from: {error}") from None
     origin = {"file": name, "sha256": digest(checked(Path(folder), name))}
-    kept = {key: metadata[key] for key in ("meta_step", "optimizer") if key in metadata}
+    kept = {key: metadata[key] for key in ("meta_step", "optimizer")}
     return initial_state(training, seed, theta), {"start": {**origin, **kept}}
 
 

@@ -76,9 +76,10 @@ TRAINED = {
     "gradients": Optional(dict.fromkeys(("smallest", "median", "largest"), Number(low=0))),
     "wall_seconds": Optional(Number(low=0)),
     "versions": Optional(Each(Text())),
+    "start": Optional({"file": Text(), "sha256": Text(), "meta_step": COUNT, "optimizer": {}}),
 }
 """Metadata of an optimizer that the workflow has trained; ``gradients`` are the sizes that it met
-(``lopt.meta_training.outcome``)."""
+(``lopt.meta_training.outcome``), ``start`` is what it began with (``lopt.meta_training.run``)."""
 
 OPTIMIZER = {
     name: kind if name == "optimizer" or isinstance(kind, Optional) else Optional(kind)
