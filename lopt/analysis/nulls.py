@@ -6,7 +6,8 @@ and starts than the study's optimizers: its answers are yes or no, and no number
 a published one. What a null does not have (an update function without slope has no leading mode) is
 no error here: the stage is missing, and why is told.
 
-An untrained optimizer is the family's initial theta: what meta-training sets out from, unless it is told to start elsewhere.
+An untrained optimizer is the family's initial theta: what meta-training sets out from, unless it is told to
+start elsewhere.
 """
 
 import numpy as np
