@@ -349,6 +349,7 @@ snakemake = SimpleNamespace(
     resources={},
     log=["log.txt"],
     wildcards=Named(task="rosenbrock", seed="0"),
+    input=Named(start=[], sums=[]),
     params=params,
     output=SimpleNamespace(theta="out/theta.npz", curve="out/curve.csv", run="out/run.json"),
 )
