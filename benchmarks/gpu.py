@@ -19,7 +19,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import study
 
@@ -50,7 +49,7 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
     from lopt.meta_training.abreast import of_seed, stacked, train_abreast
     from lopt.meta_training.loop import CurvePoint, MetaTrainingError
     from lopt.meta_training.outcome import store_trained
-    from lopt.meta_training.run import from_settings
+    from lopt.meta_training.run import beginning, from_settings
     from lopt.progress import Progress
     from lopt.records import store
     from lopt.records.layout import Files
@@ -60,7 +59,8 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
     training, metadata = from_settings(args.task, seeds[0], {**settings, "problem": problem})
     files = Files.under(Path(args.results) / args.scale)
     path = files.path("selection", task=args.task).with_name("abreast.npz")
-    begun = {seed: _beginning(training, args.task, seed, settings.get("start")) for seed in seeds}
+    folder = settings.get("start") and study.ROOT / settings["start"]
+    begun = {seed: beginning(training, args.task, seed, folder) for seed in seeds}
     first = stacked([state for state, _ in begun.values()])
     origins = [origin for _, origin in begun.values()]
     with Checkpoint.locked(path, {**metadata, "seed": seeds, "from": origins}) as checkpoint:
@@ -114,18 +114,6 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
             logger.info("%s", json.dumps({"seed": seed, "theta": str(theta)}))
         checkpoint.remove()
     return not failed
-
-
-def _beginning(
-    training: Any, task: str, seed: int, folder: str | None
-) -> tuple[Any, dict[str, Any]]:
-    """Return the state that a seed's training begins with, and what its metadata say of it."""
-    from lopt.meta_training.loop import initial_state
-    from lopt.meta_training.run import from_released
-
-    if folder is None:
-        return initial_state(training, seed), {}
-    return from_released(training, task, seed, study.ROOT / folder)
 
 
 if __name__ == "__main__":

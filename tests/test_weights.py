@@ -24,7 +24,7 @@ from lopt.learned import make_family
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.released import load_released, take
 from lopt.meta_training.loop import curve_point, train_chunk
-from lopt.meta_training.run import from_released, from_settings
+from lopt.meta_training.run import beginning, from_settings
 from lopt.optimizers import make_baseline
 from lopt.records import attractors, checksums, store, stored
 from lopt.records.model_card import model_card
@@ -445,7 +445,7 @@ def test_the_workflow_takes_them_in_place_of_training_and_tuning(finished, tmp_p
     )
     theta, before = load_released(folder / "weights", "rosenbrock", 0)
     training, _ = from_settings("rosenbrock", 0, metadata)
-    state, origin = from_released(training, "rosenbrock", 0, folder / "weights")
+    state, origin = beginning(training, "rosenbrock", 0, folder / "weights")
     assert (
         metadata["start"] == origin["start"] and origin["start"]["meta_step"] == before["meta_step"]
     )
@@ -472,8 +472,8 @@ def test_a_training_begins_with_a_theta_of_its_form(released):
     with pytest.raises(
         ValueError, match=r"rosenbrock/seed_3.npz is no theta to start from: .* shape"
     ):
-        from_released(training, "rosenbrock", 3, released)
+        beginning(training, "rosenbrock", 3, released)
     with pytest.raises(
         StoreError, match=r"seed_4.npz: there is no such file; released are rosenbrock"
     ):
-        from_released(training, "rosenbrock", 4, released)
+        beginning(training, "rosenbrock", 4, released)

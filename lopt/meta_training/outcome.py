@@ -71,7 +71,7 @@ def store_trained(
 ) -> dict[str, Any]:
     """Store theta and the curve of a training that ended in ``state``; return theta's whole metadata.
 
-    ``start`` is the state that it began with, if that was not a random theta.
+    ``start`` is the state that it began with (default: at the seed's random theta).
 
     Raises:
         MetaTrainingError: if it learned nothing; nothing is stored then.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lopt import config, provenance
 from lopt.checkpoint import Checkpoint
 from lopt.learned import make_family
-from lopt.learned.released import checked, digest, load_released
+from lopt.learned.released import load_released
 from lopt.meta_training.loop import (
     CurvePoint,
     MetaTrainingError,
@@ -27,9 +27,10 @@ from lopt.meta_training.loop import (
     meta_train,
 )
 from lopt.progress import Progress
+from lopt.records.checksums import stated
 from lopt.tasks import make_task
 
-__all__ = ["Outcome", "from_released", "from_settings", "resumable"]
+__all__ = ["Outcome", "beginning", "from_settings", "resumable"]
 
 
 def from_settings(
@@ -52,24 +53,27 @@ def from_settings(
     return training, provenance.describe({"task": task, **facts}, task=task, seed=seed, **facts)
 
 
-def from_released(
-    training: Training, task: str, seed: int, folder: str | Path
+def beginning(
+    training: Training, task: str, seed: int, folder: str | Path | None = None
 ) -> tuple[State, dict[str, Any]]:
-    """Return the state that a training begins with, at a released theta, and the metadata that tell of it.
+    """Return the state that a training begins with, and what its metadata say of that.
 
-    Adam's moments are zero and its learning rate is that of meta-step 0.
+    With a folder of released optimizers it begins at their theta of this task and seed, else at a random one,
+    of which there is nothing to say. Adam's moments are zero and the learning rate is that of meta-step 0.
 
     Raises:
         StoreError: if the folder has no theta of this task and seed, or it is not what the checksum says.
         ValueError: if its form is not that of the training's family.
     """
+    if folder is None:
+        return initial_state(training, seed), {}
     name = f"{task}/seed_{seed}.npz"
     theta, metadata = load_released(folder, task, seed)
     try:
         theta = training.family.check(theta)
     except ValueError as error:
         raise ValueError(f"{Path(folder) / name} is no theta to start from: {error}") from None
-    origin = {"file": name, "sha256": digest(checked(Path(folder), name))}
+    origin = {"file": name, "sha256": stated(folder)[name]}
     kept = {key: metadata[key] for key in ("meta_step", "optimizer")}
     return initial_state(training, seed, theta), {"start": {**origin, **kept}}
 

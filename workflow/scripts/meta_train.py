@@ -13,21 +13,20 @@ logger = prepare(
 
 from lopt.lineage import write_record
 from lopt.meta_training.outcome import store_trained
-from lopt.meta_training.run import from_released, from_settings, resumable
+from lopt.meta_training.run import beginning, from_settings, resumable
 from lopt.records import store
 
 
 def main(wildcards, inputs, params, output) -> None:
-    task, seed, start = wildcards.task, int(wildcards.seed), None
+    task, seed = wildcards.task, int(wildcards.seed)
     training, metadata = from_settings(task, seed, params)
-    if inputs.start:
-        start, origin = from_released(training, task, seed, Path(inputs.sums).parent)
-        metadata |= origin
+    folder = Path(inputs.sums).parent if inputs.start else None
+    start, origin = beginning(training, task, seed, folder)
+    metadata |= origin
     identity = {**metadata, "code": params.code}
     checkpoint = Path(output.theta).with_name("checkpoint.npz")
-    first = (start, []) if start else None
     label = f"{task}, seed {seed}"
-    with resumable(training, seed, checkpoint, identity, logger, first, label) as outcome:
+    with resumable(training, seed, checkpoint, identity, logger, (start, []), label) as outcome:
         if outcome.error:
             raise outcome.error
         store_trained(
