@@ -5,8 +5,8 @@
 
 A seed's validation meta-objective is measured every ``validation_interval`` meta-steps, of the average of
 theta where the recipe keeps one. Printed per seed: the best, its meta-step, the end over the best, and the
-largest ratio to the best so far after the first fifth of the run; then medians, and how many seeds exceed
-1.5 there. ``--csv`` stores every measurement. Seeds are those that the workflow would train, to rounding.
+largest ratio to the best so far after the first fifth of the run; then their medians and extremes, how many seeds
+end within 5 % of the best, and how many exceed 1.5 times the best so far. ``--csv`` stores every measurement. Seeds are those that the workflow would train, to rounding.
 """
 
 import argparse
@@ -84,10 +84,11 @@ def report(curves: pd.DataFrame, meta_steps: int) -> str:
     best, end, ratio = seeds["best"], seeds["end/best"], seeds["largest ratio"]
     return (
         f"{seeds.to_string(index=False, float_format='{:.4g}'.format)}\n"
-        f"median best {best.median():.4g} (range {best.min():.4g} to {best.max():.4g}), "
-        f"median end/best {end.median():.3g}, within 5 % of the best: {np.sum(end <= 1.05)} of "
-        f"{len(seeds)}; above {LIMIT} times the best so far after the first fifth: "
-        f"{np.sum(ratio > LIMIT)} of {len(seeds)} (median of the largest {ratio.median():.3g})"
+        f"best: median {best.median():.4g} ({best.min():.4g} to {best.max():.4g}); "
+        f"end over best: median {end.median():.3g}, largest {end.max():.3g}, at most 1.05 in "
+        f"{np.sum(end <= 1.05)} of {len(seeds)}; largest ratio to the best so far after the first fifth: "
+        f"median {ratio.median():.3g}, largest {ratio.max():.3g}, above {LIMIT} in "
+        f"{np.sum(ratio > LIMIT)} of {len(seeds)}"
     )
 
 
