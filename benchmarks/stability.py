@@ -5,8 +5,9 @@
 
 A seed's validation meta-objective is measured every ``validation_interval`` meta-steps, of the average of
 theta where the recipe keeps one. Printed per seed: the best, its meta-step, the end over the best, and the
-largest ratio to the best so far after the first fifth of the run; then their medians and extremes, how many seeds
-end within 5 % of the best, and how many exceed 1.5 times the best so far. ``--csv`` stores every measurement. Seeds are those that the workflow would train, to rounding.
+largest ratio to the best so far after the first fifth of the run; then their medians and extremes, how many
+end within 5 % of the best, and how many exceed 1.5 times the best so far. ``--csv`` stores every measurement.
+Seeds are those that the workflow would train, to rounding.
 """
 
 import argparse
