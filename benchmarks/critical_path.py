@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import study
+
 from lopt.records import store
 from lopt.records.tables import load_table
 
@@ -127,7 +129,9 @@ def simulated(jobs: Mapping[str, Job], cores: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="results/<scale>")
-    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2, 4, 8], help="1 2 4 8")
+    parser.add_argument(
+        "--cores", type=study.whole(1), nargs="+", default=[1, 2, 4, 8], help="1 2 4 8"
+    )
     parser.add_argument("--by", choices=SECONDS, default="s", help="wall time or CPU time (s)")
     options = parser.parse_args()
     try:

@@ -6,7 +6,8 @@
 For a GPU that is there for a while only, with nothing but lopt installed (no Snakemake). A checkpoint lies
 beside the results until all meta-steps are done; then every seed's theta, curve and run.json are where the
 workflow has them (``results/<scale>/meta_training``), which takes them as its own. They are its trainings'
-to rounding: one program for several seeds sums in another order.
+to rounding: one program for several seeds sums in another order. Seeds that are stored already are left as
+they are. ``--set`` makes another optimizer than the scale's, so that its results need a folder of their own.
 
 A seed that learned nothing stores nothing, is named at the end, and makes the status 1; so does a limit that
 was reached, with what is left to do. The early seed of a task is the workflow's to train: it takes minutes.
@@ -22,56 +23,82 @@ from pathlib import Path
 
 import study
 
-from lopt.process import prepare
+from lopt.process import NoGPUError, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task")
     parser.add_argument("--scale", default="paper")
-    parser.add_argument("--seeds", type=int, nargs="+", help="default: the scale's")
+    parser.add_argument("--seeds", type=study.whole(0), nargs="+", help="default: the scale's")
     parser.add_argument("--minutes", type=float, help="after which it ends; default: no limit")
-    parser.add_argument("--results", default="results", help="folder of the scales (results)")
+    parser.add_argument("--results", help="folder of the scales (results)")
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     args = parser.parse_args()
+    if args.changes and args.results is None:
+        parser.error(
+            f"--set makes another optimizer than the scale {args.scale} has: name its folder by --results"
+        )
     began = time.monotonic()
-    logger = prepare(threads=os.cpu_count() or 1, gpus=int(args.device == "gpu"))
+    settings = study.task(args.task, args.scale, args.changes)
+    seeds = list(dict.fromkeys(args.seeds or settings["seeds"]))
+    try:
+        logger = prepare(threads=os.cpu_count() or 1, gpus=int(args.device == "gpu"))
+    except NoGPUError as error:
+        sys.exit(f"There is no GPU to train on: {error.reason}. To train on the CPU: --device cpu")
     logger.addHandler(logging.StreamHandler(sys.stdout))
-    settings = study.changed(study.task(args.task, args.scale), args.changes)
-    done = train(args, settings, began, logger)
+    folder = Path(args.results or "results") / args.scale
+    done = train(args.task, settings, seeds, folder, args.minutes, began, logger)
     sys.exit(0 if done else 1)
 
 
-def train(args: argparse.Namespace, settings: dict, began: float, logger: logging.Logger) -> bool:
+def train(
+    task: str,
+    settings: dict,
+    seeds: list[int],
+    folder: Path,
+    minutes: float | None,
+    began: float,
+    logger: logging.Logger,
+) -> bool:
     """Train to the end or to the limit; return whether every seed is stored."""
     from lopt.checkpoint import Checkpoint
     from lopt.meta_training.abreast import of_seed, stacked, train_abreast
     from lopt.meta_training.loop import CurvePoint, MetaTrainingError
     from lopt.meta_training.outcome import store_trained
-    from lopt.meta_training.run import beginning, from_settings
     from lopt.progress import Progress
     from lopt.records import store
     from lopt.records.layout import Files
 
-    problem = {**settings["problem"], **(settings["meta_training_problem"] or {})}
-    seeds = args.seeds or list(settings["seeds"])
-    training, metadata = from_settings(args.task, seeds[0], {**settings, "problem": problem})
-    files = Files.under(Path(args.results) / args.scale)
-    path = files.path("selection", task=args.task).with_name("abreast.npz")
-    folder = settings.get("start") and study.ROOT / settings["start"]
-    begun = {seed: beginning(training, args.task, seed, folder) for seed in seeds}
-    first = stacked([state for state, _ in begun.values()])
-    origins = [origin for _, origin in begun.values()]
-    with Checkpoint.locked(path, {**metadata, "seed": seeds, "from": origins}) as checkpoint:
+    files = Files.under(folder)
+    training, begun, metadata = study.beginnings(task, settings, seeds)
+    left = [
+        place
+        for place, facts in enumerate(metadata)
+        if not stored_already(files.path("theta", task=task, seed=facts["seed"]), facts)
+    ]
+    if not left:
+        logger.info("all seeds are trained and stored: %s", ", ".join(map(str, seeds)))
+        return True
+    seeds, begun, metadata = ([each[place] for place in left] for each in (seeds, begun, metadata))
+    name = f"abreast_{'_'.join(map(str, seeds))}.npz"
+    path = files.path("selection", task=task).with_name(name)
+    origins = [facts.get("start") for facts in metadata]
+    first, identity = stacked(begun), {**metadata[0], "seed": seeds, "start": origins}
+    seconds = training.settings.checkpoint_seconds
+    with Checkpoint.locked(path, identity, seconds) as checkpoint:
         states, notes = checkpoint.load(first) or (
             first,
             {"curves": [[] for _ in seeds], "wall": 0.0},
         )
-        if checkpoint.refusal:
-            logger.warning("checkpoint refused, training starts anew: %s", checkpoint.refusal)
+        if checkpoint.refusal:  # it may be hours of a GPU, so it is nothing to write over
+            sys.exit(
+                f"There is a checkpoint that can't be used. {checkpoint.refusal}. Move it away, or name "
+                "another folder by --results."
+            )
         curves, before = notes["curves"], notes["wall"]
-        limit = None if args.minutes is None else 60.0 * args.minutes - (time.monotonic() - began)
+        limit = None if minutes is None else 60.0 * minutes - (time.monotonic() - began)
         total = training.settings.meta_steps
         progress = Progress(total, "meta-step", logger, start=int(states.step[0]))
 
@@ -97,14 +124,14 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
         failed = []
         for place, seed in enumerate(seeds):
             theta, curve, run = (
-                files.path(kind, task=args.task, seed=seed) for kind in ("theta", "curve", "run")
+                files.path(kind, task=task, seed=seed) for kind in ("theta", "curve", "run")
             )
             points = [CurvePoint(*row) for row in curves[place]]
-            start, origin = begun[seed]
-            of_this = {**metadata, "seed": seed, **origin}
             reached = of_seed(states, place)
             try:
-                store_trained(theta, curve, training, seed, reached, points, of_this, start)
+                store_trained(
+                    theta, curve, training, seed, reached, points, metadata[place], begun[place]
+                )
             except MetaTrainingError as error:
                 logger.error("%s", error)
                 failed.append(seed)
@@ -114,6 +141,27 @@ def train(args: argparse.Namespace, settings: dict, began: float, logger: loggin
             logger.info("%s", json.dumps({"seed": seed, "theta": str(theta)}))
         checkpoint.remove()
     return not failed
+
+
+def stored_already(path: Path, facts: dict) -> bool:
+    """Return whether the optimizer that these facts describe is stored.
+
+    Raises:
+        SystemExit: if another one is, which is nothing to write over.
+    """
+    from lopt.learned.stored import load_optimizer
+
+    if not path.exists():
+        return False
+    _, _, metadata = load_optimizer(path)
+    keys = ("task", "seed", "problem", "steps", "optimizer", "meta_training", "start")
+    facts = json.loads(json.dumps(facts))  # as they are stored
+    if others := [key for key in keys if metadata.get(key) != facts.get(key)]:
+        sys.exit(
+            f"{path} was trained with another {', '.join(others)}. Move it away, or name another folder by "
+            "--results."
+        )
+    return True
 
 
 if __name__ == "__main__":

@@ -12,16 +12,14 @@ Seeds are those that the workflow would train, to rounding.
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import study
 
-from lopt import config
-from lopt.learned import make_family
-from lopt.meta_training.abreast import initial_states, train_abreast
+from lopt.meta_training.abreast import stacked, train_abreast
 from lopt.meta_training.loop import CurvePoint, State, Training
-from lopt.tasks import make_task
 
 LIMIT = 1.5
 
@@ -30,24 +28,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task")
     parser.add_argument("--scale", default="laptop")
-    parser.add_argument("--seeds", type=int, default=20, help="0, 1, ..., this many")
+    parser.add_argument("--seeds", type=study.whole(1), default=20, help="0, 1, ..., this many")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--csv", help="every measurement: seed, step, validation_meta_objective")
     args = parser.parse_args()
-    settings = study.changed(study.task(args.task, args.scale), args.changes)
-    training = Training(
-        task=make_task(args.task, settings["problem"]),
-        family=make_family(settings["optimizer"]),
-        settings=config.settings(config.MetaTrainingSettings, settings["meta_training"]),
-        steps=settings["steps"],
-    )
-    curves = train(training, np.arange(args.seeds))
+    settings = study.task(args.task, args.scale, args.changes)
+    if args.csv and not Path(args.csv).parent.is_dir():
+        parser.error(f"--csv {args.csv}: there is no folder {Path(args.csv).parent}")
+    seeds = np.arange(args.seeds)
+    training, begun, _ = study.beginnings(args.task, settings, seeds.tolist())
+    curves = train(training, seeds, stacked(begun))
+    print(report(curves, training.settings.meta_steps))
     if args.csv:
         curves.to_csv(args.csv, index=False)
-    print(report(curves, training.settings.meta_steps))
 
 
-def train(training: Training, seeds: np.ndarray) -> pd.DataFrame:
+def train(training: Training, seeds: np.ndarray, states: State) -> pd.DataFrame:
     """Train all seeds abreast; return their validation curves."""
     rows, began = [], time.monotonic()
 
@@ -61,7 +57,7 @@ def train(training: Training, seeds: np.ndarray) -> pd.DataFrame:
                 flush=True,
             )
 
-    train_abreast(training, seeds, states=initial_states(training, seeds), after_chunk=after_chunk)
+    train_abreast(training, seeds, states=states, after_chunk=after_chunk)
     return pd.DataFrame(rows, columns=["seed", "step", "validation_meta_objective"])
 
 

@@ -13,17 +13,20 @@ many of the validation problems, too.
 
 import argparse
 import dataclasses
+import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import study
 
 from lopt.analysis.responses import local_response, update_function
 from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.learned.base import LearnedFamily
 from lopt.learned.stored import load_optimizer
 from lopt.meta_training.loop import validation_problems
+from lopt.records.store import StoreError
 from lopt.tasks import make_task
 from lopt.unrolling import evaluate, meta_objective
 
@@ -33,12 +36,15 @@ STEPS = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("theta", nargs="+", help="paths of stored optimizers")
-    parser.add_argument("--largest", type=float, default=1000.0, help="gradient (1000)")
+    parser.add_argument("--largest", type=_positive, default=1000.0, help="gradient (1000)")
     parser.add_argument("--scales", type=_pair, nargs="+", default=[None], metavar="INPUT,OUTPUT")
-    parser.add_argument("--problems", type=int, default=0)
+    parser.add_argument("--problems", type=study.whole(0), default=0)
     options = parser.parse_args()
     for path in options.theta:
-        stored, theta, metadata = load_optimizer(path)
+        try:
+            stored, theta, metadata = load_optimizer(path)
+        except StoreError as error:
+            sys.exit(str(error))
         for scales in options.scales:
             family = dataclasses.replace(stored, **scales) if scales else stored
             words = ", ".join(f"{value:g}" for value in (scales or {}).values())
@@ -81,8 +87,20 @@ def scored(
 
 
 def _pair(text: str) -> dict[str, float]:
-    input_scale, output_scale = (float(part) for part in text.split(","))
-    return {"input_scale": input_scale, "output_scale": output_scale}
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"expected an input and an output scale: {text!r}")
+    return dict(zip(("input_scale", "output_scale"), map(_positive, parts), strict=True))
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not 0.0 < value < np.inf:
+        raise argparse.ArgumentTypeError(f"expected a number > 0: {text!r}")
+    return value
 
 
 if __name__ == "__main__":

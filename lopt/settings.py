@@ -263,7 +263,8 @@ class TaskSettings:
     start: Folder = None
     """A folder of released optimizers: meta-training goes on from their theta of this task and seed.
 
-    Adam's moments begin anew. null: from a random theta, as searches for a recipe and variants always do.
+    Adam's moments begin anew. null: from a random theta, as the training that ends early, searches for a
+    recipe and variants always do.
     """
     variants: Mapping[str, Any] | None = None
     """Optimizers of other kinds that a census trains: by name, what each changes of the task's settings."""

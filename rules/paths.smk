@@ -71,24 +71,12 @@ def scales_with(weights):
 
 
 @cache
-def weights_folder(name):
-    """The folder of released weights called ``name``: the working directory's, or else the repository's.
+def found_weights(name):
+    """The folder of released weights called ``name``, or None: the working directory's, or else the repository's.
 
     The repository may be one of a Git host, of which Snakemake keeps a clone. Snakemake itself reads files of
     it as text, which weights are not.
     """
-    if folder := found_weights(name):
-        return folder
-    places = [Path.cwd(), REPOSITORY]
-    raise WorkflowError(
-        f"released weights: there is no folder {name} with a {checksums.SUMS} in "
-        + " or in ".join(dict.fromkeys(map(str, places)))
-    )
-
-
-@cache
-def found_weights(name):
-    """The same folder, or None if there is none."""
     places = [Path.cwd(), REPOSITORY]
     if folder := released.find(name, places):
         return folder.absolute()
@@ -100,13 +88,32 @@ def found_weights(name):
 
 
 def folder_taken(wildcards):
-    """The scale's folder of released weights, which stand in for training and tuning."""
-    return STUDIES[wildcards.scale]["weights"]
+    """The key of the scale's folder of released weights, which stand in for training and tuning; what it says."""
+    return "weights", STUDIES[wildcards.scale]["weights"]
 
 
 def folder_begun_from(wildcards):
-    """The folder of released weights that the task's trainings begin with; None where they begin anew."""
-    return STUDIES[wildcards.scale]["tasks"][wildcards.task].get("start")
+    """The key of the folder of released weights that a training begins with; what it says, or None: anew.
+
+    The training that ends early begins anew: it shows what an optimizer is like that has hardly learned.
+    """
+    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    early = task["early"] and task["early"]["seed"] == int(wildcards.seed)
+    return f"{wildcards.task}.start", None if early else task.get("start")
+
+
+def released_folder(of, wildcards):
+    """The folder that a key of the scale names, or None if it names none."""
+    key, name = of(wildcards)
+    if name is None:
+        return None
+    if folder := found_weights(name):
+        return folder
+    places = dict.fromkeys(map(str, [Path.cwd(), REPOSITORY]))
+    raise WorkflowError(
+        f"The scale {wildcards.scale} says {key}: {name}, which should be a folder of released weights, but there "
+        f"is no folder {name} with a {checksums.SUMS} in {' or in '.join(places)}."
+    )
 
 
 def weights_file(name, of=folder_taken):
@@ -117,12 +124,24 @@ def weights_file(name, of=folder_taken):
     """
 
     def find(wildcards):
-        if (called := of(wildcards)) is None:
+        if (folder := released_folder(of, wildcards)) is None:
             return []
-        folder = weights_folder(called)
         file = name.format(**dict(wildcards.items()))
-        if file != checksums.SUMS and file not in checksums.stated(folder):
-            raise WorkflowError(f"{folder / checksums.SUMS} has no checksum of {file}")
+        if file != checksums.SUMS:
+            stated, said = checksums.stated(folder), ": ".join(of(wildcards))
+            if file not in stated:
+                like = [
+                    each for each in stated if Path(each).suffix == Path(file).suffix
+                ]
+                raise WorkflowError(
+                    f"The scale {wildcards.scale} says {said}, but {folder / checksums.SUMS} has no checksum of "
+                    f"{file}; it has {', '.join(like) or 'none'}."
+                )
+            if not (folder / file).exists():
+                raise WorkflowError(
+                    f"The scale {wildcards.scale} says {said}, and {folder / checksums.SUMS} lists {file}, but "
+                    f"{folder / file} is not there."
+                )
         return sourcecache_entry(ancient(str(folder / file)), file)
 
     return find
@@ -132,9 +151,9 @@ def weights_sums(*names, of=folder_taken):
     """The checksums of files in a folder of released weights."""
 
     def find(wildcards):
-        if (called := of(wildcards)) is None:
+        if (folder := released_folder(of, wildcards)) is None:
             return []
-        sums = checksums.stated(weights_folder(called))
+        sums = checksums.stated(folder)
         return [sums[name.format(**dict(wildcards.items()))] for name in names]
 
     return find

@@ -216,8 +216,29 @@ def test_weights_that_are_nowhere_are_told_with_all_places(tmp_path: Path) -> No
     with pytest.raises(AssertionError) as told:
         planned(tmp_path, *arguments, "--config", "scale=released", "--", THETA)
     message = str(told.value)
+    assert "The scale released says weights: of mine, which should be" in message
     assert "there is no folder of mine with a SHA256SUMS" in message
     assert f"in {tmp_path} or in {ROOT}" in message
+
+
+def test_what_a_training_starts_from_is_looked_for_before_it_runs(tmp_path: Path) -> None:
+    mine, sums = tmp_path / "mine.yaml", tmp_path / "begun/SHA256SUMS"
+    change = {"linear_regression": {"start": "begun", "early": {"seed": 7, "meta_steps": 10}}}
+    mine.write_text(yaml.safe_dump({"scales": {"smoke": {"settings": change}}}))
+    arguments = ("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", mine)
+    arguments = (*arguments, "--config", "scale=smoke", "--")
+    place = "results/smoke/meta_training/linear_regression/seed_{}/theta.npz"
+    told = "The scale smoke says linear_regression.start: begun, "
+    with pytest.raises(AssertionError, match=f"{told}which should .* no folder begun"):
+        planned(tmp_path, *arguments, place.format(0))
+    sums.parent.mkdir()
+    sums.write_text("0" * 64 + "  linear_regression/seed_1.npz\n")
+    with pytest.raises(AssertionError, match=r"seed_0.npz; it has linear_regression/seed_1.npz"):
+        planned(tmp_path, *arguments, place.format(0))
+    with pytest.raises(AssertionError, match=r"lists linear_regression/seed_1.npz, but .* is not"):
+        planned(tmp_path, *arguments, place.format(1))
+    # The training that ends early begins anew, and asks for none.
+    assert planned(tmp_path, *arguments, place.format(7)) == Counter(meta_train=1)
 
 
 # --- other scales ----------------------------------------------------------------------------------

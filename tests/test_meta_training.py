@@ -303,15 +303,25 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
         "--device",
         "cpu",
     ]
-    call += ["--results", str(tmp_path), "--seeds", "0", "3"]
-    call += ["--set", "units=2", "meta_steps=10", "learning_rate=1e-2"]
+    recipe = ["units=2", "meta_steps=10", "learning_rate=1e-2"]
+    folder = ["--results", str(tmp_path)]
 
-    def run(*more):
-        return subprocess.run([*call, *more], cwd=ROOT, capture_output=True, text=True)
+    def run(*more, recipe=recipe, folder=folder, seeds=("0", "3")):
+        options = [*folder, "--seeds", *seeds, "--set", *recipe, *more]
+        return subprocess.run([*call, *options], cwd=ROOT, capture_output=True, text=True)
 
+    nowhere = run(folder=[])
+    assert nowhere.returncode == 2 and "name its folder by --results" in nowhere.stderr
     stopped = run("--minutes", "0")
     assert stopped.returncode == 1, stopped.stderr
     assert "0 of 10 meta-steps; the same command goes on" in stopped.stdout
+    # What another recipe or another choice of seeds left is neither taken nor written over.
+    other = run("--minutes", "0", recipe=[*recipe, "b1=0.5"])
+    assert (
+        other.returncode == 1
+        and "made with another config_digest, meta_training. Move" in other.stderr
+    )
+    assert run("--minutes", "0", seeds=["3"]).returncode == 1
     done = run()
     assert done.returncode == 0, done.stderr
     for seed in (0, 3):
@@ -322,9 +332,21 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
         assert np.isfinite(theta.recurrent_weights).all()
         assert stored.load_curve(place / "curve.csv")["step"].tolist() == [5, 10]
         assert stored.load_run(place / "run.json")["wall_seconds"] > 0.0
-    assert not list((tmp_path / "smoke/meta_training/rosenbrock").glob("abreast*"))
-    wrong = run("--set", "rate=1")
-    assert wrong.returncode == 1 and "--set rate=1: expected KEY=VALUE" in wrong.stderr
+    left = (tmp_path / "smoke/meta_training/rosenbrock").glob("abreast*.npz")
+    assert [path.name for path in left] == ["abreast_3.npz"]
+    again = run()
+    assert again.returncode == 0 and "all seeds are trained and stored: 0, 3" in again.stdout
+    assert "meta-step" not in again.stdout
+    other = run(recipe=[*recipe, "units=3"])
+    assert other.returncode == 1 and "was trained with another optimizer. Move" in other.stderr
+    for change, told in {
+        "rate=1": "--set rate=1: expected KEY=VALUE",
+        "meta_steps=-5": "meta_training.meta_steps': ",
+        "learning_rate=abc": "meta_training.learning_rate': ",
+    }.items():
+        wrong = run(recipe=[change])
+        assert wrong.returncode == 1 and told in wrong.stderr, wrong.stderr
+        assert "Traceback" not in wrong.stderr
 
 
 def test_a_budget_too_small_is_told_before_anything_is_compiled():

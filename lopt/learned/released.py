@@ -51,7 +51,12 @@ def load_released(
 
     Raises:
         StoreError: as ``take``, and if the file does not hold a theta of this task and seed.
+        TypeError: if a seed stands where a task should.
     """
+    if task is not None and not isinstance(task, str):
+        raise TypeError(
+            f"with one name the seed has to be called so: load_released({str(folder)!r}, seed={task!r})"
+        )
     if task is None:
         folder, task = released.shipped(), str(folder)
     name = f"{task}/seed_{seed}.npz"

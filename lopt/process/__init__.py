@@ -6,6 +6,7 @@ compiled      compiled programs, kept whole for the next process
 gpu_slots     GPUs of one machine, shared by jobs that know nothing of each other
 """
 
+from lopt.process.gpu_slots import NoGPUError
 from lopt.process.preparation import prepare
 
-__all__ = ["prepare"]
+__all__ = ["NoGPUError", "prepare"]

@@ -23,7 +23,11 @@ _held: list[int] = []  # keeps the locks for the life of the process
 
 
 class NoGPUError(RuntimeError):
-    """There is no GPU for this job; the message says why."""
+    """There is no GPU for this job; ``reason`` says why, the message what to do about it, too."""
+
+    def __init__(self, reason: str, message: str | None = None) -> None:
+        super().__init__(message or reason)
+        self.reason = reason
 
 
 def take_gpu() -> str:

@@ -48,8 +48,8 @@ def prepare(
             ``JAX_COMPILATION_CACHE_DIR``, goes before it.
 
     Raises:
-        RuntimeError: if JAX was imported already, when none of this would have an effect; if a GPU is
-            asked for and there is none, or JAX can't use it.
+        RuntimeError: if JAX was imported already, when none of this would have an effect.
+        NoGPUError: if a GPU is asked for and there is none, or JAX can't use it.
     """
     if "jax" in sys.modules:
         raise RuntimeError("lopt.process.prepare must be called before jax is imported")
@@ -75,18 +75,16 @@ def prepare(
 def _use_gpu(logger: logging.Logger, memory_percent: int | None) -> None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and re.match(r"\s*($|-|nodevfiles|none|void)", visible.lower()):
-        raise RuntimeError(
-            _no_gpu(f"CUDA_VISIBLE_DEVICES is {visible!r}: whoever set it gives this job none")
-        )
+        raise _no_gpu(f"CUDA_VISIBLE_DEVICES is {visible!r}: whoever set it gives this job none")
     if visible is None:
         try:
             os.environ["CUDA_VISIBLE_DEVICES"] = take_gpu()
         except NoGPUError as error:
-            raise RuntimeError(_no_gpu(str(error))) from None
+            raise _no_gpu(error.reason) from None
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     logger.info("CUDA_VISIBLE_DEVICES=%s", os.environ["CUDA_VISIBLE_DEVICES"])
     if not _has_cuda_plugin():
-        raise RuntimeError(_no_gpu("the installed JAX has no CUDA: pip install -e '.[cuda]'"))
+        raise _no_gpu("the installed JAX has no CUDA: pip install -e '.[cuda]'")
     # Without this JAX would run on the CPU, hours instead of minutes, when the GPU fails to start.
     os.environ["JAX_PLATFORMS"] = "cuda"
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -159,10 +157,11 @@ def _open_log(path: str | Path | None) -> logging.Logger:
     return logger
 
 
-def _no_gpu(reason: str) -> str:
-    return (
+def _no_gpu(reason: str) -> NoGPUError:
+    return NoGPUError(
+        reason,
         f"this job asks for a GPU (device: gpu in the configuration), but {reason}. "
-        "To run it on the CPU: --config 'study={device: cpu}'"
+        "To run it on the CPU: --config 'study={device: cpu}'",
     )
 
 
