@@ -29,7 +29,7 @@ process computed it: a run that resumes from a stored state ends with the same b
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -143,13 +143,13 @@ def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
 def initial_state(training: Training, seed: int, theta: PyTree | None = None) -> State:
     """Return the state before the first meta-step, at ``theta`` (default: the seed's random one)."""
     settings = training.settings
-    theta = training.family.init(stream(seed, "theta")) if theta is None else theta
+    first: Any = training.family.init(stream(seed, "theta")) if theta is None else theta
     return State(
         step=jnp.zeros((), jnp.int32),
-        theta=theta,
-        optimizer=_optimizer(settings).init(theta),
-        average=() if settings.averaging is None else theta,
-        best_theta=theta,
+        theta=first,
+        optimizer=_optimizer(settings).init(first),
+        average=() if settings.averaging is None else first,
+        best_theta=first,
         best_validation=jnp.full((), jnp.inf, jnp.float32),
         best_step=jnp.zeros((), jnp.int32),
     )
