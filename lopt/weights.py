@@ -311,7 +311,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             table = describe(options.folder)
             if table.empty:
-                raise StoreError(f"{options.folder}: holds no released optimizer")
+                there = (
+                    "holds no released optimizer" if Path(options.folder).is_dir() else "no folder"
+                )
+                raise StoreError(f"{options.folder}: {there}")
             text = table.to_string(index=False)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")

@@ -364,7 +364,9 @@ def _causes(
     size = len(linearization.input_vector)
     try:
         if size > LARGE_STATE and not asked:
-            raise ValueError(f"{size} state variables: ask for it by interventions=True")
+            raise ValueError(
+                f"{size} state variables make it slow: ask for it by interventions=True"
+            )
         on = (source, drawn_problems) if asked and on_task else (None, None)
         causes["stability"] = stability_of(
             component, linearization, found["responses"], *on, steps=steps

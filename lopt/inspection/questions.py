@@ -488,4 +488,5 @@ def _finite_runs(evidence: Evidence) -> Found:
 
 
 def _percent(share: float) -> str:
-    return f"{100.0 * share:.3g} %"
+    percent = 100.0 * share
+    return f"{percent:,.0f} %" if abs(percent) >= 1000.0 else f"{percent:.3g} %"
