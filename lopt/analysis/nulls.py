@@ -18,6 +18,7 @@ from lopt.analysis.stages import Gathered, gather, stages
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
+from lopt.optimizers.shared import shared_component
 from lopt.records.analysis import Trajectories
 from lopt.tasks import Task, as_dtype, sample_batch
 
@@ -71,7 +72,7 @@ def analyze_null(
     def summarize() -> Trajectories:
         return summarize_trajectories(
             task,
-            family.component(as_dtype(theta, np.float32)),
+            shared_component(family, as_dtype(theta, np.float32)),
             sample_batch(task, stream(0, "analysis", "problems"), reduced_count(problems)),
             steps=steps,
             key=stream(0, "analysis", "states"),
@@ -82,7 +83,7 @@ def analyze_null(
 
     return gather(
         stages(
-            family.component(as_dtype(theta, np.float64)),
+            shared_component(family, as_dtype(theta, np.float64)),
             summarize,
             starts=reduced_count(starts, least=8),
             constant_gradients=constant_gradients,

@@ -14,6 +14,7 @@ from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.stored import load_optimizer
 from lopt.lineage import write_record
+from lopt.optimizers.shared import shared_component
 from lopt.records import store
 from lopt.records.analysis import Trajectories
 from lopt.tasks import as_dtype, make_task, sample_batch
@@ -33,7 +34,7 @@ def main(wildcards, inputs, params, output) -> None:
         # The runs in float32, as trained and evaluated; what is read off them in float64.
         return summarize_trajectories(
             task,
-            family.component(as_dtype(theta, np.float32)),
+            shared_component(family, as_dtype(theta, np.float32)),
             sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
             steps=params.steps,
             key=stream(0, "analysis", "states"),
@@ -43,7 +44,7 @@ def main(wildcards, inputs, params, output) -> None:
         )
 
     for name, record in stages(
-        family.component(as_dtype(theta, np.float64)),
+        shared_component(family, as_dtype(theta, np.float64)),
         summarize,
         starts=settings["starts"],
         constant_gradients=arms(**settings["gradients"]),
