@@ -11,8 +11,6 @@ import optax
 
 import lopt
 
-if len(sys.argv) != 2:
-    sys.exit(__doc__)
 family, theta, _ = lopt.load_optimizer(sys.argv[1])
 optimizer = family.build(theta)  # an optax.GradientTransformation
 
