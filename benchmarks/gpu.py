@@ -24,6 +24,9 @@ from pathlib import Path
 import study
 
 from lopt.process import NoGPUError, prepare
+from lopt.records.atomic import StoreError
+
+RESULTS = Path("results")
 
 
 def main() -> None:
@@ -32,11 +35,11 @@ def main() -> None:
     parser.add_argument("--scale", default="paper")
     parser.add_argument("--seeds", type=study.whole(0), nargs="+", help="default: the scale's")
     parser.add_argument("--minutes", type=float, help="after which it ends; default: no limit")
-    parser.add_argument("--results", help="folder of the scales (results)")
+    parser.add_argument("--results", default=RESULTS, help="folder of the scales (results)")
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     args = parser.parse_args()
-    if args.changes and args.results is None:
+    if args.changes and Path(args.results).resolve() == RESULTS.resolve():
         parser.error(
             f"--set makes another optimizer than the scale {args.scale} has: name its folder by --results"
         )
@@ -48,7 +51,7 @@ def main() -> None:
     except NoGPUError as error:
         sys.exit(f"There is no GPU to train on: {error.reason}. To train on the CPU: --device cpu")
     logger.addHandler(logging.StreamHandler(sys.stdout))
-    folder = Path(args.results or "results") / args.scale
+    folder = Path(args.results) / args.scale
     done = train(args.task, settings, seeds, folder, args.minutes, began, logger)
     sys.exit(0 if done else 1)
 
@@ -147,13 +150,16 @@ def stored_already(path: Path, facts: dict) -> bool:
     """Return whether the optimizer that these facts describe is stored.
 
     Raises:
-        SystemExit: if another one is, which is nothing to write over.
+        SystemExit: if another one is, or a file that can't be read: nothing to write over.
     """
     from lopt.learned.stored import load_optimizer
 
     if not path.exists():
         return False
-    _, _, metadata = load_optimizer(path)
+    try:
+        _, _, metadata = load_optimizer(path)
+    except StoreError as error:
+        sys.exit(str(error))
     keys = ("task", "seed", "problem", "steps", "optimizer", "meta_training", "start")
     facts = json.loads(json.dumps(facts))  # as they are stored
     if others := [key for key in keys if metadata.get(key) != facts.get(key)]:
