@@ -27,12 +27,12 @@ from lopt.analysis.similarity import (
     pairwise_distances,
     spectral_distance,
 )
-from lopt.analysis.stages import Gathered, gather, stages
-from lopt.analysis.trajectories import autonomous_trajectory, summarize_trajectories
+from lopt.analysis.stages import Gathered, gather, study_stages
+from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.keys import stream
 from lopt.optimizers import make_baseline
 from lopt.optimizers.shared import shared_component
-from lopt.records.analysis import Linearization, Trajectories
+from lopt.records.analysis import Linearization
 from lopt.records.census import NOT_LEARNED, Dynamics, HandMade, Similarity, Spectrum
 from lopt.tasks import Task, as_dtype, sample_batch
 from lopt.unrolling import evaluate, record
@@ -65,25 +65,18 @@ class Runner:
     def analyze(self, family: Any, theta: Any) -> Gathered:
         """Return the stages of the analysis that this optimizer has."""
         settings = self.analysis
-
-        def summarize() -> Trajectories:
-            return summarize_trajectories(
-                self.task,
-                shared_component(family, as_dtype(theta, np.float32)),
-                sample_batch(self.task, stream(0, "analysis", "problems"), settings["problems"]),
-                steps=self.steps,
-                key=stream(0, "analysis", "states"),
-                gradient_edges=self.gradient_edges,
-                visited_states=settings["sample_states"],
-                batch_size=settings["batch_size"],
-            )
-
         return gather(
-            stages(
-                shared_component(family, as_dtype(theta, np.float64)),
-                summarize,
+            study_stages(
+                self.task,
+                family,
+                theta,
+                steps=self.steps,
+                problems=settings["problems"],
+                batch_size=settings["batch_size"],
+                sample_states=settings["sample_states"],
                 starts=settings["starts"],
                 constant_gradients=self.constant_gradients,
+                gradient_edges=self.gradient_edges,
                 update_gradients=self.update_gradients,
             )
         )

@@ -10,17 +10,12 @@ An untrained optimizer is the family's initial theta: what meta-training sets ou
 start elsewhere.
 """
 
-import numpy as np
 from jaxtyping import Float, PyTree
 from numpy.typing import ArrayLike
 
-from lopt.analysis.stages import Gathered, gather, stages
-from lopt.analysis.trajectories import summarize_trajectories
-from lopt.keys import stream
+from lopt.analysis.stages import Gathered, gather, study_stages
 from lopt.optimizers import OptimizerFamily
-from lopt.optimizers.shared import shared_component
-from lopt.records.analysis import Trajectories
-from lopt.tasks import Task, as_dtype, sample_batch
+from lopt.tasks import Task
 
 __all__ = ["SHARE", "analyze_null", "reduced_count"]
 
@@ -68,25 +63,18 @@ def analyze_null(
         gradient_edges: of the histogram of the gradients met.
         update_gradients: grid of the update functions, ascending.
     """
-
-    def summarize() -> Trajectories:
-        return summarize_trajectories(
-            task,
-            shared_component(family, as_dtype(theta, np.float32)),
-            sample_batch(task, stream(0, "analysis", "problems"), reduced_count(problems)),
-            steps=steps,
-            key=stream(0, "analysis", "states"),
-            gradient_edges=gradient_edges,
-            visited_states=sample_states,
-            batch_size=batch_size,
-        )
-
     return gather(
-        stages(
-            shared_component(family, as_dtype(theta, np.float64)),
-            summarize,
+        study_stages(
+            task,
+            family,
+            theta,
+            steps=steps,
+            problems=reduced_count(problems),
+            batch_size=batch_size,
+            sample_states=sample_states,
             starts=reduced_count(starts, least=8),
             constant_gradients=constant_gradients,
+            gradient_edges=gradient_edges,
             update_gradients=update_gradients,
         )
     )

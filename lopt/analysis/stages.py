@@ -2,7 +2,8 @@
 
     trajectories -> fixed points -> linearization -> responses
 
-The workflow stores each as it comes, ``lopt.analyze`` gathers them: one recipe for all.
+The workflow stores each as it comes, ``lopt.analyze`` gathers them: one recipe for all. ``study_stages`` is
+that of every optimizer of the study, which has a family and a theta.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,14 @@ from numpy.typing import ArrayLike
 from lopt.analysis.fixed_points import analyze_fixed_points
 from lopt.analysis.linearization import linearize
 from lopt.analysis.responses import respond, typical_gradient
-from lopt.optimizers.component import ComponentOptimizer
+from lopt.analysis.trajectories import summarize_trajectories
+from lopt.keys import stream
+from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily
+from lopt.optimizers.shared import shared_component
 from lopt.records.analysis import Trajectories
+from lopt.tasks import Task, as_dtype, sample_batch
 
-__all__ = ["STAGES", "Gathered", "gather", "stages"]
+__all__ = ["STAGES", "Gathered", "gather", "stages", "study_stages"]
 
 STAGES = ("trajectories", "fixed_points", "linearization", "responses")
 
@@ -72,6 +77,61 @@ def stages(
         component, trajectories, fixed_points, linearization, update_gradients=update_gradients
     )
     yield "responses", responses
+
+
+def study_stages(
+    task: Task,
+    family: OptimizerFamily,
+    theta: Any,
+    *,
+    steps: int,
+    problems: int,
+    batch_size: int | None,
+    sample_states: int,
+    starts: int,
+    constant_gradients: Float[ArrayLike, " constant_grid"],
+    gradient_edges: Float[ArrayLike, " gradient_edge"],
+    update_gradients: Float[ArrayLike, " update_grid"],
+) -> Iterator[tuple[str, tuple]]:
+    """Yield the stages of an optimizer of the study.
+
+    It runs in float32, as trained and evaluated; what is read off the runs is float64.
+
+    Programs are compiled for its family, not for its theta: see ``lopt.optimizers.shared``.
+
+    Args:
+        task: the distribution of problems to run on.
+        family: the optimizer's family.
+        theta: its parameters.
+        steps: updates per problem.
+        problems: how many of the study's problems have their trajectories summarized.
+        batch_size: how many of them run at a time.
+        sample_states: visited states that are kept.
+        starts: of the search for fixed points.
+        constant_gradients: of the points under constant gradients, ascending.
+        gradient_edges: of the histogram of the gradients met.
+        update_gradients: grid of the update functions, ascending.
+    """
+
+    def summarize() -> Trajectories:
+        return summarize_trajectories(
+            task,
+            shared_component(family, as_dtype(theta, np.float32)),
+            sample_batch(task, stream(0, "analysis", "problems"), problems),
+            steps=steps,
+            key=stream(0, "analysis", "states"),
+            gradient_edges=gradient_edges,
+            visited_states=sample_states,
+            batch_size=batch_size,
+        )
+
+    return stages(
+        shared_component(family, as_dtype(theta, np.float64)),
+        summarize,
+        starts=starts,
+        constant_gradients=constant_gradients,
+        update_gradients=update_gradients,
+    )
 
 
 def gather(

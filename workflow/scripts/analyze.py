@@ -6,18 +6,13 @@ from lopt.process import prepare
 
 logger = prepare(threads=snakemake.threads, x64=True, log=snakemake.log[0])
 
-import numpy as np
 
 from lopt.analysis.grids import arms, gradient_edges, update_gradients
-from lopt.analysis.stages import stages
-from lopt.analysis.trajectories import summarize_trajectories
-from lopt.keys import stream
+from lopt.analysis.stages import study_stages
 from lopt.learned.stored import load_optimizer
 from lopt.lineage import write_record
-from lopt.optimizers.shared import shared_component
 from lopt.records import store
-from lopt.records.analysis import Trajectories
-from lopt.tasks import as_dtype, make_task, sample_batch
+from lopt.tasks import make_task
 
 
 def main(wildcards, inputs, params, output) -> None:
@@ -30,24 +25,17 @@ def main(wildcards, inputs, params, output) -> None:
     facts = {key: metadata[key] for key in ("task", "seed", "optimizer")}
     began = time.monotonic()
 
-    def summarize() -> Trajectories:
-        # The runs in float32, as trained and evaluated; what is read off them in float64.
-        return summarize_trajectories(
-            task,
-            shared_component(family, as_dtype(theta, np.float32)),
-            sample_batch(task, stream(0, "analysis", "problems"), settings["problems"]),
-            steps=params.steps,
-            key=stream(0, "analysis", "states"),
-            gradient_edges=gradient_edges(limit),
-            visited_states=settings["sample_states"],
-            batch_size=settings["batch_size"],
-        )
-
-    for name, record in stages(
-        shared_component(family, as_dtype(theta, np.float64)),
-        summarize,
+    for name, record in study_stages(
+        task,
+        family,
+        theta,
+        steps=params.steps,
+        problems=settings["problems"],
+        batch_size=settings["batch_size"],
+        sample_states=settings["sample_states"],
         starts=settings["starts"],
         constant_gradients=arms(**settings["gradients"]),
+        gradient_edges=gradient_edges(limit),
         update_gradients=update_gradients(limit),
     ):
         logger.info("%s after %.1f s", name, time.monotonic() - began)
