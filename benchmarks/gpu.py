@@ -47,7 +47,8 @@ def main() -> None:
     settings = study.task(args.task, args.scale, args.changes)
     seeds = list(dict.fromkeys(args.seeds or settings["seeds"]))
     try:
-        logger = prepare(threads=os.cpu_count() or 1, gpus=int(args.device == "gpu"))
+        gpus = int(args.device == "gpu")
+        logger = prepare(threads=os.cpu_count() or 1, training=True, gpus=gpus)
     except NoGPUError as error:
         sys.exit(f"There is no GPU to train on: {error.reason}. To train on the CPU: --device cpu")
     logger.addHandler(logging.StreamHandler(sys.stdout))

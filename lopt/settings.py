@@ -83,8 +83,9 @@ class MetaTrainingSettings:
     """[meta-steps] Updates in a row, skipped for want of a finite meta-gradient, that end the training."""
     memory_budget_gb: Positive
     """[GB] Memory for the unroll, which is divided into recomputed blocks to keep within it."""
-    precision: Literal["default", "high", "highest"]
-    """JAX's precision of float32 products; on recent GPUs ``default`` is TF32."""
+    precision: Literal["default", "high", "BF16_BF16_F32_X3", "highest"]
+    """JAX's precision of float32 products; on recent GPUs ``default`` and ``high`` are TF32, and
+    ``BF16_BF16_F32_X3`` is three products in bfloat16."""
     adjoint_bound: Positive | None = None
     """[of the cotangent at the last step] Bound of what goes back through a problem's run; null: none."""
     problem_clip: Positive | None = None

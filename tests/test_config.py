@@ -236,7 +236,11 @@ WRONG = [
     (TASK + "meta_training/epsilon", float("nan"), "epsilon': NaN should be a finite number"),
     (TASK + "meta_training/clip", float("inf"), "clip': Infinity should be a finite number"),
     (TASK + "meta_training/checkpoint_seconds", 90, "checkpoint_seconds': 90 should be at most 60"),
-    (TASK + "meta_training/precision", "low", '"low" is not one of default, high, highest'),
+    (
+        TASK + "meta_training/precision",
+        "low",
+        '"low" is not one of default, high, BF16_BF16_F32_X3, highest',
+    ),
     (
         SMOKE + "meta_training/chunk",
         7,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lopt import process, provenance
+from lopt.process import environment
 
 PATH = str(Path(__file__).parents[1])  # this package, whichever is installed
 
@@ -186,6 +187,38 @@ def test_flags_that_stay_are_part_of_a_result(monkeypatch: pytest.MonkeyPatch) -
     assert provenance.describe({}, seed=0) == before | {"flags": flags}
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
     assert provenance.describe({}, seed=0) == before
+
+
+@pytest.mark.parametrize("kind", [{}, {"x64": True}, {"training": True}])
+def test_a_job_on_the_cpu_has_flags_of_its_own(kind: dict, tmp_path: Path) -> None:
+    program = f"""
+import os, lopt.process
+lopt.process.prepare(**{kind})
+import jax
+jax.devices()
+from lopt import provenance
+print(os.environ["XLA_FLAGS"], "flags" in provenance.describe({{}}))
+"""
+    harmless = "--xla_dump_max_hlo_modules=1"
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PATH, "XLA_FLAGS": harmless},
+        capture_output=True,
+        text=True,
+    )
+    flags = environment.cpu_flags(**kind)
+    # XLA took them, and metadata, which tell the versions, have no need to.
+    assert run.stdout.split() == [harmless, *flags, "False"], run.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("0.9.2", 0), ("0.10.2", 1), ("0.11.0", 1), ("0.12.0", 0)]
+)
+def test_no_version_gets_a_flag_that_it_may_not_know(version: str, known: int, monkeypatch) -> None:
+    monkeypatch.setattr(environment.importlib.metadata, "version", lambda _: version)
+    assert sum("ynn" in flag for flag in environment.cpu_flags()) == known
+    assert not any("ynn" in flag for flag in environment.cpu_flags(x64=True))
 
 
 def test_a_log_on_a_full_disk_is_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
+from lopt.tasks.digits import Digits
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tasks.two_moons import TwoMoons
@@ -62,6 +63,20 @@ def test_samplers_draw_the_same_float32_numbers_under_x64(name):
     for leaf, other in zip(drawn(task), drawn(task, x64=True), strict=True):
         assert leaf.dtype == other.dtype == jnp.float32
         np.testing.assert_array_equal(leaf, other)
+
+
+@pytest.mark.parametrize(
+    "task", [*SMALL.values(), Digits(channels=(3,), kernels=(3,), strides=(2,))]
+)
+def test_a_batch_is_the_same_problems_wherever_it_is_drawn(task):
+    key = jax.random.key(3)
+    batch, inside = sample_batch(task, key, 3), draw(task, key, 3)
+    alone = jax.vmap(task.sample)(
+        jax.random.split(key, 5)
+    )  # the first of more, one operation at a time
+    for found, *others in zip(*map(jax.tree.leaves, (batch, inside, alone)), strict=True):
+        for other in others:
+            np.testing.assert_allclose(found, other[:3], rtol=1e-5, atol=1e-6)
 
 
 def test_as_dtype_raises_every_float_and_leaves_the_rest(x64):

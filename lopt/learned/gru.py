@@ -13,8 +13,7 @@ after: a different function, which is why none of their cells is used. The initi
 theta. Weights start as N(0, 1/units) (fan-in = units, for the input weights too), biases and the
 initial state at 0, and the readout at 0: an untrained optimizer does nothing.
 
-The gates' weights are stored side by side, in the order update, reset, candidate, so that a step is
-two matrix products.
+The gates' weights are stored side by side, in the order update, reset, candidate.
 
 Meta-training has the derivative of a step by hand. Reverse-mode autodiff would keep every intermediate;
 ``step`` keeps four arrays (state, two gates, candidate), and ``step_adjoint`` carries the cotangents of
@@ -94,20 +93,11 @@ class GRU(LearnedFamily):
 
     def component(self, theta: GRUTheta) -> ComponentOptimizer:
         self.check(theta)
-        units = self.units
 
         def transition(
             h: Float[Array, "... units"], g: Float[Array, "..."]
         ) -> Float[Array, "... units"]:
-            drive = (self.input_scale * g)[..., None] * theta.input_weights + theta.biases
-            gates = jax.nn.sigmoid(
-                h @ theta.recurrent_weights[:, : 2 * units] + drive[..., : 2 * units]
-            )
-            u, r = gates[..., :units], gates[..., units:]
-            c = jnp.tanh(
-                (r * h) @ theta.recurrent_weights[:, 2 * units :] + drive[..., 2 * units :]
-            )
-            return u * h + (1.0 - u) * c
+            return gated(theta, h, self.input_scale * g)[0]
 
         def readout(h: Float[Array, "... units"]) -> Float[Array, "..."]:
             return self.output_scale * (h @ theta.readout_weights + theta.readout_bias)
@@ -145,6 +135,24 @@ class GRU(LearnedFamily):
         return unroll_bytes(self.row_numbers, self.units, rows, steps, block)
 
 
+def gated(
+    theta: GRUTheta, h: Float[Array, "... units"], g: Float[Array, "..."]
+) -> tuple[Float[Array, "... units"], ...]:
+    """Return the next state, the two gates and the candidate, given the scaled gradient.
+
+    Each has its own product and its own A g + b: of all three side by side XLA first stores A g + b of all
+    components, three times the state, and then reads it again.
+    """
+    update, reset, candidate = jnp.split(theta.recurrent_weights, 3, axis=1)
+    A_u, A_r, A_c = jnp.split(theta.input_weights, 3)
+    b_u, b_r, b_c = jnp.split(theta.biases, 3)
+    g = g[..., None]
+    u = jax.nn.sigmoid(h @ update + (g * A_u + b_u))
+    r = jax.nn.sigmoid(h @ reset + (g * A_r + b_r))
+    c = jnp.tanh((r * h) @ candidate + (g * A_c + b_c))
+    return u * h + (1.0 - u) * c, u, r, c
+
+
 class Residuals(NamedTuple):
     """What the backward pass needs of one step (or, stacked, of many)."""
 
@@ -159,12 +167,7 @@ def step(
     family: GRU, theta: GRUTheta, h: Float[Array, "rows units"], g: Float[Array, " rows"]
 ) -> tuple[Float[Array, "rows units"], Float[Array, " rows"], Residuals]:
     """Return the next state, the update, and what the backward pass needs."""
-    units = family.units
-    drive = (family.input_scale * g)[:, None] * theta.input_weights + theta.biases
-    gates = jax.nn.sigmoid(h @ theta.recurrent_weights[:, : 2 * units] + drive[:, : 2 * units])
-    u, r = gates[:, :units], gates[:, units:]
-    c = jnp.tanh((r * h) @ theta.recurrent_weights[:, 2 * units :] + drive[:, 2 * units :])
-    h_next = u * h + (1.0 - u) * c
+    h_next, u, r, c = gated(theta, h, family.input_scale * g)
     update = family.output_scale * (h_next @ theta.readout_weights + theta.readout_bias)
     return h_next, update, Residuals(h, u, r, c, g)
 

@@ -27,6 +27,7 @@ def prepare(
     *,
     threads: int = 1,
     x64: bool = False,
+    training: bool = False,
     gpus: int = 0,
     gpu_memory_percent: int | None = None,
     log: str | Path | None = None,
@@ -37,6 +38,7 @@ def prepare(
     Args:
         threads: CPU threads that XLA may use.
         x64: float64 by default (the analysis) instead of float32 (training).
+        training: the job trains or tunes, for minutes: compiled for that.
         gpus: 0 for the CPU; otherwise a free GPU of this machine is taken, unless
             ``CUDA_VISIBLE_DEVICES`` already says which (as a cluster's scheduler does), or that there is
             none.
@@ -69,6 +71,10 @@ def prepare(
         _use_gpu(logger, gpu_memory_percent)
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
+        harmless = os.environ.get("XLA_FLAGS", "").split()
+        os.environ["XLA_FLAGS"] = " ".join(
+            [*harmless, *environment.cpu_flags(x64=x64, training=training)]
+        )
     return logger
 
 

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
 from lopt.keys import stream
@@ -107,7 +108,21 @@ def log10_losses(losses: Float[Array, "*losses"]) -> Float[np.ndarray, "*losses"
 
 def sample_batch(task: Task, key: jax.Array, count: int) -> PyTree:
     """Draw ``count`` independent problems, stacked along a new leading axis."""
+    if isinstance(key, Tracer):  # part of a program
+        return _sample_batch(task, key, count)
+    return _sampling(task, key, count)
+
+
+def _sample_batch(task: Task, key: jax.Array, count: int) -> PyTree:
     return jax.vmap(task.sample)(jax.random.split(key, count))
+
+
+# One program, compiled without optimization: it runs once, and takes seconds to compile and none to run.
+_sampling = jax.jit(
+    _sample_batch,
+    static_argnums=(0, 2),
+    compiler_options={"xla_backend_optimization_level": 0},
+)
 
 
 def as_dtype(tree: PyTree, dtype: Any) -> PyTree:

@@ -2,7 +2,7 @@
 
 from lopt.process import prepare
 
-logger = prepare(threads=snakemake.threads, log=snakemake.log[0])
+logger = prepare(threads=snakemake.threads, training=True, log=snakemake.log[0])
 
 import jax
 import jax.numpy as jnp

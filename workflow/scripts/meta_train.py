@@ -6,6 +6,7 @@ from lopt.process import prepare
 
 logger = prepare(
     threads=snakemake.threads,
+    training=True,
     gpus=snakemake.resources.get("gpu", 0),
     gpu_memory_percent=snakemake.resources.get("gpu_memory_percent"),
     log=snakemake.log[0],

@@ -3,8 +3,8 @@
 Without optimization and fused kernels XLA compiles four times as fast, and what it compiles computes the
 same, up to rounding. JAX looks for modules of the namespace package ``jax_plugins`` before it compiles
 anything, and calls their ``initialize``: the folder above on a process's path is enough, whichever way the
-process cleans its environment. XLA reads its flags once, so that neither the process nor those that it
-starts see an exported one.
+process cleans its environment, and whichever flags it sets. XLA reads its flags once, so that neither the
+process nor those that it starts see an exported one.
 """
 
 import os
@@ -21,7 +21,7 @@ FLAGS = (
 def initialize() -> None:
     """Have XLA read the flags."""
     exported = os.environ.pop("XLA_FLAGS", None)
-    os.environ["XLA_FLAGS"] = " ".join(FLAGS if exported is None else (*FLAGS, exported))
+    os.environ["XLA_FLAGS"] = " ".join(FLAGS if exported is None else (exported, *FLAGS))
     xla_client.CompileOptions()
     del os.environ["XLA_FLAGS"]
     if exported is not None:
