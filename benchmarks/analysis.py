@@ -107,7 +107,7 @@ def main() -> None:
     task, grid = LinearRegression(), np.linspace(-LIMIT, LIMIT, 201)
 
     stages = {}
-    problems = jax.jit(lambda key: sample_batch(task, key, PROBLEMS))(stream(0, "benchmark"))
+    problems = sample_batch(task, stream(0, "benchmark"), PROBLEMS)
     runs, stages["trajectories"] = timed(
         lambda: summarize_trajectories(
             task, single, problems, steps=STEPS, key=stream(0, "states"), gradient_edges=grid

@@ -17,6 +17,7 @@ for, operands are rounded as the hardware would round them:
 import argparse
 import os
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -25,7 +26,6 @@ from study import whole
 
 from lopt.process import NoGPUError, prepare
 
-EXACT = "float64"
 PRECISIONS = ("highest", "BF16_BF16_F32_X3", "high", "default")
 
 
@@ -62,38 +62,33 @@ def main() -> None:
     problems = sample_batch(task, jax.random.key(0), args.problems)
     block = block_length(family, task.components, steps, args.memory_gb * 1e9 / 2)
 
-    def gradients(precision: str) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return each problem's meta-objective and meta-gradient, and the seconds of the last one."""
+    timed = args.device == "gpu"
+    products = jax.default_matmul_precision if timed else rounded
+    how = {"steps": steps, "block": block, "bound": args.bound or None}
+
+    def gradients(precision: str, dtype: type = np.float32) -> tuple[np.ndarray, float]:
+        """Return each problem's meta-gradient, flat, and the seconds of the last one."""
         jax.clear_caches()  # of what was traced with other products
-        dtype = np.float64 if precision == EXACT else np.float32
         inputs = as_dtype(theta, dtype), as_dtype(problems, dtype)
-        products = {"precision": precision} if args.device == "gpu" and precision != EXACT else {}
-        how = {"steps": steps, "block": block, "bound": args.bound or None}
         one = jax.jit(partial(meta_gradient, task, family, **how))
         found, seconds = [], 0.0
-        with (
-            rounded(precision if args.device == "cpu" else EXACT),
-            jax.default_matmul_precision(products.get("precision", "highest")),
-        ):
-            numbers = range(args.problems)
-            for number in (0, *numbers) if args.device == "gpu" else numbers:  # the first compiles
-                started = time.perf_counter()
+        numbers = range(args.problems)
+        with products(precision):
+            for number in (0, *numbers) if timed else numbers:  # the first compiles
                 problem = jax.tree.map(lambda leaf, at=number: leaf[at : at + 1], inputs[1])
-                objective, gradient = jax.block_until_ready(one(inputs[0], problem))
+                started = time.perf_counter()
+                _, gradient = jax.block_until_ready(one(inputs[0], problem))
                 seconds = time.perf_counter() - started
-                flat = [
-                    np.ravel(np.asarray(leaf, np.float64)) for leaf in jax.tree.leaves(gradient)
-                ]
-                found.append((float(objective), np.concatenate(flat)))
-        return *map(np.array, zip(*found[-args.problems :], strict=True)), seconds
+                leaves = jax.tree.leaves(gradient)
+                found.append(np.concatenate([np.ravel(leaf) for leaf in leaves]).astype(float))
+        return np.array(found[-args.problems :]), seconds
 
-    _, truth, _ = gradients(EXACT)
+    truth, _ = gradients("highest", np.float64)
     norms = np.linalg.norm(truth, axis=1)
     print(f"{task.label}, {family.size}, {steps} steps, {args.problems} problems, {args.device}")
-    timed = args.device == "gpu"
     print(f"{'precision':18}  error of each problem's meta-gradient, over its norm", flush=True)
     for precision in PRECISIONS:
-        _, found, seconds = gradients(precision)
+        found, seconds = gradients(precision)
         errors = " ".join(
             f"{error:8.2g}" for error in np.linalg.norm(found - truth, axis=1) / norms
         )
@@ -125,8 +120,8 @@ def rounded(precision: str):
         bits = {"high": 11, "default": 8}[precision]
         return multiply(cut(left, bits), cut(right, bits))
 
-    if precision in (EXACT, "highest"):
-        return mock.patch.object(lax, "dot_general", product)
+    if precision == "highest":
+        return nullcontext()
     return mock.patch.object(lax, "dot_general", rounding)
 
 

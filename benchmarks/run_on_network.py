@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from study import ROOT, paper, whole
+from study import ROOT, whole
 
 from lopt.process.environment import cpu_flags
 
@@ -43,11 +43,12 @@ def worker(args: argparse.Namespace) -> None:
     from lopt.unrolling import evaluate
 
     family, theta, metadata = load_optimizer(args.theta)
-    task = make_task(metadata["task"], paper(metadata["task"])["problem"])
+    task = make_task(metadata["task"], metadata["problem"])
     problem = sample_batch(task, stream(0, "evaluation"), 1)
-    units, rows = theta.recurrent_weights.shape[0], task.components
-    left = jax.numpy.ones((rows, units))
-    product = jax.jit(lambda x: x @ theta.recurrent_weights)
+    weights, rows = theta.recurrent_weights, task.components
+    states = jax.numpy.ones((rows, len(weights)))
+    product = jax.jit(lambda states: states @ weights)
+    operations = 2.0 * rows * weights.size
 
     def seconds(run) -> float:
         taken = []
@@ -61,13 +62,16 @@ def worker(args: argparse.Namespace) -> None:
     started = time.perf_counter()
     compiled = lowered.compile()
     compilation = time.perf_counter() - started
-    seconds(lambda: product(left))
+    step, products = (
+        seconds(lambda: compiled(theta, problem)) / STEPS,
+        seconds(lambda: product(states)),
+    )
     found = {
-        "ms": seconds(lambda: compiled(theta, problem)) / STEPS * 1e3,
-        "gflops": 2e-9 * rows * units * 3 * units / seconds(lambda: product(left)),
+        "ms": step * 1e3,
+        "gflops": operations / products / 1e9,
+        "share": products / step,
         "compilation": compilation,
     }
-    found["share"] = 2e-6 * rows * units * 3 * units / found["ms"] / found["gflops"]
     print(json.dumps(found))
 
 

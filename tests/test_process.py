@@ -187,6 +187,11 @@ def test_flags_that_stay_are_part_of_a_result(monkeypatch: pytest.MonkeyPatch) -
     assert provenance.describe({}, seed=0) == before | {"flags": flags}
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
     assert provenance.describe({}, seed=0) == before
+    # What a job on a CPU sets itself is exported where a GPU computes.
+    monkeypatch.setenv("XLA_FLAGS", " ".join(environment.cpu_flags()))
+    assert provenance.describe({}, seed=0) == before
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    assert environment.result_flags() == {"XLA_FLAGS": " ".join(environment.cpu_flags())}
 
 
 @pytest.mark.parametrize("kind", [{}, {"x64": True}, {"training": True}])

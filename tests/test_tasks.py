@@ -71,9 +71,8 @@ def test_samplers_draw_the_same_float32_numbers_under_x64(name):
 def test_a_batch_is_the_same_problems_wherever_it_is_drawn(task):
     key = jax.random.key(3)
     batch, inside = sample_batch(task, key, 3), draw(task, key, 3)
-    alone = jax.vmap(task.sample)(
-        jax.random.split(key, 5)
-    )  # the first of more, one operation at a time
+    # The first of more, one operation at a time.
+    alone = jax.vmap(task.sample)(jax.random.split(key, 5))
     for found, *others in zip(*map(jax.tree.leaves, (batch, inside, alone)), strict=True):
         for other in others:
             np.testing.assert_allclose(found, other[:3], rtol=1e-5, atol=1e-6)

@@ -106,9 +106,10 @@ def cpu_flags(*, x64: bool = False, training: bool = False) -> list[str]:
 def result_flags() -> dict[str, str]:
     """Return the exported flags that are left and may change results, for identity and metadata.
 
-    Those of ``cpu_flags`` follow from the versions, which are in the metadata.
+    On a CPU those of ``cpu_flags`` are not exported, and follow from the versions, which are in the metadata.
     """
-    flags, own = os.environ.get("XLA_FLAGS", "").split(), cpu_flags()  # all that there are
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    own = cpu_flags() if os.environ.get("JAX_PLATFORMS") == "cpu" else []  # all that there are
     changing = [flag for flag in flags if not flag.startswith(HARMLESS_OF_XLA) and flag not in own]
     return {"XLA_FLAGS": " ".join(changing)} if changing else {}
 

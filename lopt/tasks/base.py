@@ -97,8 +97,7 @@ class Task(Protocol):
 
 def portrait_problems(task: Task) -> PyTree:
     """Draw the problems that a portrait is made of."""
-    draw = jax.jit(lambda key: sample_batch(task, key, PORTRAIT_PROBLEMS))
-    return draw(stream(0, "portrait"))
+    return sample_batch(task, stream(0, "portrait"), PORTRAIT_PROBLEMS)
 
 
 def log10_losses(losses: Float[Array, "*losses"]) -> Float[np.ndarray, "*losses"]:
