@@ -98,9 +98,12 @@ def test_the_training_step_and_its_adjoint_are_the_plain_step_and_its_vjp(rows):
 
     @jax.jit
     def trained(theta, h, g, bars):
-        *values, residuals = gru.step(FAMILY, theta, h, g)
-        *found, _ = gru.step_adjoint(FAMILY, theta, residuals, *bars)
-        return tuple(values), tuple(found)
+        h_next, update, residuals = gru.step(FAMILY, gru.parts(theta), h.T, g)
+        h_next_bar, update_bar = bars
+        h_bar, g_bar, _ = gru.step_adjoint(
+            FAMILY, gru.parts(theta), residuals, h_next_bar.T, update_bar
+        )
+        return (h_next.T, update), (h_bar.T, g_bar)
 
     expected, found = (function(theta, *rows, bars) for function in (plain, trained))
     for leaf, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -123,17 +126,20 @@ def test_the_adjoint_of_theta_is_the_vjp_of_many_steps(rows):
 
     @jax.jit
     def trained(theta, h):
+        parts, put_together = jax.vjp(gru.parts, theta)
+
         def step(h, g):
-            h_next, _, residuals = gru.step(FAMILY, theta, h, g)
+            h_next, _, residuals = gru.step(FAMILY, parts, h, g)
             return h_next, residuals
 
         def step_back(h_bar, kept):
-            h_bar, _, theta_bar = gru.step_adjoint(FAMILY, theta, kept[0], h_bar, kept[1])
-            return h_bar, theta_bar
+            h_bar, _, parts_bar = gru.step_adjoint(FAMILY, parts, kept[0], h_bar, kept[1])
+            return h_bar, parts_bar
 
-        _, residuals = jax.lax.scan(step, h, gradients)
-        _, increments = jax.lax.scan(step_back, last_h_bar, (residuals, update_bars), reverse=True)
-        return jax.tree.map(lambda increment: increment.sum(0), increments)
+        _, residuals = jax.lax.scan(step, h.T, gradients)
+        kept = residuals, update_bars
+        _, increments = jax.lax.scan(step_back, last_h_bar.T, kept, reverse=True)
+        return put_together(jax.tree.map(lambda increment: increment.sum(0), increments))[0]
 
     expected, found = (function(random_theta(), rows[0]) for function in (plain, trained))
     for name, leaf, wanted in zip(GRUTheta._fields, found, expected, strict=True):

@@ -11,13 +11,15 @@ with h_{k+1} = F(h_k, grad f(x_k)). The adjoint recursion runs backward through 
 with f at step k the loss of that iteration's draws, where a task has such (``lopt.tasks.flat``), the second
 derivatives of the task by autodiff, those of the optimizer's step by the family:
 
-    step(theta, h, g) -> (h', dx, residuals)
-    step_adjoint(theta, residuals, h'_bar, dx_bar) -> (h_bar, g_bar, theta_bar)
+    parts(theta) -> what the step takes of theta, linear in it
+    step(parts, h, g) -> (h', dx, residuals)
+    step_adjoint(parts, residuals, h'_bar, dx_bar) -> (h_bar, g_bar, parts_bar)
 
 With a ``bound`` the way back of each problem is kept to a size that says something
 (``lopt.learned.adjoint_bound``).
 
-All components of all problems are rows of one matrix: h is [rows, state], g and dx are [rows]. Memory is
+All components of all problems are columns of one matrix: h is [state, columns], g and dx are [columns]. So a
+state's product with weights, W h, is one of rows and columns as they lie in memory. Memory is
 bounded by blocks of steps: only the states between blocks are kept, and each block is run again before
 it is differentiated. With a single block nothing is run twice (three forward-equivalents instead of four).
 """
@@ -42,14 +44,14 @@ _Kept = tuple[Array, PyTree, Array | None]  # of each step: parameters, residual
 
 class _Carry(NamedTuple):
     x: Float[Array, "problems components"]
-    h: Float[Array, "rows state"]
+    h: Float[Array, "state columns"]
 
 
 class _Bars(NamedTuple):
-    """What goes backward: cotangents of the carry, theta's so far, and s_k of ``adjoint_bound``."""
+    """What goes backward: cotangents of the carry, of theta's parts so far, and s_k of ``adjoint_bound``."""
 
     carry: _Carry
-    theta: Any
+    parts: Any
     injected: Float[Array, " problems"]
 
 
@@ -60,6 +62,7 @@ def adjoint_meta_gradient(
     steps: int,
     block: int,
     *,
+    parts: Callable[[Any], Any],
     step: Callable[[Any, Array, Array], tuple[Array, Array, PyTree]],
     step_adjoint: Callable[[Any, PyTree, Array, Array], tuple[Array, Array, Any]],
     bound: float | None = None,
@@ -68,13 +71,15 @@ def adjoint_meta_gradient(
 
     Args:
         task: the task the problems come from.
-        theta: the optimizer's parameters, a NamedTuple whose ``initial_state`` every row starts from.
+        theta: the optimizer's parameters.
         problems: a batch of problems, stacked along the leading axis.
         steps: number of updates T; T + 1 losses are recorded.
         block: steps per rematerialized block, a divisor of ``steps``.
-        step: the optimizer's step on rows, and what its derivative needs (a pytree of arrays).
-        step_adjoint: that derivative, reverse mode. Of theta's cotangent, ``initial_state`` is
-            left at zero: it is the state's cotangent once the recursion is through.
+        parts: of theta, what ``step`` takes: a NamedTuple, linear in theta, whose ``initial_state``,
+            [state, 1], every column starts from.
+        step: the optimizer's step on columns, and what its derivative needs (a pytree of arrays).
+        step_adjoint: that derivative, reverse mode. Of the cotangent of theta's parts, ``initial_state``
+            is left at zero: it is the state's cotangent once the recursion is through.
         bound: of each problem's adjoint (``lopt.learned.adjoint_bound``); None: none.
     """
     if steps % block:
@@ -84,14 +89,15 @@ def adjoint_meta_gradient(
     with_gradient = jax.vmap(jax.value_and_grad(flat_loss(task), argnums=1), in_axes=(0, 0, None))
     numbers = iterations(task, steps)
     batch, components = x_0.shape
-    h_0 = jnp.broadcast_to(theta.initial_state, (batch * components, len(theta.initial_state)))
+    taken, put_together = jax.vjp(parts, theta)
+    h_0 = jnp.broadcast_to(taken.initial_state, (len(taken.initial_state), batch * components))
 
     def losses_and_gradients(x: Array, k: Any) -> tuple[Array, Array]:
         return with_gradient(problems, x, k)
 
     def forward_step(carry: _Carry, k: Array | None) -> tuple[_Carry, tuple[Array, Array, PyTree]]:
         losses, gradients = losses_and_gradients(carry.x, k)
-        h, update, residuals = step(theta, carry.h, gradients.reshape(-1))
+        h, update, residuals = step(taken, carry.h, gradients.reshape(-1))
         return _Carry(carry.x + update.reshape(carry.x.shape), h), (losses, carry.x, residuals)
 
     def run_block(
@@ -101,14 +107,14 @@ def adjoint_meta_gradient(
 
     def backward_block(bars: _Bars, kept: _Kept) -> _Bars:
         def step_back(bars: _Bars, kept: _Kept) -> tuple[_Bars, None]:
-            (bar, theta_bar, injected), (x, residuals, k) = bars, kept
-            h_bar, g_bar, increment = step_adjoint(theta, residuals, bar.h, bar.x.reshape(-1))
+            (bar, parts_bar, injected), (x, residuals, k) = bars, kept
+            h_bar, g_bar, increment = step_adjoint(taken, residuals, bar.h, bar.x.reshape(-1))
             (losses, gradients), pull_back = jax.vjp(lambda x: losses_and_gradients(x, k), x)
             f_bar = cotangents(losses)
             (x_bar,) = pull_back((f_bar, g_bar.reshape(x.shape)))
             carry = _Carry(bar.x + x_bar, h_bar)
             carry, injected = bounded(carry, injected, f_bar, gradients)
-            return _Bars(carry, jax.tree.map(jnp.add, theta_bar, increment), injected), None
+            return _Bars(carry, jax.tree.map(jnp.add, parts_bar, increment), injected), None
 
         return jax.lax.scan(step_back, bars, kept, reverse=True)[0]
 
@@ -126,7 +132,8 @@ def adjoint_meta_gradient(
             return carry, injected
         injected = injected + f_bar * jnp.linalg.norm(gradients, axis=1)
         factor = factors(carry.x, bound * injected)
-        h = scaled(carry.h.reshape(batch, -1), factor).reshape(carry.h.shape)
+        of_problems = carry.h.reshape(-1, batch, components).swapaxes(0, 1)
+        h = scaled(of_problems, factor).swapaxes(0, 1).reshape(carry.h.shape)
         return _Carry(scaled(carry.x, factor), h), injected
 
     def end_bars(end: _Carry) -> tuple[Array, _Bars]:
@@ -134,7 +141,7 @@ def adjoint_meta_gradient(
         f_bar = cotangents(last_losses)
         carry = _Carry(f_bar[:, None] * gradients, jnp.zeros_like(end.h))
         carry, injected = bounded(carry, jnp.zeros_like(f_bar), f_bar, gradients)
-        return last_losses, _Bars(carry, jax.tree.map(jnp.zeros_like, theta), injected)
+        return last_losses, _Bars(carry, jax.tree.map(jnp.zeros_like, taken), injected)
 
     if block == steps:
         end, (losses, x, residuals) = run_block(first, numbers)
@@ -158,4 +165,6 @@ def adjoint_meta_gradient(
         bars, _ = jax.lax.scan(backward, bars, (starts, blocks), reverse=True)
 
     objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
-    return objective, bars.theta._replace(initial_state=jnp.sum(bars.carry.h, axis=0))
+    initial_state = jnp.sum(bars.carry.h, axis=1, keepdims=True)
+    (theta_bar,) = put_together(bars.parts._replace(initial_state=initial_state))
+    return objective, theta_bar

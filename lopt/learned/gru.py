@@ -17,20 +17,22 @@ The gates' weights are stored side by side, in the order update, reset, candidat
 
 Meta-training has the derivative of a step by hand. Reverse-mode autodiff would keep every intermediate;
 ``step`` keeps four arrays (state, two gates, candidate), and ``step_adjoint`` carries the cotangents of
-state and update backward through it:
+state and update backward through it. A component is a column there:
 
-    c_bar = (1 - u) h'_bar,                delta_c = (1 - c^2) c_bar,       q_bar = W_c delta_c
+    c_bar = (1 - u) h'_bar,                delta_c = (1 - c^2) c_bar,       q_bar = W_c^T delta_c
     delta_u = u (1 - u) (h - c) h'_bar,    delta_r = r (1 - r) h * q_bar
-    h_bar = u h'_bar + r q_bar + W_u delta_u + W_r delta_r,    g_bar = A . delta
-    W_u_bar = h^T delta_u,    W_r_bar = h^T delta_r,    W_c_bar = (r * h)^T delta_c
+    h_bar = u h'_bar + r q_bar + W_u^T delta_u + W_r^T delta_r,    g_bar = A . delta
+    W_u_bar = delta_u h^T,    W_r_bar = delta_r h^T,    W_c_bar = delta_c (r * h)^T
 
-with the deltas the cotangents of the three pre-activations. Every product is handed over as rows times
-columns, its operands transposed beforehand: XLA's products of a transposed left operand run at half the
-rate on CPUs. The tests hold the step and its derivative against ``component`` in float64.
+with the deltas the cotangents of the three pre-activations. With columns no product but those of the
+weights, which are small, has a transposed left operand, which XLA multiplies at half the rate on CPUs; and
+each gate has arrays of its own, since putting deltas side by side costs a CPU more than three products
+save. The tests hold the step and its derivative against ``component`` in float64.
 
 Source: arXiv 2011.02159, section 3 and appendix; the authors' released code for the conventions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NamedTuple
@@ -47,7 +49,7 @@ from lopt.optimizers.component import ComponentOptimizer
 from lopt.tasks import Task
 from lopt.unroll_memory import unroll_bytes
 
-__all__ = ["GRU", "GRUTheta", "Residuals", "step", "step_adjoint"]
+__all__ = ["GRU", "GRUTheta", "Parts", "Residuals", "parts", "step", "step_adjoint"]
 
 
 class GRUTheta(NamedTuple):
@@ -93,11 +95,18 @@ class GRU(LearnedFamily):
 
     def component(self, theta: GRUTheta) -> ComponentOptimizer:
         self.check(theta)
+        weights = jnp.split(theta.recurrent_weights, 3, axis=1)
+        inputs, biases = jnp.split(theta.input_weights, 3), jnp.split(theta.biases, 3)
 
         def transition(
             h: Float[Array, "... units"], g: Float[Array, "..."]
         ) -> Float[Array, "... units"]:
-            return gated(theta, h, self.input_scale * g)[0]
+            scaled = self.input_scale * g[..., None]
+
+            def pre_activation(gate: int, state: Array) -> Array:
+                return state @ weights[gate] + (scaled * inputs[gate] + biases[gate])
+
+            return gated(pre_activation, h)[0]
 
         def readout(h: Float[Array, "... units"]) -> Float[Array, "..."]:
             return self.output_scale * (h @ theta.readout_weights + theta.readout_bias)
@@ -120,6 +129,7 @@ class GRU(LearnedFamily):
             problems,
             steps,
             block,
+            parts=parts,
             step=partial(step, self),
             step_adjoint=partial(step_adjoint, self),
             bound=bound,
@@ -135,77 +145,99 @@ class GRU(LearnedFamily):
         return unroll_bytes(self.row_numbers, self.units, rows, steps, block)
 
 
-def gated(
-    theta: GRUTheta, h: Float[Array, "... units"], g: Float[Array, "..."]
-) -> tuple[Float[Array, "... units"], ...]:
-    """Return the next state, the two gates and the candidate, given the scaled gradient.
+def gated(pre_activation: Callable[[int, Array], Array], h: Array) -> tuple[Array, ...]:
+    """Return the next state, the two gates and the candidate.
 
-    Each has its own product and its own A g + b: of all three side by side XLA first stores A g + b of all
-    components, three times the state, and then reads it again.
+    Args:
+        pre_activation: of a gate (0 update, 1 reset, 2 candidate) that reads a state: A g + W state + b. Each
+            gate has its own product: of all three side by side XLA first stores A g + b of all components,
+            three times the state, and then reads it again.
+        h: the state.
     """
-    update, reset, candidate = jnp.split(theta.recurrent_weights, 3, axis=1)
-    A_u, A_r, A_c = jnp.split(theta.input_weights, 3)
-    b_u, b_r, b_c = jnp.split(theta.biases, 3)
-    g = g[..., None]
-    u = jax.nn.sigmoid(h @ update + (g * A_u + b_u))
-    r = jax.nn.sigmoid(h @ reset + (g * A_r + b_r))
-    c = jnp.tanh((r * h) @ candidate + (g * A_c + b_c))
+    u = jax.nn.sigmoid(pre_activation(0, h))
+    r = jax.nn.sigmoid(pre_activation(1, h))
+    c = jnp.tanh(pre_activation(2, r * h))
     return u * h + (1.0 - u) * c, u, r, c
+
+
+class Parts(NamedTuple):
+    """Theta as ``step`` takes it: what multiplies columns, gate by gate."""
+
+    initial_state: Float[Array, "units 1"]
+    input_weights: tuple[Float[Array, " units"], ...]
+    recurrent_weights: tuple[Float[Array, "units units"], ...]
+    biases: tuple[Float[Array, " units"], ...]
+    readout_weights: Float[Array, " units"]
+    readout_bias: Float[Array, ""]
+
+
+def parts(theta: GRUTheta) -> Parts:
+    """Take theta apart; linear, so that its transpose puts the parts' cotangents together."""
+    return Parts(
+        theta.initial_state[:, None],
+        tuple(jnp.split(theta.input_weights, 3)),
+        tuple(jnp.split(theta.recurrent_weights.T, 3)),
+        tuple(jnp.split(theta.biases, 3)),
+        theta.readout_weights,
+        theta.readout_bias,
+    )
 
 
 class Residuals(NamedTuple):
     """What the backward pass needs of one step (or, stacked, of many)."""
 
-    h: Float[Array, "*steps rows units"]
-    update_gate: Float[Array, "*steps rows units"]
-    reset_gate: Float[Array, "*steps rows units"]
-    candidate: Float[Array, "*steps rows units"]
-    g: Float[Array, "*steps rows"]
+    h: Float[Array, "*steps units columns"]
+    update_gate: Float[Array, "*steps units columns"]
+    reset_gate: Float[Array, "*steps units columns"]
+    candidate: Float[Array, "*steps units columns"]
+    g: Float[Array, "*steps columns"]
 
 
 def step(
-    family: GRU, theta: GRUTheta, h: Float[Array, "rows units"], g: Float[Array, " rows"]
-) -> tuple[Float[Array, "rows units"], Float[Array, " rows"], Residuals]:
+    family: GRU, theta: Parts, h: Float[Array, "units columns"], g: Float[Array, " columns"]
+) -> tuple[Float[Array, "units columns"], Float[Array, " columns"], Residuals]:
     """Return the next state, the update, and what the backward pass needs."""
-    h_next, u, r, c = gated(theta, h, family.input_scale * g)
-    update = family.output_scale * (h_next @ theta.readout_weights + theta.readout_bias)
-    return h_next, update, Residuals(h, u, r, c, g)
+    scaled = family.input_scale * g
+
+    def pre_activation(gate: int, state: Array) -> Array:
+        drive = theta.input_weights[gate][:, None] * scaled + theta.biases[gate][:, None]
+        return theta.recurrent_weights[gate] @ state + drive
+
+    h_next, u, r, c = gated(pre_activation, h)
+    update = family.output_scale * (theta.readout_weights @ h_next + theta.readout_bias)
+    return h_next, update, Residuals(h, u, r, c, scaled)
 
 
 def step_adjoint(
     family: GRU,
-    theta: GRUTheta,
+    theta: Parts,
     residuals: Residuals,
-    h_next_bar: Float[Array, "rows units"],
-    update_bar: Float[Array, " rows"],
-) -> tuple[Float[Array, "rows units"], Float[Array, " rows"], GRUTheta]:
+    h_next_bar: Float[Array, "units columns"],
+    update_bar: Float[Array, " columns"],
+) -> tuple[Float[Array, "units columns"], Float[Array, " columns"], Parts]:
     """Return the cotangents of the state, of the gradient, and of theta through this step.
 
     Theta's ``initial_state`` gets zero: its cotangent is the state's, once the recursion is through.
     """
-    units = family.units
     h, u, r, c, g = residuals
-    h_next_bar = h_next_bar + (family.output_scale * update_bar)[:, None] * theta.readout_weights
+    update_bar = family.output_scale * update_bar
+    h_next_bar = h_next_bar + theta.readout_weights[:, None] * update_bar
     # The barrier keeps XLA from folding the transposition back into the products.
-    weights = optimization_barrier(theta.recurrent_weights.T)
+    back_u, back_r, back_c = optimization_barrier(tuple(W.T for W in theta.recurrent_weights))
     delta_c = (1.0 - u) * (1.0 - c * c) * h_next_bar
-    q_bar = delta_c @ weights[2 * units :]
+    q_bar = back_c @ delta_c
     delta_u = u * (1.0 - u) * (h - c) * h_next_bar
     delta_r = r * (1.0 - r) * h * q_bar
-    delta_gates = jnp.concatenate([delta_u, delta_r], axis=1)
-    h_bar = u * h_next_bar + r * q_bar + delta_gates @ weights[: 2 * units]
-    deltas = jnp.concatenate([delta_gates, delta_c], axis=1)
-    g_bar = family.input_scale * (deltas @ theta.input_weights)
-    h_across, reset_h_across = optimization_barrier((h.T, (r * h).T))
+    deltas = delta_u, delta_r, delta_c
     h_next = u * h + (1.0 - u) * c
-    theta_bar = GRUTheta(
+    h_bar = u * h_next_bar + r * q_bar + back_u @ delta_u + back_r @ delta_r
+    g_bar = sum(A @ delta for A, delta in zip(theta.input_weights, deltas, strict=True))
+    theta_bar = Parts(
         initial_state=jnp.zeros_like(theta.initial_state),
-        input_weights=family.input_scale * (g @ deltas),
-        recurrent_weights=jnp.concatenate(
-            [h_across @ delta_gates, reset_h_across @ delta_c], axis=1
-        ),
-        biases=jnp.sum(deltas, axis=0),
-        readout_weights=family.output_scale * (update_bar @ h_next),
-        readout_bias=family.output_scale * jnp.sum(update_bar),
+        input_weights=tuple(delta @ g for delta in deltas),
+        recurrent_weights=(delta_u @ h.T, delta_r @ h.T, delta_c @ (r * h).T),
+        biases=tuple(jnp.sum(delta, axis=1) for delta in deltas),
+        readout_weights=h_next @ update_bar,
+        readout_bias=jnp.sum(update_bar),
     )
-    return h_bar, g_bar, theta_bar
+    return h_bar, family.input_scale * g_bar, theta_bar
