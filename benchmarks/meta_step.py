@@ -8,7 +8,8 @@ Three things are measured in the same run, each for the same number of seconds:
 
 * matmul: the float32 products of one step (forward, backward, weights) on the same shapes, nothing
   else, every operand laid out as XLA multiplies it fastest. Their rate is the machine's ceiling.
-* ours: ``lopt.meta_training.train_chunk``, the training itself. On CPUs one single-threaded process per core.
+* ours: ``lopt.meta_training.train_chunk``, the training itself. On CPUs one single-threaded process per core,
+  with the flags of XLA that a job has.
 * plain: autodiff through vmapped problems, one remat per step; on CPUs one process with all threads.
 
 The work of a meta-step is counted as three forward-equivalents (forward, cotangents, weights)
@@ -24,6 +25,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from lopt.process.environment import cpu_flags
 
 RESULT = Path("results/benchmarks/meta_step.json")
 
@@ -176,6 +179,8 @@ def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, s
         "NPROC": str(threads),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
+    if kind == "ours" and args.on_cpu:
+        environment["XLA_FLAGS"] = " ".join(cpu_flags(training=True))
     if not args.without_huge_pages:
         environment["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as rules/common.smk sets it
     cores = sorted(os.sched_getaffinity(0))
@@ -206,9 +211,9 @@ def main() -> None:
     if args.worker:
         worker(args)
         return
-    on_cpu = not any(Path("/dev").glob("nvidia[0-9]*"))
+    args.on_cpu = not any(Path("/dev").glob("nvidia[0-9]*"))
     cores = len(os.sched_getaffinity(0))
-    processes, threads = (cores, 1) if on_cpu else (1, cores)
+    processes, threads = (cores, 1) if args.on_cpu else (1, cores)
     task, _ = problem(args)
     rows = args.problems * task.components
     operations = 3 * args.steps * 2 * rows * args.units * 3 * args.units
