@@ -48,11 +48,15 @@ class _Carry(NamedTuple):
 
 
 class _Bars(NamedTuple):
-    """What goes backward: cotangents of the carry, of theta's parts so far, and s_k of ``adjoint_bound``."""
+    """What goes backward: cotangents of the carry, of theta's parts so far, and what ``bound`` needs."""
 
-    carry: _Carry
+    x: Float[Array, "problems components"]
+    h: Float[Array, "state columns"]
     parts: Any
     injected: Float[Array, " problems"]
+    """s_k of ``lopt.learned.adjoint_bound``."""
+    factors: Float[Array, " columns"] | None
+    """What ``h`` has yet to be scaled by: where it is read next, which takes no pass of its own."""
 
 
 def adjoint_meta_gradient(
@@ -107,14 +111,15 @@ def adjoint_meta_gradient(
 
     def backward_block(bars: _Bars, kept: _Kept) -> _Bars:
         def step_back(bars: _Bars, kept: _Kept) -> tuple[_Bars, None]:
-            (bar, parts_bar, injected), (x, residuals, k) = bars, kept
-            h_bar, g_bar, increment = step_adjoint(taken, residuals, bar.h, bar.x.reshape(-1))
+            x, residuals, k = kept
+            h_bar, x_bar = states_bar(bars), bars.x.reshape(-1)
+            h_bar, g_bar, increment = step_adjoint(taken, residuals, h_bar, x_bar)
             (losses, gradients), pull_back = jax.vjp(lambda x: losses_and_gradients(x, k), x)
             f_bar = cotangents(losses)
             (x_bar,) = pull_back((f_bar, g_bar.reshape(x.shape)))
-            carry = _Carry(bar.x + x_bar, h_bar)
-            carry, injected = bounded(carry, injected, f_bar, gradients)
-            return _Bars(carry, jax.tree.map(jnp.add, parts_bar, increment), injected), None
+            x_bar, injected, of_h = bounded(bars.x + x_bar, bars.injected, f_bar, gradients)
+            parts_bar = jax.tree.map(jnp.add, bars.parts, increment)
+            return _Bars(x_bar, h_bar, parts_bar, injected, of_h), None
 
         return jax.lax.scan(step_back, bars, kept, reverse=True)[0]
 
@@ -126,22 +131,27 @@ def adjoint_meta_gradient(
         return loss_bar if bound is None else loss_bar * loss_weights(losses, first_losses)
 
     def bounded(
-        carry: _Carry, injected: Array, f_bar: Array, gradients: Array
-    ) -> tuple[_Carry, Array]:
+        x_bar: Array, injected: Array, f_bar: Array, gradients: Array
+    ) -> tuple[Array, Array, Array | None]:
         if bound is None:
-            return carry, injected
+            return x_bar, injected, None
         injected = injected + f_bar * jnp.linalg.norm(gradients, axis=1)
-        factor = factors(carry.x, bound * injected)
-        of_problems = carry.h.reshape(-1, batch, components).swapaxes(0, 1)
-        h = scaled(of_problems, factor).swapaxes(0, 1).reshape(carry.h.shape)
-        return _Carry(scaled(carry.x, factor), h), injected
+        factor = factors(x_bar, bound * injected)
+        return scaled(x_bar, factor), injected, jnp.repeat(factor, components)
+
+    def states_bar(bars: _Bars) -> Array:
+        if bars.factors is None:
+            return bars.h
+        return jnp.where(bars.factors == 0.0, 0.0, bars.h * bars.factors)
 
     def end_bars(end: _Carry) -> tuple[Array, _Bars]:
         last_losses, gradients = losses_and_gradients(end.x, steps)
         f_bar = cotangents(last_losses)
-        carry = _Carry(f_bar[:, None] * gradients, jnp.zeros_like(end.h))
-        carry, injected = bounded(carry, jnp.zeros_like(f_bar), f_bar, gradients)
-        return last_losses, _Bars(carry, jax.tree.map(jnp.zeros_like, taken), injected)
+        x_bar, injected, of_h = bounded(
+            f_bar[:, None] * gradients, jnp.zeros_like(f_bar), f_bar, gradients
+        )
+        parts_bar = jax.tree.map(jnp.zeros_like, taken)
+        return last_losses, _Bars(x_bar, jnp.zeros_like(end.h), parts_bar, injected, of_h)
 
     if block == steps:
         end, (losses, x, residuals) = run_block(first, numbers)
@@ -165,6 +175,6 @@ def adjoint_meta_gradient(
         bars, _ = jax.lax.scan(backward, bars, (starts, blocks), reverse=True)
 
     objective = jnp.sum(loss_bar * (losses.reshape(steps, batch).sum(0) + last_losses))
-    initial_state = jnp.sum(bars.carry.h, axis=1, keepdims=True)
+    initial_state = jnp.sum(states_bar(bars), axis=1, keepdims=True)
     (theta_bar,) = put_together(bars.parts._replace(initial_state=initial_state))
     return objective, theta_bar

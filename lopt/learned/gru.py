@@ -231,7 +231,8 @@ def step_adjoint(
     deltas = delta_u, delta_r, delta_c
     h_next = u * h + (1.0 - u) * c
     h_bar = u * h_next_bar + r * q_bar + back_u @ delta_u + back_r @ delta_r
-    g_bar = sum(A @ delta for A, delta in zip(theta.input_weights, deltas, strict=True))
+    A_u, A_r, A_c = theta.input_weights
+    g_bar = A_u @ delta_u + A_r @ delta_r + A_c @ delta_c
     theta_bar = Parts(
         initial_state=jnp.zeros_like(theta.initial_state),
         input_weights=tuple(delta @ g for delta in deltas),
