@@ -24,10 +24,10 @@ state and update backward through it. A component is a column there:
     h_bar = u h'_bar + r q_bar + W_u^T delta_u + W_r^T delta_r,    g_bar = A . delta
     W_u_bar = delta_u h^T,    W_r_bar = delta_r h^T,    W_c_bar = delta_c (r * h)^T
 
-with the deltas the cotangents of the three pre-activations. With columns no product but those of the
-weights, which are small, has a transposed left operand, which XLA multiplies at half the rate on CPUs; and
-each gate has arrays of its own, since putting deltas side by side costs a CPU more than three products
-save. The tests hold the step and its derivative against ``component`` in float64.
+with the deltas the cotangents of the three pre-activations. XLA multiplies a transposed left operand at half
+the rate on CPUs: with columns those on the left are weights, transposed once and for all, and deltas as they
+are. Each gate has arrays of its own, since putting deltas side by side costs a CPU more than it saves in
+products. The tests hold the step and its derivative against ``component`` in float64.
 
 Source: arXiv 2011.02159, section 3 and appendix; the authors' released code for the conventions.
 """
