@@ -164,6 +164,10 @@ def prepare_plain(args: argparse.Namespace):
 # The parent: starts workers together and adds their rates.
 
 
+def on_cpu() -> bool:
+    return not any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, seeds: int) -> dict:
     command = [
         sys.executable,
@@ -179,7 +183,7 @@ def measure(kind: str, args: argparse.Namespace, processes: int, threads: int, s
         "NPROC": str(threads),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    if kind == "ours" and args.on_cpu:
+    if kind == "ours" and on_cpu():
         environment["XLA_FLAGS"] = " ".join(cpu_flags(training=True))
     if not args.without_huge_pages:
         environment["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as rules/common.smk sets it
@@ -211,9 +215,8 @@ def main() -> None:
     if args.worker:
         worker(args)
         return
-    args.on_cpu = not any(Path("/dev").glob("nvidia[0-9]*"))
     cores = len(os.sched_getaffinity(0))
-    processes, threads = (cores, 1) if args.on_cpu else (1, cores)
+    processes, threads = (cores, 1) if on_cpu() else (1, cores)
     task, _ = problem(args)
     rows = args.problems * task.components
     operations = 3 * args.steps * 2 * rows * args.units * 3 * args.units
