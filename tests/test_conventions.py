@@ -1,6 +1,9 @@
 """The workflow where the catalog looks for it, and an automatic check of nothing but the Makefile's verbs."""
 
+import contextlib
+import io
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser, parse_config
 
 ROOT = Path(__file__).parent.parent
 TARGET = "results/smoke/claims.csv"
@@ -75,6 +79,40 @@ def test_what_the_pages_name_exists(page):
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= set(verbs)
     for path in re.findall(r"`((?:lopt|tests|rules|workflow|examples)/[\w/]+(?:\.py|/))`", text):
         assert (ROOT / path).exists(), path
+
+
+PAGES = sorted(
+    {
+        path
+        for pattern in ("*.md", "*/*.md", "docs/**/*.md", "docs/**/*.py", "config.yaml", "rules/*.smk")
+        for path in ROOT.glob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    }
+)
+
+
+def commands(text: str) -> list[str]:
+    """Calls of Snakemake with options: lines of their own, and inside of sentences."""
+    lines = re.findall(r"^(?:# +|time )?snakemake( .*?-.*?)(?:  .*)?$", text, re.MULTILINE)
+    found = lines + re.findall(r"(?<!`)`snakemake( [^`]*-[^`]*)`", text)
+    return [command for command in found if "..." not in command]
+
+
+def test_snakemake_takes_the_commands_that_the_pages_give():
+    """``--config scale=smoke fig4`` is none: what follows belongs to the option, but for ``--``."""
+    parser, number = get_argument_parser(), 0
+    for page in PAGES:
+        for command in commands(page.read_text()):
+            words = shlex.split(command, comments=True)
+            complaint = io.StringIO()
+            try:
+                with contextlib.redirect_stderr(complaint):
+                    given = parser.parse_args(words)
+                parse_config(given.config)
+            except (SystemExit, ValueError) as error:
+                pytest.fail(f"{page.relative_to(ROOT)}: snakemake{command}: {complaint.getvalue() or error}")
+            number += 1
+    assert number > 30
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed():

@@ -928,6 +928,38 @@ def test_figure_6_has_interventions_in_order_on_the_first_panel(drawn):
     assert not any(label.get_text() for label in panel(figure, 0, 1).get_yticklabels())
 
 
+def test_figure_6_has_the_same_row_in_every_column(drawn):
+    """As where one task's hand-written optimizer was tuned, another's has a mechanism of its own."""
+    module, (data, _) = import_module("lopt.figures.fig6_interventions"), drawn("fig6_interventions")
+    first, second, *others = data.columns
+    more = first.interventions[0]._replace(name="no_second_state", cost=2.0)
+    changed = data._replace(
+        columns=(
+            first._replace(interventions=(more, *first.interventions[:-1])),
+            second._replace(interventions=second.interventions[1:]),
+            *others,
+        )
+    )
+    figure = module.draw(changed)
+    places = panel(figure, 0, 0)
+    names = [label.get_text() for label in places.get_yticklabels()]
+    assert len(names) == len({row.name for column in changed.columns for row in column.interventions})
+    for number, column in enumerate(changed.columns):
+        here = panel(figure, 0, number)
+        assert here.get_ylim() == places.get_ylim()
+        labels = [module.LABELS.get(row.name, row.name.replace("_", " ")) for row in column.interventions]
+        bars = {round(bar.get_y() + bar.get_height() / 2.0, 6): bar for bar in here.patches}
+        assert sorted(bars) == sorted(float(names.index(label)) for label in labels)
+        inside = [row for row in column.interventions if row.cost < here.get_xlim()[1]]
+        assert inside
+        for row in inside:
+            label = module.LABELS.get(row.name, row.name.replace("_", " "))
+            bar = bars[float(names.index(label))]
+            assert bar.get_x() + bar.get_width() == pytest.approx(row.cost)
+        missing = [text.get_position() for text in here.texts if text.get_text() == "none"]
+        assert len(missing) == len(names) - len(labels)
+
+
 def test_figure_7_draws_rates_over_the_curvatures_met(drawn):
     figure = drawn("fig7_stability")[1]
     for number, task in enumerate(TASKS):

@@ -99,7 +99,7 @@ plt.show()
 # The workflow draws every figure of the study. In a clone of the project:
 #
 # ```
-# snakemake --cores all --config scale=released fig4
+# snakemake --cores all --config scale=released -- fig4
 # ```
 #
 # leaves `results/released/figures/fig4_learning_rate_schedules.pdf`, and a table with every number in it.

@@ -7,7 +7,8 @@ Draws two rows, a column per task:
   a  what removing a mechanism costs: mean meta-objective over the intact optimizer's, bars with standard
      errors of the paired comparison; dots: the other training seeds; tuned baselines as lines. A bar that
      ends in an arrow leaves the panel, or some runs diverged: the number says on how many problems. Gray: the
-     hand-written optimizer whose numbers are read off the analysis, and the same with tuned numbers.
+     hand-written optimizer whose numbers are read off the analysis, and the same with tuned numbers. "none":
+     a task's optimizers have no such change.
   b  meta-objective of the linearized optimizer that keeps k modes, by gain: hollow where runs diverged (then
      the median over problems times the intact mean); the intact optimizer and the baselines as lines.
 """
@@ -103,16 +104,11 @@ def _column(results: Results, task: str) -> Column:
     def rows(kind: str) -> list[Row]:
         return [_row(entry, table) for _, entry in own[own["kind"] == kind].iterrows()]
 
-    order = list(LABELS)
-    interventions = sorted(
-        rows("intervention"),
-        key=lambda row: order.index(row.name) if row.name in order else len(order),
-    )
     return Column(
         task,
         seed,
         rows("intact")[0],
-        (*interventions, *_distilled(results, task, seed)),
+        (*rows("intervention"), *_distilled(results, task, seed)),
         tuple(rows("modes")),
         tuple(rows("baseline")),
     )
@@ -149,8 +145,7 @@ def _row(entry: pd.Series, table: pd.DataFrame) -> Row:
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    count = max(len(column.interventions) for column in data.columns)
-    figure, axes = layout.panels([0.35 + 0.19 * count, 1.5], len(data.columns))
+    figure, axes = layout.panels([0.35 + 0.19 * len(_names(data)), 1.5], len(data.columns))
     fill(axes, data)
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
@@ -161,17 +156,23 @@ def draw(data: Data) -> Figure:
 
 def fill(axes: np.ndarray, data: Data) -> None:
     """Draw the panels into ``axes``, two rows with a column for each of the data's."""
-    first = _mechanisms(data.columns[0])
+    names = _names(data)
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
-        own = _mechanisms(column) != first  # then the first column's labels are not this one's
-        _costs(top, column, data.roles, labelled=place == 0 or own)
+        _costs(top, column, data.roles, names, labelled=place == 0)
         _truncations(bottom, column, data.roles)
     axes[0, 0].set_ylabel("optimizer")
     axes[1, 0].set_ylabel("meta-objective")
 
 
-def _mechanisms(column: Column) -> list[str]:
-    return [row.name for row in column.interventions if not row.name.startswith(DISTILLED)]
+def _names(data: Data) -> list[str]:
+    """Return what the rows of all columns are, from the top: mechanisms first, then the hand-written."""
+    found = dict.fromkeys(row.name for column in data.columns for row in column.interventions)
+    order = list(LABELS)
+
+    def place(name: str) -> tuple[bool, int]:
+        return name.startswith(DISTILLED), order.index(name) if name in order else len(order)
+
+    return sorted(found, key=place)
 
 
 def _problems(data: Data) -> str:
@@ -207,10 +208,23 @@ def _limits(column: Column) -> tuple[float, float]:
     return min(0.8, 0.8 * min(known)), (1.6 if beyond else 1.25) * max(*known, 2.0)
 
 
-def _costs(panel: Axes, column: Column, roles: Roles, labelled: bool) -> None:
+def _costs(panel: Axes, column: Column, roles: Roles, names: list[str], labelled: bool) -> None:
     low, high = _limits(column)
-    panel.set(xscale="log", xlim=(low, high), ylim=(len(column.interventions) - 0.4, -0.6))
-    for place, row in enumerate(column.interventions):
+    panel.set(xscale="log", xlim=(low, high), ylim=(len(names) - 0.4, -0.6))
+    here = {row.name: row for row in column.interventions}
+    for place, name in enumerate(names):
+        if name not in here:  # an empty place would read as a cost of 1
+            panel.annotate(
+                "none",
+                (1.0, place),
+                xytext=(3.0, 0.0),
+                textcoords="offset points",
+                va="center",
+                fontsize=5.5,
+                color=style.INK,
+            )
+            continue
+        row = here[name]
         inside = np.isfinite(row.cost) and row.cost <= high
         end = row.cost if inside else high
         color = style.GRAY if row.name.startswith(DISTILLED) else LEARNED.color
@@ -241,8 +255,8 @@ def _costs(panel: Axes, column: Column, roles: Roles, labelled: bool) -> None:
         if low <= row.cost <= high:
             panel.axvline(row.cost, **roles.role(row.name).line() | {"linewidth": 1.0}, zorder=1)
     ticks.modest_ticks(panel)
-    names = [LABELS.get(row.name, row.name.replace("_", " ")) for row in column.interventions]
-    panel.set_yticks(range(len(names)), names if labelled else [""] * len(names))
+    labels = [LABELS.get(name, name.replace("_", " ")) for name in names]
+    panel.set_yticks(range(len(names)), labels if labelled else [""] * len(names))
     panel.tick_params(axis="y", length=0.0)
     panel.set_xlabel("cost (intact: 1)")
 
