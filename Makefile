@@ -105,7 +105,7 @@ $(ENV)/docs/.installed $(ENV)/crate/.installed $(ENV)/lowest/.installed:
 	@touch $@
 
 bench: env
-	$(BIN)/python benchmarks/side_by_side.py
+	$(BIN)/python benchmarks/side_by_side.py $(if $(wildcard results/$(SCALE)/claims.md),--results results/$(SCALE))
 
 report: figures
 	$(BIN)/snakemake --config scale=$(SCALE) --report results/$(SCALE)/report.html

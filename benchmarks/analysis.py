@@ -17,6 +17,7 @@ about it, because its runs on problems mean nothing.
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,9 +41,11 @@ from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.planted_gru import plant_gru
+from lopt.learned.stored import load_optimizer
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.planted import plant_modes
 from lopt.records import store
+from lopt.records.store import StoreError
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -98,8 +101,10 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=256, help="of the planted one")
     arguments = parser.parse_args()
     if arguments.theta:
-        theta, metadata = store.load(arguments.theta, GRUTheta)
-        family = GRU(**metadata["optimizer"])
+        try:
+            family, theta, _ = load_optimizer(arguments.theta)
+        except StoreError as error:
+            sys.exit(str(error))
     else:
         family, theta, point, starts = planted(arguments.units)
     component = family.component(as_dtype(theta, jnp.float64))

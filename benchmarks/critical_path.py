@@ -1,10 +1,10 @@
 """Where the time of a finished scale goes: its critical path, its longest jobs, how well cores can share it.
 
     python benchmarks/critical_path.py results/released
-    python benchmarks/critical_path.py results/laptop --cores 2 8 --by cpu_time
+    python benchmarks/critical_path.py results/laptop --cores 2 8
 
 Jobs and what each waits for come from the records beside the results (``results/<scale>/provenance``),
-seconds from the benchmark files that Snakemake writes: wall time (``s``) or CPU time. No run on any number of
+seconds from the benchmark files that Snakemake writes. No run on any number of
 cores is shorter than the critical path, and none on n cores shorter than the sum over n. What a run on n
 cores takes is simulated; whichever ready job has the longest way before it starts first. All leave out
 what Snakemake itself needs.
@@ -23,8 +23,6 @@ import study
 from lopt.records import store
 from lopt.records.tables import load_table
 
-SECONDS = ("s", "cpu_time")
-
 
 @dataclass
 class Job:
@@ -35,12 +33,11 @@ class Job:
     after: set[str] = field(default_factory=set)
 
 
-def read_jobs(folder: Path, by: str = "s") -> dict[str, Job]:
+def read_jobs(folder: Path) -> dict[str, Job]:
     """Return the jobs of a finished scale, by the path of their log, each after those it waits for.
 
     Args:
         folder: results/<scale>.
-        by: column of the benchmark files, ``s`` or ``cpu_time``.
 
     Raises:
         StoreError: if there are no records, or a job has no benchmark file.
@@ -63,14 +60,14 @@ def read_jobs(folder: Path, by: str = "s") -> dict[str, Job]:
         inputs[log] |= set(record["inputs"])
         if log not in jobs:
             benchmark = log.replace("/logs/", "/benchmarks/", 1).removesuffix(".log") + ".tsv"
-            jobs[log] = Job(record["rule"], _seconds(root / benchmark, by))
+            jobs[log] = Job(record["rule"], _seconds(root / benchmark))
     for log, job in jobs.items():
         job.after = {maker[name] for name in inputs[log] if name in maker} - {log}
     return jobs
 
 
-def _seconds(path: Path, by: str) -> float:
-    return float(load_table(path, separator="\t")[by].iloc[0])
+def _seconds(path: Path) -> float:
+    return float(load_table(path, ("s",), separator="\t")["s"].iloc[0])
 
 
 def followers(jobs: Mapping[str, Job]) -> dict[str, list[str]]:
@@ -132,10 +129,9 @@ def main() -> None:
     parser.add_argument(
         "--cores", type=study.whole(1), nargs="+", default=[1, 2, 4, 8], help="1 2 4 8"
     )
-    parser.add_argument("--by", choices=SECONDS, default="s", help="wall time or CPU time (s)")
     options = parser.parse_args()
     try:
-        jobs = read_jobs(options.folder, options.by)
+        jobs = read_jobs(options.folder)
     except store.StoreError as error:
         sys.exit(str(error))
     total = sum(job.seconds for job in jobs.values())

@@ -8,8 +8,8 @@ Three things are measured in the same run, each for the same number of seconds:
 
 * matmul: the float32 products of one step (forward, backward, weights) on the same shapes, nothing
   else, every operand laid out as XLA multiplies it fastest. Their rate is the machine's ceiling.
-* ours: ``lopt.meta_training.train_chunk``, the training itself. On CPUs one single-threaded process per core,
-  with the flags of XLA that a job has.
+* ours: ``lopt.meta_training.loop.train_chunk``, the training itself. On CPUs one single-threaded process per
+  core, with the flags of XLA that a job has.
 * plain: autodiff through vmapped problems, one remat per step; on CPUs one process with all threads.
 
 The work of a meta-step is counted as three forward-equivalents (forward, cotangents, weights)

@@ -9,14 +9,14 @@ norm of its meta-gradient, then the cosines between them.
 """
 
 import argparse
+import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from lopt.learned.gru import GRU, GRUTheta
+from lopt.learned.stored import load_optimizer
 from lopt.meta_training.gradient import block_length, meta_gradient
-from lopt.records import store
+from lopt.records.store import StoreError
 from lopt.tasks import make_task, sample_batch
 
 
@@ -27,10 +27,11 @@ def main() -> None:
     parser.add_argument("--key", type=int, default=7, help="of the problems")
     parser.add_argument("--memory-gb", type=float, default=3.0)
     args = parser.parse_args()
-    theta, metadata = store.load(args.theta, GRUTheta)
-    theta = jax.tree.map(jnp.asarray, theta)
-    task = make_task(metadata["task"], metadata["problem"])
-    family, steps = GRU(**metadata["optimizer"]), metadata["steps"]
+    try:
+        family, theta, metadata = load_optimizer(args.theta)
+    except StoreError as error:
+        sys.exit(str(error))
+    task, steps = make_task(metadata["task"], metadata["problem"]), metadata["steps"]
     block = block_length(family, task.components, steps, args.memory_gb * 1e9)
     problems = sample_batch(task, jax.random.key(args.key), args.problems)
     one = jax.jit(lambda problem: meta_gradient(task, family, theta, problem, steps, block))
@@ -38,7 +39,9 @@ def main() -> None:
     print("problem  meta-objective  norm of its meta-gradient")
     for i in range(args.problems):
         objective, gradient = one(jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], problems))
-        rows.append(np.concatenate([np.ravel(np.float64(leaf)) for leaf in gradient]))
+        rows.append(
+            np.concatenate([np.ravel(np.float64(leaf)) for leaf in jax.tree.leaves(gradient)])
+        )
         print(f"{i:7d}  {objective:14.4f}  {np.linalg.norm(rows[-1]):.4g}", flush=True)
     units = np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True)
     print("cosines")

@@ -1,6 +1,7 @@
 """How closely the tuned baselines follow the published loss curves.
 
-    python benchmarks/published_curves.py                                all of results/paper/baselines
+    python benchmarks/published_curves.py                                all of results/paper/baselines, where
+                                                                         the paper has a curve
     python benchmarks/published_curves.py --baselines weights/baselines --tasks linear_regression --sets 64
     python benchmarks/published_curves.py --tasks linear_regression --optimizers momentum \
         --setting learning_rate=3.765 momentum=0.895                     another setting, not the tuned one
@@ -10,7 +11,7 @@ it. Printed per task and optimizer: the setting, its meta-objective there with t
 problems, on how many problems it diverged, and how far its mean loss lies from the published one: the
 median and the largest over the digitised iterations of |log10 ours/published|, and the median of the
 signed ratio (positive: ours is higher). ``published_curves.csv`` beside this script holds every iteration of
-figure 1 that could be read off; ``lopt/claims/published.csv`` has ten of each curve.
+figure 1 that could be read off; ``lopt/records/published.csv`` has ten of each curve.
 
 The published curves are means over 128 problems of the authors' own, and the means of two sets of 128 differ.
 ``--sets 64`` draws 64 other sets and prints how far the mean over all of them lies from the published curve
@@ -19,6 +20,7 @@ The published curves are means over 128 problems of the authors' own, and the me
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 os.environ["NPROC"] = "1"
@@ -32,7 +34,7 @@ from lopt.evaluation import loss_curves, summarize
 from lopt.extensions import BASELINES, TASKS
 from lopt.keys import stream
 from lopt.optimizers import make_baseline
-from lopt.records import store
+from lopt.records import store, stored
 from lopt.records.evaluation import Evaluation
 from lopt.tasks import make_task, sample_batch
 from lopt.unrolling import evaluate
@@ -42,26 +44,34 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--baselines", type=Path, default="results/paper/baselines")
-    parser.add_argument("--tasks", nargs="+", default=TASKS.names(), choices=TASKS.names())
-    parser.add_argument(
-        "--optimizers", nargs="+", default=BASELINES.names(), choices=BASELINES.names()
+    parser.add_argument("--baselines", type=Path, default=Path("results/paper/baselines"))
+    published = pd.read_csv(HERE / "published_curves.csv")
+    tasks, optimizers = (
+        [name for name in there.names() if name in set(published[column])]
+        for there, column in ((TASKS, "task"), (BASELINES, "optimizer"))
     )
+    parser.add_argument("--tasks", nargs="+", default=tasks, choices=tasks)
+    parser.add_argument("--optimizers", nargs="+", default=optimizers, choices=optimizers)
     parser.add_argument("--setting", nargs="+", metavar="NAME=VALUE")
     parser.add_argument("--sets", type=int, default=0)
     arguments = parser.parse_args()
-    published = pd.read_csv(HERE / "published_curves.csv")
     for name in arguments.tasks:
         study = paper(name)
         settings = study["evaluation"]
         task = make_task(name, study["problem"])
         problems = sample_batch(task, stream(0, "evaluation"), settings["problems"])
         for optimizer in arguments.optimizers:
-            best = store.load_json(arguments.baselines / name / optimizer / "best.json")
-            hyperparameters = best["hyperparameters"]
+            best = None
             if arguments.setting:
                 pairs = (pair.split("=") for pair in arguments.setting)
                 hyperparameters = {key: float(value) for key, value in pairs}
+            else:
+                path = arguments.baselines / name / optimizer / "best.json"
+                try:
+                    best = stored.load_best(path, optimizer)
+                except store.StoreError as error:
+                    sys.exit(f"{error} (tuned baselines: --baselines FOLDER)")
+                hyperparameters = best["hyperparameters"]
             family, theta = make_baseline(optimizer, hyperparameters)
 
             def run(
@@ -79,7 +89,7 @@ def main() -> None:
                 f"{name} {optimizer}: "
                 + ", ".join(f"{key} {value:.4g}" for key, value in theta._asdict().items())
             )
-            if not arguments.setting:
+            if best:
                 print(f"    tuned {best['meta_objective']:.5f} +- {best['meta_objective_se']:.5f}")
             print(
                 f"    evaluated {row.meta_objective:.5f} +- {row.meta_objective_se:.5f},"

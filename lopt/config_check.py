@@ -18,7 +18,7 @@ from jsonschema.validators import extend
 from lopt.found import found, key_path, listed
 from lopt.unroll_memory import least_unroll_bytes
 
-__all__ = ["contradictions", "memory_contradictions", "schema_error"]
+__all__ = ["chunk_contradictions", "contradictions", "memory_contradictions", "schema_error"]
 
 LARGEST_NUMBER = 3.4e38  # of float32, in which meta-training computes
 LARGEST_INTEGER = 2**63 - 1
@@ -149,7 +149,7 @@ def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, s
 
     ``facts`` are those of the task's file: its constant ``ordered`` names pairs of keys in order.
     """
-    yield from _chunk_contradictions(task["meta_training"])
+    yield from chunk_contradictions(task["meta_training"])
     yield from _early_contradictions(task)
     yield from _search_contradictions(task["meta_search"], task["meta_training"])
     yield from _tuning_contradictions(task["tuning"], task["steps"])
@@ -177,7 +177,7 @@ def contradictions(task: Mapping[str, Any], facts: Any) -> Iterator[tuple[str, s
             )
 
 
-def _chunk_contradictions(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def chunk_contradictions(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Validation and the end of training fall on the ends of jitted chunks."""
     steps, interval, chunk = (training[k] for k in ("meta_steps", "validation_interval", "chunk"))
     if interval % chunk:

@@ -19,7 +19,7 @@ import lopt
 
 __all__ = ["STYLE", "page", "run_times", "table_html", "trainings", "versions"]
 
-RUN_TIMES = ("stage", "job", "seconds", "cpu_seconds", "peak_memory_mb")
+RUN_TIMES = ("stage", "job", "seconds", "peak_memory_mb")
 TRAININGS = (
     "task",
     "seed",
@@ -56,14 +56,14 @@ def run_times(jobs: Iterable[tuple[str, str, Mapping[str, Any]]]) -> pd.DataFram
         jobs: (stage, job, row of its benchmark file); of a job that was interrupted, the
             benchmark covers the last attempt.
 
-    >>> run_times([("tune", "rosenbrock_adam", {"s": 2.0, "cpu_time": 1.5, "max_rss": 300.0})]).job[1]
+    >>> run_times([("tune", "rosenbrock_adam", {"s": 2.0, "max_rss": 300.0})]).job[1]
     'all 1'
     """
     rows = [
         [
             stage,
             job,
-            *(pd.to_numeric(row[key], errors="coerce") for key in ("s", "cpu_time", "max_rss")),
+            *(pd.to_numeric(row[key], errors="coerce") for key in ("s", "max_rss")),
         ]
         for stage, job, row in jobs
     ]
@@ -72,7 +72,7 @@ def run_times(jobs: Iterable[tuple[str, str, Mapping[str, Any]]]) -> pd.DataFram
         [
             stage,
             f"all {len(group)}",
-            *group[["seconds", "cpu_seconds"]].sum(),
+            group["seconds"].sum(),
             group["peak_memory_mb"].max(),
         ]
         for stage, group in table.groupby("stage", sort=False)

@@ -24,7 +24,7 @@ from lopt.claims.sampling import robust_mean
 from lopt.claims.shapes import straightness, turning, vertical_share
 from lopt.claims.sizes import smaller, stated_sizes
 from lopt.claims.summary import items, summarize
-from lopt.claims.verdicts import VERDICTS, sampling_error, signed_error, tolerance
+from lopt.claims.verdicts import AGREES, DIFFERS, VERDICTS, sampling_error, signed_error, tolerance
 from lopt.config import merge
 from lopt.records.analysis import Code, Linearization
 from lopt.records.evaluation import Evaluation
@@ -1042,6 +1042,28 @@ def test_the_page_starts_with_figures_by_tasks_and_has_every_quantity(table):
     assert {row.count("|") - row.count("\\|") for row in rows} == bars  # no cell broke its table
     answers = dict(parts)["Figure 4, learning-rate schedules: rosenbrock, statements"]
     assert answers.loc[0, "ours (measured)"] == "no (1) seed 0; no (1) seed 1; no (1) seed 2"
+
+
+def test_a_statement_that_one_seed_contradicts_does_not_agree_on_all(table):
+    columns = ["statements_agree", "statements_agree_on_all_seeds"]
+    before = summarize(table).set_index(["figure", "task"])[columns]
+    others = table[(table["comparison"] == "answer") & (table["plotted"] == "no")]
+    one = others[
+        (others["published"] != "") & (others["mark"] == "") & (others["verdict"] == AGREES)
+    ].iloc[0]
+    plotted = table[(table["plotted"] == "yes") & (table["quantity"] == one["quantity"])]
+    assert set(plotted["verdict"]) == {AGREES}
+    changed = table.copy()
+    changed.loc[one.name, "verdict"] = DIFFERS
+    after = summarize(changed).set_index(["figure", "task"])[columns]
+    assert (before - after).loc[one["figure"], one["task"]].tolist() == [0, 1]
+    assert (before - after).to_numpy().sum() == 1
+    (cell,) = [
+        text
+        for text in dict(sections(changed))["Agreement by figure and task"].to_numpy().ravel()
+        if f"({after.loc[(one['figure'], one['task']), columns[1]]} on all seeds" in text
+    ][:1]
+    assert "agree (" in cell
 
 
 def test_a_study_of_other_tasks_has_a_page_that_says_so(tmp_path):

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and errors of one line."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,42 @@ def test_recipes_are_those_of_the_configuration():
         assert given == {key: type(given[key])(value) for key, value in wanted.items()}
         assert recipe.optimizer == study["optimizer"] | changes.get("optimizer", {})
         assert recipe.steps == study["steps"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"meta_steps": 25}, (25, 25, 5)),
+        ({"meta_steps": 75}, (75, 75, 15)),
+        ({"meta_steps": 1009}, (1009, 1009, 1)),
+        ({"chunk": 20}, (1000, 40, 20)),
+        ({"validation_interval": 25}, (1000, 25, 5)),
+        ({"meta_steps": 4, "chunk": 2}, (4, 4, 2)),
+        ({"learning_rate": 1e-3}, (1000, 50, 10)),
+    ],
+)
+def test_a_recipe_is_validated_where_it_ends(changes, expected):
+    found = make_recipe("laptop", changes).settings
+    assert (found.meta_steps, found.validation_interval, found.chunk) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"meta_steps": 60, "chunk": 7}, "meta_steps: 60 should be a multiple"),
+        (
+            {"validation_interval": 30},
+            "meta_steps: 1000 should be a multiple of validation_interval (30)",
+        ),
+        (
+            {"validation_interval": 50, "chunk": 20},
+            "validation_interval: 50 should be a multiple of chunk (20)",
+        ),
+    ],
+)
+def test_numbers_that_leave_a_training_without_its_end_are_refused(changes, complaint):
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        make_recipe("laptop", changes)
 
 
 def test_a_recipe_for_another_family_keeps_what_that_has():

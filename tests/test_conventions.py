@@ -84,7 +84,14 @@ def test_what_the_pages_name_exists(page):
 PAGES = sorted(
     {
         path
-        for pattern in ("*.md", "*/*.md", "docs/**/*.md", "docs/**/*.py", "config.yaml", "rules/*.smk")
+        for pattern in (
+            "*.md",
+            "*/*.md",
+            "docs/**/*.md",
+            "docs/**/*.py",
+            "config.yaml",
+            "rules/*.smk",
+        )
         for path in ROOT.glob(pattern)
         if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
     }
@@ -110,7 +117,9 @@ def test_snakemake_takes_the_commands_that_the_pages_give():
                     given = parser.parse_args(words)
                 parse_config(given.config)
             except (SystemExit, ValueError) as error:
-                pytest.fail(f"{page.relative_to(ROOT)}: snakemake{command}: {complaint.getvalue() or error}")
+                pytest.fail(
+                    f"{page.relative_to(ROOT)}: snakemake{command}: {complaint.getvalue() or error}"
+                )
             number += 1
     assert number > 30
 

@@ -930,7 +930,10 @@ def test_figure_6_has_interventions_in_order_on_the_first_panel(drawn):
 
 def test_figure_6_has_the_same_row_in_every_column(drawn):
     """As where one task's hand-written optimizer was tuned, another's has a mechanism of its own."""
-    module, (data, _) = import_module("lopt.figures.fig6_interventions"), drawn("fig6_interventions")
+    module, (data, _) = (
+        import_module("lopt.figures.fig6_interventions"),
+        drawn("fig6_interventions"),
+    )
     first, second, *others = data.columns
     more = first.interventions[0]._replace(name="no_second_state", cost=2.0)
     changed = data._replace(
@@ -943,11 +946,15 @@ def test_figure_6_has_the_same_row_in_every_column(drawn):
     figure = module.draw(changed)
     places = panel(figure, 0, 0)
     names = [label.get_text() for label in places.get_yticklabels()]
-    assert len(names) == len({row.name for column in changed.columns for row in column.interventions})
+    assert len(names) == len(
+        {row.name for column in changed.columns for row in column.interventions}
+    )
     for number, column in enumerate(changed.columns):
         here = panel(figure, 0, number)
         assert here.get_ylim() == places.get_ylim()
-        labels = [module.LABELS.get(row.name, row.name.replace("_", " ")) for row in column.interventions]
+        labels = [
+            module.LABELS.get(row.name, row.name.replace("_", " ")) for row in column.interventions
+        ]
         bars = {round(bar.get_y() + bar.get_height() / 2.0, 6): bar for bar in here.patches}
         assert sorted(bars) == sorted(float(names.index(label)) for label in labels)
         inside = [row for row in column.interventions if row.cost < here.get_xlim()[1]]
@@ -980,6 +987,11 @@ def test_figure_7_draws_rates_over_the_curvatures_met(drawn):
         assert labels[-2:] == ["5 times the steps", "gradients \u00d7 100"]
         assert len(runs) == len(labels) == len(TASKS) + 2
         at = {labels[int(line.get_ydata()[0])]: line for line in runs}
+        beyond = [text.xy for text in away.texts if text.get_text() == "\u2192"]
+        assert beyond == [
+            (30.0, line.get_ydata()[0]) for line in runs if line.get_xdata()[0] == 30.0
+        ]
+        assert beyond  # what went further has an arrow
         home = at[f"on {synthetic.LABELS[task]}"]
         assert home.get_xdata()[0] == 0.03 and home.get_marker() == "o"
         assert [line.get_marker() for line in runs].count("X") == len(TASKS) - 1

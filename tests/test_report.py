@@ -18,7 +18,7 @@ PAGES = ["claims", "validation", "run_times", "trainings", "versions", "configur
 
 
 def test_run_times_end_with_totals():
-    row = {"s": 10.0, "cpu_time": 8.0, "max_rss": 300.0}
+    row = {"s": 10.0, "max_rss": 300.0}
     jobs = [
         ("tune", "a", row),
         ("tune", "b", row | {"s": 5.0, "max_rss": 400.0}),

@@ -30,10 +30,11 @@ than published by more than that, and *differs* otherwise. Points of one curve a
 distance over its points (negative: ours is lower). "smaller" says what this scale has less of than the
 study in what the value rests on; it excuses nothing.
 
-A statement is answered yes or no per training seed by a criterion that is stated with it. It is also asked
-of *nulls*: an untrained optimizer, one whose training ended early, and the tuned baselines. Where none of
-them gives the published answer the statement *separates*; where all do, that the learned optimizer does,
-too, says little.
+A statement is answered yes or no per training seed by a criterion that is stated with it; its verdict is
+that of the seed which the figures show, and "on all seeds" counts those that every seed agrees with. It is
+also asked of *nulls*: an untrained optimizer, one whose training ended early, and the tuned baselines. Where
+none of them gives the published answer the statement *separates*; where all do, that the learned optimizer
+does, too, says little.
 
 Values by which a setting of the study was identified, and those that could not come out otherwise, are
 marked and not counted. Where nothing is published, ours is shown without a verdict.
@@ -80,9 +81,11 @@ def matrix(summary: pd.DataFrame) -> pd.DataFrame:
         if row.statements:
             exceed = f", {row.statements_exceed} exceed" if row.statements_exceed else ""
             known = row.separate + row.separate_partly + row.separate_not
-            power = f" ({row.separate} separate, {row.separate_partly} partly)" if known else ""
+            said = [f"{row.statements_agree_on_all_seeds} on all seeds"]
+            if known:
+                said += [f"{row.separate} separate", f"{row.separate_partly} partly"]
             counts.append(
-                f"statements: {row.statements_agree} of {row.statements} agree{power}{exceed}"
+                f"statements: {row.statements_agree} of {row.statements} agree ({', '.join(said)}){exceed}"
             )
         cells.setdefault(row.figure, {})[row.task] = "; ".join(counts) or "nothing counts"
     tasks = list(dict.fromkeys(summary["task"]))

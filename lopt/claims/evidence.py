@@ -1,7 +1,8 @@
 """What the claims are measured on: the stored results of one task, gathered.
 
 Statements are also asked of optimizers that should not satisfy them, or that satisfy them for a known reason
-(nulls: ``lopt.nulls``): an untrained optimizer, the one whose training ended early, and the tuned baselines.
+(nulls: ``lopt.analysis.nulls``): an untrained optimizer, the one whose training ended early, and the tuned
+baselines.
 ``stand_in`` puts one of them in the place of the optimizer that a statement is about.
 """
 

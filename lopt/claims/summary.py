@@ -85,13 +85,14 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """Return the headline: a row per published figure and task, with counts of what is independent.
 
     Of numbers: ``items`` and how many agree, exceed and differ, with the whole allowance, half of it
-    and none. Of statements: how many agree, exceed and differ, and of those that agree how many separate
-    from all nulls, from some, from none (``lopt.claims.power``). ``marked`` are items and statements that
-    are shown and do not count.
+    and none. Of statements: how many agree, exceed and differ, on the seed that the figures show; how many
+    agree on every seed; and of those that agree how many separate from all nulls, from some, from none
+    (``lopt.claims.power``). ``marked`` are items and statements that are shown and do not count.
     """
     independent = items(table)
-    answers = table[(table["comparison"] == "answer") & (table["plotted"] == "yes")]
-    answers = answers[answers["published"] != ""]
+    of_seeds = table[(table["comparison"] == "answer") & (table["published"] != "")]
+    answers = of_seeds[of_seeds["plotted"] == "yes"]
+    everywhere = of_seeds["verdict"].eq(AGREES).groupby(_statement(of_seeds)).all()
     with_values = table["figure"].isin(table.loc[table["published"] != "", "figure"])
     # Of other figures nothing is published; if of none, all are shown.
     compared = table[with_values] if with_values.any() else table
@@ -114,6 +115,7 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
                 **_counts(counted, "at_no_allowance", suffix="_at_none"),
                 "statements": len(asked),
                 **_counts(asked, "verdict", prefix="statements_"),
+                "statements_agree_on_all_seeds": int(everywhere[_statement(asked)].sum()),
                 "separate": int((agreed == "yes").sum()),
                 "separate_partly": int((agreed == "partly").sum()),
                 "separate_not": int((agreed == "no").sum()),
@@ -121,6 +123,11 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _statement(answers: pd.DataFrame) -> pd.Index:
+    """Return which statement each row answers."""
+    return pd.MultiIndex.from_frame(answers[["figure", "task", "quantity"]])
 
 
 def _counts(rows: pd.DataFrame, column: str, prefix: str = "", suffix: str = "") -> dict[str, int]:

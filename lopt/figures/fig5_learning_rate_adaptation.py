@@ -140,7 +140,9 @@ def draw(data: Data) -> Figure:
     if any(np.isfinite(column.momentum_learning_rate) for column in data.columns):
         handles.append(Line2D([], [], **data.roles.tuned("momentum")))
     layout.legend(figure, handles)
-    layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
+    elsewhere = any(c.branches[row] != 0 for c in data.columns for row in c.shown)
+    note = "*: a state on another branch" if elsewhere else ""
+    layout.small_print(figure, data.scale, data.roles.seeds(data.columns), note)
     return figure
 
 

@@ -12,8 +12,8 @@ Draws three rows, a column per task, the first two over the same curvatures lamb
      is not positive stands above.
   c  the optimizer of this task away from home: mean meta-objective on other tasks, in a longer run, with
      rescaled gradients, at other widths. A filled marker: what is known at home foretold whether it fails;
-     hollow: it did not. Crosses fail (more than a tenth of the problems diverge or go nowhere); at the right
-     edge lies what diverged.
+     hollow: it did not. Crosses fail (more than a tenth of the problems diverge or go nowhere); an arrow at
+     the right edge: further, or runs diverged.
 """
 
 from typing import Any, NamedTuple
@@ -211,6 +211,11 @@ def _transfer(panel: Axes, column: Column, labels: list[str], labelled: bool) ->
         look["markerfacecolor"] = LEARNED.color if run.foretold else "white"
         inside = np.isfinite(run.objective) and run.objective <= FARTHEST
         panel.plot(run.objective if inside else FARTHEST, place, linestyle="", zorder=3, **look)
+        if not inside:
+            arrow = panel.annotate(
+                "\u2192", (FARTHEST, place), (4.0, 0.0), textcoords="offset points", va="center"
+            )
+            arrow.set_in_layout(False)
     panel.axvline(1.0, color=style.INK, linewidth=0.6, zorder=1)
     panel.hlines(range(len(labels)), low, 2.0 * FARTHEST, color="#EEEEEE", linewidth=0.5, zorder=0)
     panel.set(xscale="log", xlim=(low, 2.0 * FARTHEST), ylim=(len(labels) - 0.4, -0.6))

@@ -1,7 +1,7 @@
 """Supplement: how the baselines were tuned.
 
 Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.csv}``; and the published
-learning rates, of tuned momentum alone, from ``lopt/claims/published.csv``.
+learning rates, of tuned momentum alone, from ``lopt/records/published.csv``.
 
 Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate, the
 winner as a star, the published rate as a dashed line. Trials that a rung of the halving dropped are light:

@@ -72,7 +72,7 @@ def unroll_bytes(family: LearnedFamily, rows: int, steps: int, block: int) -> in
 def _bytes_per_row(family: LearnedFamily) -> tuple[int, int]:
     """Return the bytes that the derivative of one step keeps for one row, and those of its state.
 
-    Nothing is computed: the shapes of what ``jax.vjp`` keeps for two rows and for one are compared,
+    Nothing is computed: the shapes of what ``jax.vjp`` keeps for three rows and for two are compared,
     so that weights, which are kept once for all steps, do not count.
     """
     theta = jax.eval_shape(family.init, jax.random.key(0))

@@ -1,7 +1,7 @@
 """Recipes of meta-training by name, for trainings outside the workflow: ``lopt train``.
 
     published   the authors' recipe for a GRU of 256 units, bounded, as ``config.yaml`` has it
-    laptop      1,000 meta-steps of a GRU of 32 units, as the scale of that name
+    laptop      the same for 1,000 meta-steps of a GRU of 32 units: half a minute of a core
 
 ``trained`` runs one and stores theta with the same metadata as the workflow, so that ``load_optimizer`` and
 ``lopt.analyze`` read it.
@@ -9,12 +9,13 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lopt import provenance
-from lopt.config_check import schema_error
+from lopt.config_check import chunk_contradictions, schema_error
 from lopt.config_frame import property_schema, settings_fields
 from lopt.learned import make_family
 from lopt.learned.base import LearnedFamily
@@ -110,12 +111,42 @@ def make_recipe(name: str, changes: Mapping[str, Any], family: str | None = None
         allowed = property_schema(settings_fields(owner)[key])
         if wrong := schema_error(value, allowed):
             raise ValueError(f"{key}: {wrong[1]}")
-    # A run that ends before it is validated once would keep nothing, and a chunk is run whole.
-    for key in ("validation_interval", "chunk") if "meta_steps" in changed else ():
-        if key not in changed:
-            changed[key] = min(getattr(recipe.settings, key), changed["meta_steps"])
+    numbers = _in_whole_chunks(dataclasses.asdict(recipe.settings) | changed, changed)
     make_family(optimizer)  # which checks its own bounds
-    return Recipe(dataclasses.replace(recipe.settings, **changed), optimizer, steps)
+    return Recipe(MetaTrainingSettings(**numbers), optimizer, steps)
+
+
+def _in_whole_chunks(training: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """Return a recipe whose chunks and validations end where the training does.
+
+    A chunk is run whole, and a training that is not validated at its end would lose what came after the last
+    time. Of the two numbers those that were not ``given`` follow the others, close to what they were.
+
+    Raises:
+        ValueError: if those that were given contradict each other.
+    """
+    if not {"meta_steps", "validation_interval", "chunk"}.isdisjoint(given):
+        total, interval = training["meta_steps"], training["validation_interval"]
+        if "chunk" not in given:
+            whole = interval if "validation_interval" in given else total
+            training["chunk"] = _nearest_divisor(whole, training["chunk"])
+        if "validation_interval" not in given:
+            training["validation_interval"] = _nearest_divisor(total, interval, training["chunk"])
+    for key, wrong in chunk_contradictions(training):
+        raise ValueError(f"{key.removeprefix('meta_training.')}: {wrong}")
+    return training
+
+
+def _nearest_divisor(number: int, wanted: int, multiple_of: int = 1) -> int:
+    """Return the divisor of ``number`` that is closest to ``wanted`` as a ratio.
+
+    >>> _nearest_divisor(25, 10), _nearest_divisor(75, 50, multiple_of=15), _nearest_divisor(97, 50)
+    (5, 75, 97)
+    """
+    candidates = [
+        each for each in range(multiple_of, number + 1, multiple_of) if number % each == 0
+    ]
+    return min(candidates, key=lambda each: abs(math.log(each / wanted)), default=multiple_of)
 
 
 def _settings(each: LearnedFamily | Task) -> Any:

@@ -399,10 +399,13 @@ def load_claims(path: str | Path) -> pd.DataFrame:
 def load_benchmark(path: str | Path) -> dict[str, Any]:
     """Return what Snakemake measured of a job: the last row of its benchmark file.
 
+    It looks at a job every half a second, after a quarter of a minute every half a minute only: CPU time,
+    which is that of the last look, is left out.
+
     Raises:
         StoreError: as ``lopt.records.store.load_table``; if the file has no row.
     """
-    table = store.load_table(path, ("s", "cpu_time", "max_rss"), separator="\t")
+    table = store.load_table(path, ("s", "max_rss"), separator="\t")
     if not len(table):
         raise StoreError(f"{path}: has no row")
     return table.iloc[-1].to_dict()

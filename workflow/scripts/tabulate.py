@@ -16,7 +16,7 @@ from lopt.records import store, stored
 PAGES = {
     "claims": ("Published claims and ours", INTRODUCTION),
     "validation": ("Validation", "Optimizers whose answers are known, put through the analysis."),
-    "run_times": ("Run times", "One row per job, as measured where it ran."),
+    "run_times": ("Run times", "One row per job, as Snakemake measured it where it ran."),
     "trainings": ("Trained optimizers", "As recorded when each was stored."),
     "versions": ("Versions", "Installed where this page was made."),
     "configuration": ("Configuration", "The settings of this scale, merged into the study's."),
