@@ -222,6 +222,8 @@ def _costs(panel: Axes, column: Column, roles: Roles, names: list[str], labelled
                 va="center",
                 fontsize=5.5,
                 color=style.INK,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                zorder=6,
             )
             continue
         row = here[name]
