@@ -894,6 +894,24 @@ def test_rows_of_a_table():
 # Figures 6 and 7.
 
 
+def test_validation_of_many_optimizers_stands_in_two_columns(drawn):
+    module, (data, _) = import_module("lopt.figures.figS_validation"), drawn("figS_validation")
+    names = [f"optimizer {number}" for number in range(30)]
+    many = data._replace(
+        optimizers=tuple(name for name in names for _ in data.quantities),
+        quantities=data.quantities * len(names),
+        errors=np.tile(data.errors, len(names)),
+        tolerances=np.tile(data.tolerances, len(names)),
+        passed=data.passed * len(names),
+    )
+    figure = module.draw(many)
+    left, right = figure.axes
+    labels = [[tick.get_text() for tick in panel.get_yticklabels()] for panel in (left, right)]
+    assert [label for label in labels[0] + labels[1] if label in names] == names
+    assert abs(len(labels[0]) - len(labels[1])) <= len(set(map(module.kind, data.quantities))) + 1
+    assert faults(figure, LOW["figS_validation"]) == []
+
+
 def test_figure_6_draws_costs_and_says_what_diverged(drawn):
     figure = drawn("fig6_interventions")[1]
     for number, task in enumerate(TASKS):

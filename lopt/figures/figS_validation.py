@@ -2,9 +2,10 @@
 
 Reads ``validation.csv``.
 
-Draws, grouped by optimizer, one row per kind of answer (those that differ only by mode, gradient or arm
-share one): errors as dots, in units of their tolerances, on a logarithmic axis. Left of the line at 1 they
-pass; hollow ones fail. Errors of 0 sit at the left end. At the right, the largest error itself.
+Draws, grouped by optimizer, one row per kind of answer (those that differ only by mode, gradient, arm or
+change share one): errors as dots, in units of their tolerances, on a logarithmic axis. Left of the line at 1
+they pass; hollow ones fail. Errors of 0 sit at the left end. At the right, the largest error itself. More
+rows than a page has go on in a second column.
 """
 
 import re
@@ -31,6 +32,8 @@ READS = ("validation",)
 
 LOWEST, HIGHEST = 1e-9, 1e3  # of error over tolerance; what lies beyond is drawn there
 ROW_HEIGHT = 0.135  # inches
+LONGEST = 60  # rows of a single column
+COLUMN_WIDTH = 3.9  # inches of each of two
 PASSED, FAILED = "#1F9A78", "#C93C32"
 
 
@@ -63,25 +66,32 @@ def read(results: Results) -> Data:
 
 
 def kind(quantity: str) -> str:
-    """Return a quantity's name without the mode, gradient or arm that it belongs to.
+    """Return a quantity's name without the mode, gradient, arm or change that it belongs to.
 
-    >>> kind("momentum of mode 3"), kind("rate after g = -0.3"), kind("level, negative arm")
-    ('momentum of mode', 'rate after g', 'level')
+    >>> kind("momentum of mode 3"), kind("rate after g = -0.3 over another"), kind("level, negative arm")
+    ('momentum of mode', 'rate after g over another', 'level')
+    >>> kind("no_drift: closed form")
+    'closed form'
     """
-    return re.sub(r"(, (negative|positive) arm|( =)? -?\d[\d.e+-]*)$", "", quantity)
+    found = re.sub(r", (negative|positive) arm$|( =)? -?\d[\d.e+-]*", "", quantity)
+    return found.rpartition(": ")[2]
 
 
 @style.styled
 def draw(data: Data) -> Figure:
     """Draw the figure."""
-    rows: dict[str, dict[str, list[int]]] = {}
+    rows: Rows = {}
     for answer, (optimizer, quantity) in enumerate(
         zip(data.optimizers, data.quantities, strict=True)
     ):
         rows.setdefault(optimizer, {}).setdefault(kind(quantity), []).append(answer)
-    count = sum(1 + len(kinds) for kinds in rows.values())
-    figure, axes = layout.panels([0.17 + ROW_HEIGHT * count], 1, layout.PAGE_WIDTH)
-    _answers(axes[0, 0], data, rows)
+    parts = _columns(rows)
+    count = max(map(_count, parts))
+    width = layout.PAGE_WIDTH if len(parts) == 1 else COLUMN_WIDTH * len(parts)
+    figure, axes = layout.panels([0.17 + ROW_HEIGHT * count], len(parts), width)
+    for panel, part in zip(axes[0], parts, strict=True):
+        _answers(panel, data, part)
+        panel.set_ylim(count - 0.3, -0.7)
     dot = {"marker": "o", "linestyle": "", "markersize": 4.0}
     layout.legend(
         figure,
@@ -90,11 +100,30 @@ def draw(data: Data) -> Figure:
             Line2D([], [], color=FAILED, markerfacecolor="none", **dot, label="fails"),
         ],
     )
-    layout.small_print(figure, data.scale)
+    note = "right: the largest error, relative where the truth exceeds 1"
+    layout.small_print(figure, data.scale, note=note)
     return figure
 
 
-def _answers(panel: Axes, data: Data, rows: dict[str, dict[str, list[int]]]) -> None:
+Rows = dict[str, dict[str, list[int]]]
+"""Which answers each row has, by optimizer and kind."""
+
+
+def _count(rows: Rows) -> int:
+    """Return how many lines these rows take: each optimizer has one of its own."""
+    return sum(1 + len(kinds) for kinds in rows.values())
+
+
+def _columns(rows: Rows) -> list[Rows]:
+    """Return the rows as one column, or as two of about the same length where they are many."""
+    if _count(rows) <= LONGEST or len(rows) == 1:
+        return [rows]
+    entries = list(rows.items())
+    splits = [(dict(entries[:at]), dict(entries[at:])) for at in range(1, len(entries))]
+    return list(min(splits, key=lambda split: max(map(_count, split))))
+
+
+def _answers(panel: Axes, data: Data, rows: Rows) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = data.errors / data.tolerances  # an exact answer has the tolerance 0
     ratios = np.where(data.errors == 0.0, 0.0, np.nan_to_num(ratios, nan=np.inf))
@@ -125,8 +154,8 @@ def _answers(panel: Axes, data: Data, rows: dict[str, dict[str, list[int]]]) -> 
     for tick, (_, weight) in zip(panel.get_yticklabels(), labels, strict=True):
         tick.set_fontweight(weight)
     panel.tick_params(axis="y", length=0.0)
-    panel.set(xscale="log", xlim=(LOWEST / 3.0, 3.0 * HIGHEST), ylim=(len(labels) - 0.3, -0.7))
-    panel.set_xlabel("error / tolerance (right: largest error, relative where the truth exceeds 1)")
+    panel.set(xscale="log", xlim=(LOWEST / 3.0, 3.0 * HIGHEST))
+    panel.set_xlabel("error / tolerance")
 
 
 def numbers(data: Data) -> pd.DataFrame:
