@@ -72,6 +72,17 @@ def test_the_whole_analysis():
     assert "half of the largest update 0.05 is reached at |g| = 0.25" in found.summary()
 
 
+def test_on_a_task_as_on_gradients():
+    """There XLA calls the step from a thread of its own, where float64 is not on."""
+    with jax.enable_x64(False):
+        momentum = lopt.from_numpy([0.0], clipped_momentum)
+        found = lopt.analyze(momentum, "linear_regression", problems=2, starts=4, visited_states=40)
+        told = {each.name: each for each in found.answers}
+    assert told["momentum"].answer == "yes" and told["finite_runs"].answer == "yes"
+    leading = float(found.linearization.momenta[0])
+    assert leading == pytest.approx(0.8, abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

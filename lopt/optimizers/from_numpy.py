@@ -2,8 +2,8 @@ r"""An optimizer that is not written in JAX: a step in NumPy, differentiated by 
 
     state'[row, entry], update[row] = step(state[row, entry], gradient[row])
 
-The step is called through ``jax.pure_callback``; it has to be a function of its arguments alone. Derivatives
-are
+The step is called on the host (``lopt.optimizers.host_callback``); it has to be a function of its arguments
+alone. Derivatives are
 
     dF/dz_i = (F(z + e_i) - F(z - e_i)) / 2 e_i,      z = (h, g),   e_i = 6e-6 max(1, |z_i|)
 
@@ -34,6 +34,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from lopt.optimizers.component import ComponentOptimizer
+from lopt.optimizers.host_callback import call_host
 from lopt.optimizers.optax_audit import Audit
 
 __all__ = ["from_numpy"]
@@ -110,12 +111,7 @@ def from_numpy(
     def called_back(function: Callable, shape: tuple[int, ...]) -> Callable:
         def call(z: Float[Array, "... inputs"]) -> Array:
             out = jax.ShapeDtypeStruct((*z.shape[:-1], *shape), z.dtype)
-            return jax.pure_callback(
-                lambda at: function(np.asarray(at)).astype(at.dtype),
-                out,
-                z,
-                vmap_method="expand_dims",
-            )
+            return call_host(lambda at: (function(at),), [out], z, vmap_method="expand_dims")[0]
 
         return call
 

@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike
 from lopt.optimizers.component import ComponentOptimizer, Run
 from lopt.optimizers.from_numpy import FIRST, from_numpy
 from lopt.optimizers.from_optax import OperatingPoint
+from lopt.optimizers.host_callback import call_host
 from lopt.optimizers.optax_audit import LATE, Audit, Unreadable
 from lopt.optimizers.torch_step import Observed, TorchStep, observe, require_torch
 
@@ -231,24 +232,16 @@ def _run(step: TorchStep, start: Float[np.ndarray, " own"]) -> Run:
     entries, numbers = len(step.own), len(step.shared)
 
     def called(
-        count: Any, own: Any, shared: Any, g: Any, x: Any
+        count: np.ndarray, own: np.ndarray, shared: np.ndarray, g: np.ndarray, x: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        kind = np.asarray(g).dtype
-        rows = np.asarray(own).reshape(-1, entries), np.asarray(shared)
+        rows = own.reshape(-1, entries), shared
         known = rows if int(count) else (None, None)
-        after, common, update = step(*known, np.asarray(g).reshape(-1), np.asarray(x).reshape(-1))
-        shape = np.shape(g)
-        return (
-            after.reshape(*shape, entries).astype(kind),
-            common.astype(kind),
-            update.reshape(shape).astype(kind),
-        )
+        after, common, update = step(*known, g.reshape(-1), x.reshape(-1))
+        return after.reshape(*g.shape, entries), common, update.reshape(g.shape)
 
     def advanced(count: Array, own: Array, shared: Array, g: Array, x: Array) -> tuple:
         shapes = [jax.ShapeDtypeStruct(part.shape, g.dtype) for part in (own, shared, g)]
-        return tuple(
-            jax.pure_callback(called, shapes, count, own, shared, g, x, vmap_method="sequential")
-        )
+        return call_host(called, shapes, count, own, shared, g, x, vmap_method="sequential")
 
     advance = jax.custom_jvp(advanced)
 
