@@ -3,14 +3,16 @@
     python benchmarks/gpu.py rosenbrock --minutes 8
     python benchmarks/gpu.py linear_regression --scale paper --seeds 0 1 2 3 --results elsewhere/results
 
-For a GPU that is there for a while only, with nothing but lopt installed (no Snakemake). A checkpoint lies
-beside the results until all meta-steps are done; then every seed's theta, curve and run.json are where the
-workflow has them (``results/<scale>/meta_training``), which takes them as its own. They are its trainings'
-to rounding: one program for several seeds sums in another order. Seeds that are stored already are left as
-they are. ``--set`` makes another optimizer than the scale's, so that its results need a folder of their own.
+For a GPU that is there for a while only, with nothing but lopt installed (no Snakemake). A checkpoint of
+these seeds lies beside the results until all of them are stored; when all meta-steps are done, every seed's
+theta, curve and run.json are where the workflow has them (``results/<scale>/meta_training``), which takes
+them as its own. They are its trainings' to rounding: one program for several seeds sums in another order.
+Seeds that are stored already are left as they are. ``--set`` makes another optimizer than the scale's, so
+that its results need a folder of their own.
 
 A seed that learned nothing stores nothing, is named at the end, and makes the status 1; so does a limit that
-was reached, with what is left to do. The early seed of a task is the workflow's to train: it takes minutes.
+was reached, with what is left to do. The checkpoint stays then, and the same command goes on from it. The
+early seed of a task is the workflow's to train: it takes minutes, and ends before the others.
 """
 
 import argparse
@@ -20,21 +22,31 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import study
 
 from lopt.process import NoGPUError, prepare
 from lopt.records.atomic import StoreError
 
+if TYPE_CHECKING:
+    from lopt.records.layout import Files
+
 RESULTS = Path("results")
+LARGEST_SEED = 2**32 - 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task")
     parser.add_argument("--scale", default="paper")
-    parser.add_argument("--seeds", type=study.whole(0), nargs="+", help="default: the scale's")
-    parser.add_argument("--minutes", type=float, help="after which it ends; default: no limit")
+    seed = study.whole(0, LARGEST_SEED)
+    parser.add_argument("--seeds", type=seed, nargs="+", help="default: the scale's")
+    parser.add_argument(
+        "--minutes",
+        type=study.positive(or_zero=True),
+        help="after which it ends; default: no limit",
+    )
     parser.add_argument("--results", default=RESULTS, help="folder of the scales (results)")
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
@@ -45,7 +57,13 @@ def main() -> None:
         )
     began = time.monotonic()
     settings = study.task(args.task, args.scale, args.changes)
-    seeds = list(dict.fromkeys(args.seeds or settings["seeds"]))
+    seeds = sorted(set(args.seeds or settings["seeds"]))
+    early = settings["early"]
+    if early and early["seed"] in seeds:
+        parser.error(
+            f"seed {early['seed']} is the one of {args.task} that ends early, after {early['meta_steps']} "
+            "meta-steps: the workflow trains it"
+        )
     try:
         gpus = int(args.device == "gpu")
         logger = prepare(threads=os.cpu_count() or 1, training=True, gpus=gpus)
@@ -53,7 +71,12 @@ def main() -> None:
         sys.exit(f"There is no GPU to train on: {error.reason}. To train on the CPU: --device cpu")
     logger.addHandler(logging.StreamHandler(sys.stdout))
     folder = Path(args.results) / args.scale
-    done = train(args.task, settings, seeds, folder, args.minutes, began, logger)
+    from lopt.checkpoint import CheckpointLockedError
+
+    try:
+        done = train(args.task, settings, seeds, folder, args.minutes, began, logger)
+    except (StoreError, CheckpointLockedError) as error:
+        sys.exit(str(error))
     sys.exit(0 if done else 1)
 
 
@@ -69,7 +92,7 @@ def train(
     """Train to the end or to the limit; return whether every seed is stored."""
     from lopt.checkpoint import Checkpoint
     from lopt.meta_training.abreast import of_seed, stacked, train_abreast
-    from lopt.meta_training.loop import CurvePoint, MetaTrainingError
+    from lopt.meta_training.loop import CurvePoint, MetaTrainingError, check_learned
     from lopt.meta_training.outcome import store_trained
     from lopt.progress import Progress
     from lopt.records import store
@@ -80,14 +103,27 @@ def train(
     left = [
         place
         for place, facts in enumerate(metadata)
-        if not stored_already(files.path("theta", task=task, seed=facts["seed"]), facts)
+        if not stored_already(files, task, facts["seed"], facts)
     ]
+
+    def checkpoint_of(seeds: list[int]) -> Path:
+        name = f"abreast_{'_'.join(map(str, seeds))}.npz"
+        return files.path("selection", task=task).with_name(name)
+
+    path = checkpoint_of(seeds)
     if not left:
+        for rest in (path, path.with_name(f"{path.name}.lock")):  # a kill may have left them
+            rest.unlink(missing_ok=True)
         logger.info("all seeds are trained and stored: %s", ", ".join(map(str, seeds)))
         return True
-    seeds, begun, metadata = ([each[place] for place in left] for each in (seeds, begun, metadata))
-    name = f"abreast_{'_'.join(map(str, seeds))}.npz"
-    path = files.path("selection", task=task).with_name(name)
+    if path.exists():
+        # Of all these seeds, some of which were stored before something ended this: it goes on with all.
+        left = [seeds[place] for place in left]
+    else:
+        seeds, begun, metadata = (
+            [each[place] for place in left] for each in (seeds, begun, metadata)
+        )
+        path, left = checkpoint_of(seeds), list(seeds)
     origins = [facts.get("start") for facts in metadata]
     first, identity = stacked(begun), {**metadata[0], "seed": seeds, "start": origins}
     seconds = training.settings.checkpoint_seconds
@@ -125,38 +161,50 @@ def train(
             kept(states, now=True)
             logger.info("%d of %d meta-steps; the same command goes on from %s", step, total, path)
             return False
+        kept(states, now=True)  # whatever ends what follows, no meta-step is run again
         failed = []
         for place, seed in enumerate(seeds):
+            if seed not in left:
+                continue
             theta, curve, run = (
                 files.path(kind, task=task, seed=seed) for kind in ("theta", "curve", "run")
             )
             points = [CurvePoint(*row) for row in curves[place]]
             reached = of_seed(states, place)
             try:
-                store_trained(
-                    theta, curve, training, seed, reached, points, metadata[place], begun[place]
-                )
+                check_learned(training, seed, reached, begun[place])
             except MetaTrainingError as error:
                 logger.error("%s", error)
                 failed.append(seed)
                 continue
             seconds = (before + time.monotonic() - began) / len(seeds)  # what a seed took of them
+            # Theta last: a seed that has one is stored.
             store.save_json(run, {"wall_seconds": round(seconds, 1)})
+            store_trained(
+                theta, curve, training, seed, reached, points, metadata[place], begun[place]
+            )
             logger.info("%s", json.dumps({"seed": seed, "theta": str(theta)}))
-        checkpoint.remove()
+        if not failed:
+            checkpoint.remove()
     return not failed
 
 
-def stored_already(path: Path, facts: dict) -> bool:
-    """Return whether the optimizer that these facts describe is stored.
+def stored_already(files: "Files", task: str, seed: int, facts: dict) -> bool:
+    """Return whether the optimizer that these facts describe is stored, with its curve and its run.
 
     Raises:
         SystemExit: if another one is, or a file that can't be read: nothing to write over.
     """
     from lopt.learned.stored import load_optimizer
 
+    path, *others = (files.path(kind, task=task, seed=seed) for kind in ("theta", "curve", "run"))
     if not path.exists():
         return False
+    if lost := [other.name for other in others if not other.exists()]:
+        sys.exit(
+            f"{path} is there, but not its {' and '.join(lost)}. Bring them back, move it away, or name "
+            "another folder by --results."
+        )
     try:
         _, _, metadata = load_optimizer(path)
     except StoreError as error:

@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -80,15 +81,34 @@ def beginnings(task: str, settings: dict[str, Any], seeds: Sequence[int]) -> Beg
     return Beginnings(training, states, metadata)
 
 
-def whole(smallest: int) -> Callable[[str], int]:
-    """Return what reads an argument that is a whole number of at least ``smallest``."""
+def whole(smallest: int, largest: int | None = None) -> Callable[[str], int]:
+    """Return what reads an argument that is a whole number of at least ``smallest``, at most ``largest``."""
+    limits = f"of at least {smallest}" + ("" if largest is None else f" and at most {largest}")
 
     def read(text: str) -> int:
-        if not text.isascii() or not text.lstrip("-").isdigit() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {smallest}: {text!r}"
-            )
-        return int(text)
+        try:
+            number = int(text)
+        except ValueError:
+            number = smallest - 1
+        if number < smallest or (largest is not None and number > largest):
+            raise argparse.ArgumentTypeError(f"expected a whole number {limits}: {text!r}")
+        return number
+
+    return read
+
+
+def positive(*, or_zero: bool = False) -> Callable[[str], float]:
+    """Return what reads an argument that is a positive number, not infinite and no NaN."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (0.0 < number < math.inf or (or_zero and number == 0.0)):
+            least = "at least 0" if or_zero else "more than 0"
+            raise argparse.ArgumentTypeError(f"expected a number, {least}: {text!r}")
+        return number
 
     return read
 

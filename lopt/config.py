@@ -226,7 +226,9 @@ def _task(
         if change is not None:
             changes = [(f"{p}.variants.{name}", _variant_of(part, name)) for p, part in parts]
             own, where = _merge_part(merged, change), [*parts, *changes]
-            resolved[name] = _complete_task(own, where, task, baselines, schemas, scale)
+            resolved[name] = _complete_task(
+                own, where, task, baselines, schemas, scale, variant=True
+            )
     return {**complete, "variants": resolved} if resolved else complete
 
 
@@ -237,14 +239,19 @@ def _complete_task(
     baselines: list[str],
     schemas: Schemas,
     scale: str | None,
+    *,
+    variant: bool = False,
 ) -> dict[str, Any]:
-    """Return the merged settings of a task with all defaults, checked as a whole."""
+    """Return the merged settings of a task, or of a variant of it, with all defaults, checked as a whole."""
     error = _missing(merged)
     if error is None:
         family = family_of(merged)
         _complete(merged, task, family, baselines)
         error = schema_error(merged, schemas.task(task, family))
-    error = error or next(contradictions(merged, TASKS.facts(task)), None)
+    # A variant has no early optimizer and no search: what those want of its recipe is nothing to it.
+    search = merged.get("meta_search", {})
+    without = {"early": None, "meta_search": {**search, "rungs": []}} if variant else {}
+    error = error or next(contradictions(merged | without, TASKS.facts(task)), None)
     _raise_if(error and (_origin(error[0], parts), error[1]), scale)
     return merged
 

@@ -29,9 +29,13 @@ __all__ = [
     "variant_labels",
 ]
 
-TASKS = Registry("lopt.tasks", "Task")
+TASKS = Registry("lopt.tasks", "Task", taken=("all",))
 """The tasks that there are, by the names of their files in ``lopt/tasks``."""
-BASELINES = Registry("lopt.optimizers", "Baseline")
+BASELINES = Registry(
+    "lopt.optimizers",
+    "Baseline",
+    taken=("all", "early", "heavy_ball", "intact", "learned", "untrained"),
+)
 """The hand-made optimizers that are tuned, by the names of their files in ``lopt/optimizers``."""
 FAMILIES = Registry("lopt.learned", "LearnedFamily")
 """The learned families, by the names of their files in ``lopt/learned``."""

@@ -31,18 +31,26 @@ class Registry:
     Attributes:
         package: dotted name of the package whose modules are searched; it is not imported.
         base: name of the class that marks them.
+        taken: names that mean something else in results, so that no file may have them.
     """
 
     package: str
     base: str
+    taken: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """Return the names of what there is, sorted.
 
         Raises:
-            FactsError: if a file of the package can't be read.
+            FactsError: if a file of the package can't be read, or has a name that is taken.
         """
-        return sorted(path.stem for path in self._files() if read_facts(path, self.base))
+        names = sorted(path.stem for path in self._files() if read_facts(path, self.base))
+        for name in self.taken:
+            if name in names:
+                raise FactsError(
+                    f"{self.facts(name).path}: {name} means something else in results; rename the file"
+                )
+        return names
 
     def path(self, name: str) -> Path:
         """Return the file that holds ``name``.

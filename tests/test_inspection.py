@@ -277,6 +277,89 @@ def test_a_report_of_what_is_missing_says_so(tmp_path):
     assert "There are no trajectories: all 1 recorded runs became non-finite." in text
 
 
+def asked(start, step, *questions: str) -> tuple[dict[str, tuple[str, str]], str]:
+    """Answers and sentences of an optimizer of one component, and its summary."""
+    optimizer = lopt.from_step(start, step)
+    found = lopt.analyze(optimizer, gradients(), starts=4, visited_states=40)
+    told = {each.name: (each.answer, each.sentence) for each in found.answers}
+    return {name: told[name] for name in questions}, found.summary()
+
+
+def test_what_turns_for_ever_ends_at_no_point():
+    told, summary = asked(
+        1.0, lambda h, i: (-h, -0.1 * (1.0 + 0.5 * h) * i.gradient), "one_point", "schedule"
+    )
+    assert told["one_point"] == ("no", "they end on a cycle")
+    assert told["schedule"] == ("yes", "it is 0.15 at the start, varies between 0.05 and 0.15")
+    assert "stable up to curvature 20 (at a fixed point that no run ends at)" in summary
+
+
+def test_what_grows_unseen_is_no_cycle_and_chaos_is_told_apart():
+    told, _ = asked(
+        {"a": 1e-6}, lambda h, i: ({"a": 1.01 * h["a"]}, -0.01 * i.gradient), "one_point"
+    )
+    assert told["one_point"] == ("can't tell", "the fixed point that was found is not stable")
+    told, _ = asked(0.3, lambda h, i: (3.9 * h * (1.0 - h), -0.1 * h * i.gradient), "one_point")
+    assert told["one_point"] == ("no", "they go on for ever, in bounds, without coming back")
+
+
+def test_a_delay_is_stable_and_does_not_drift():
+    told, summary = asked(
+        0.0, lambda h, i: (i.gradient, -0.05 * h), "momentum", "saturation", "drift"
+    )
+    assert told["momentum"][0] == "yes" and told["drift"][0] == "no"
+    assert told["saturation"] == ("can't tell", "no gradient changes its first update")
+    assert "stable up to curvature 20" in summary
+
+
+def test_a_slope_of_zero_is_one():
+    def dead(h, i):
+        return (), -0.1 * jnp.sign(i.gradient) * jnp.maximum(jnp.abs(i.gradient) - 0.05, 0.0)
+
+    told, summary = asked((), dead, "linearity", "saturation")
+    assert told["linearity"][0] == "no" and told["linearity"][1].startswith("it is 0; at |g|")
+    assert told["saturation"][0] == "no"
+    assert told["saturation"][1].startswith(
+        "its slope at g = 0 is 0; from |g| = 0.22 to 2.2 it grows"
+    )
+    assert "no stability: no gradient close to 0 moves its update" in summary
+
+
+def test_a_flat_end_saturates_whatever_the_sign_of_its_rounding():
+    def flat(h, i):
+        return (), -0.01 * i.gradient / jnp.maximum(jnp.abs(i.gradient), 1e-2)
+
+    told, _ = asked((), flat, "saturation")
+    assert told["saturation"][0] == "yes"
+
+
+def test_a_momentum_of_alternating_sign_is_told():
+    told, _ = asked(
+        0.0, lambda h, i: (-0.9 * h + i.gradient, -0.1 * (-0.9 * h + i.gradient)), "momentum"
+    )
+    assert "has momentum 0.9 (its sign alternates)" in told["momentum"][1]
+
+
+def test_what_a_sign_reads_is_not_merged():
+    """No mode has a learning rate there, so that none can be too uncertain to be told from another."""
+    told, summary = asked(
+        0.0, lambda h, i: (h + i.gradient, -0.01 * jnp.sign(h + i.gradient)), "forgets"
+    )
+    assert told["forgets"] == ("no", "its slowest mode keeps 1 of its state a step")
+    assert "continuum" in summary
+    with jax.enable_x64(True):
+        lion = lopt.from_optax(optax.lion(0.01), dtype="float64")
+        found = lopt.linearize(lion, jnp.zeros(2))
+    np.testing.assert_allclose(np.sort(found.eigenvalues.real), [0.0, 0.99], atol=1e-12)
+    assert len(set(found.clusters)) == 2
+
+
+def test_the_closed_loop_says_what_it_leaves_out():
+    decayed = optax.chain(optax.add_decayed_weights(5.0), optax.sgd(0.1))
+    found = lopt.analyze(decayed, "linear_regression", problems=2, starts=4, visited_states=40)
+    assert "(without what it does with the parameter itself, as in weight decay)" in found.summary()
+
+
 def test_what_has_no_analysis_says_why():
     exploding = lopt.ComponentOptimizer(
         jnp.ones(1), lambda h, g: 3.0 * h + 1.0 + 0.0 * g[..., None], lambda h: h[..., 0]

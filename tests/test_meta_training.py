@@ -310,6 +310,16 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
         options = [*folder, "--seeds", *seeds, "--set", *recipe, *more]
         return subprocess.run([*call, *options], cwd=ROOT, capture_output=True, text=True)
 
+    for option, value in (("--minutes", "nan"), ("--minutes", "-1"), ("--seeds", str(2**32))):
+        refused = run(option, value)
+        assert refused.returncode == 2 and f"{option}: expected a" in refused.stderr
+    script, scale = call[1], call[3:]
+    early = [sys.executable, script, "linear_regression", *scale, "--seeds", "2", *folder]
+    ends = subprocess.run(early, cwd=ROOT, capture_output=True, text=True)
+    assert (
+        ends.returncode == 2
+        and "seed 2 is the one of linear_regression that ends early" in ends.stderr
+    )
     nowhere = run(folder=[])
     assert nowhere.returncode == 2 and "name its folder by --results" in nowhere.stderr
     stopped = run("--minutes", "0")
@@ -322,8 +332,16 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
         and "made with another config_digest, meta_training. Move" in other.stderr
     )
     assert run("--minutes", "0", seeds=["3"]).returncode == 1
-    done = run()
+    # Something ends it while it stores: what is trained is not trained again.
+    (tmp_path / "smoke/meta_training/rosenbrock/seed_3").write_text("in its way")
+    ended = run()
+    assert ended.returncode == 1 and "seed_3" in ended.stderr and "Traceback" not in ended.stderr
+    first = tmp_path / "smoke/meta_training/rosenbrock/seed_0/theta.npz"
+    stored_at = first.stat().st_mtime_ns
+    (tmp_path / "smoke/meta_training/rosenbrock/seed_3").unlink()
+    done = run(seeds=("3", "0"))
     assert done.returncode == 0, done.stderr
+    assert "meta-step" not in done.stdout and first.stat().st_mtime_ns == stored_at
     for seed in (0, 3):
         place = tmp_path / f"smoke/meta_training/rosenbrock/seed_{seed}"
         _, theta, metadata = load_optimizer(place / "theta.npz", task="rosenbrock", seed=seed)
@@ -337,6 +355,10 @@ def test_the_script_for_several_seeds_stores_what_the_workflow_stores(tmp_path):
     again = run()
     assert again.returncode == 0 and "all seeds are trained and stored: 0, 3" in again.stdout
     assert "meta-step" not in again.stdout
+    (first.parent / "run.json").rename(tmp_path / "away")
+    lost = run()
+    assert lost.returncode == 1 and "theta.npz is there, but not its run.json" in lost.stderr
+    (tmp_path / "away").rename(first.parent / "run.json")
     other = run(recipe=[*recipe, "units=3"])
     assert other.returncode == 1 and "was trained with another optimizer. Move" in other.stderr
     for change, told in {

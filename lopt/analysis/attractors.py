@@ -10,6 +10,9 @@ where that led. A state *arrives* at that point if the point is stable and
 * the distance to it, measured in mode coordinates, fell from each eighth of the second half to the
   next (where the map is far from linear, yet slow).
 
+The last two say nothing of a mode that turns without decaying (|eigenvalue| = 1, no eigenvalue 1): what
+a state has along it never gets there, and then the state does not arrive.
+
 States that do none of this are run on for longer, and then looked at for a cycle (``cycles``).
 
 Stability is by spectrum: max |eigenvalue of dF/dh| at most 1 within the eigenvalue's error.
@@ -38,6 +41,7 @@ __all__ = ["Settled", "find_attractors", "settle", "spectral_radius"]
 ARRIVED = 1e-6  # largest distance, relative to scales, that counts as arrived
 PREDICTED = 0.05  # largest departure from the linear prediction, of the distance to the point
 EIGHTHS = 8  # pieces of the second half of a run
+NEUTRAL = 1e-9  # a mode that decays no faster than this per step turns for ever
 FALLING = 1e-6  # smallest fall of the distance, from piece to piece, that is no rounding
 PATIENCE = 10  # times as many steps for states that did not settle
 
@@ -181,12 +185,16 @@ def _arrived(
             departure = np.linalg.norm(left[-1] - left[0] @ power.T, axis=1)
             linear = departure <= PREDICTED * np.linalg.norm(left[-1], axis=1)
             # In mode coordinates a linear approach never turns outward for a while.
-            vectors = np.linalg.eig(jacobian)[1]
+            values, vectors = np.linalg.eig(jacobian)
+            ends = np.ones(len(rows), bool)
             if np.linalg.cond(vectors) < 1.0 / FLOOR:
                 left = left @ np.linalg.inv(vectors).T
+                turning = (np.abs(values) > 1.0 - NEUTRAL) & (np.abs(values - 1.0) > PREDICTED**2)
+                stays = np.real(left[-1][:, turning] @ vectors[:, turning].T)
+                ends = scaled_size(stays, np.maximum(np.abs(targets), spread)) <= ARRIVED
             distances = np.linalg.norm(left, axis=2)
             falling = np.all(np.diff(distances, axis=0) < -FALLING * distances[:-1], axis=0)
-        arrived[rows] = close | linear | falling
+        arrived[rows] = close | ((linear | falling) & ends)
     return arrived
 
 

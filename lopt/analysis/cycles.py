@@ -123,8 +123,9 @@ def find_cycles(
                     record(component.transition, float64(states), stride, samples=SAMPLES)
                 )
             round_trip = coarse[:, row]
-            extent = float(np.linalg.norm(np.ptp(round_trip, axis=0)))
-            if not extent > 0.0 or not _steady(round_trip, extent):
+            with np.errstate(over="ignore", invalid="ignore"):  # what grows for ever is no cycle
+                extent = float(np.linalg.norm(np.ptp(round_trip, axis=0)))
+            if not 0.0 < extent < np.inf or not _steady(round_trip, extent):
                 continue
         new = _cycle_entry(component, round_trip, period)
         for (entry, trip), rows in zip(entries, members, strict=True):

@@ -20,7 +20,8 @@ Errors of alpha_C are those of P_C under a perturbation E of J, to first order
     S_C = sum_{k not in C} r_k l_k / (lambda_C - lambda_k),
 
 with ||E|| the rounding of the eigenvalue computation; where they would exceed a tenth of the largest
-rate, a cluster is merged with its nearest neighbor.
+rate, a cluster is merged with its nearest neighbor. Where no mode has a rate (all are below sqrt(eps) ||r||
+||j||, as where a sign reads the state) there is nothing to tell apart by it, and none is.
 
 Sources: Bavely and Stewart 1979 (block diagonalization); Golub and Van Loan 2013, sections
 7.2 and 7.6; Kato 1995, ch. II (perturbation of projectors).
@@ -90,6 +91,9 @@ def eigenmodes(
     distances = np.abs(values[:, None] - values)
     linked = distances <= errors[:, None] + errors
     mirror = np.argmin(np.abs(values[:, None].conj() - values), axis=1)
+    least = 0.0
+    if input_vector is not None and readout_vector is not None:
+        least = EPSILON**0.5 * float(np.linalg.norm(input_vector) * np.linalg.norm(readout_vector))
     rounds = 0
     while True:
         rounds += 1
@@ -99,7 +103,9 @@ def eigenmodes(
             return modes
         rates = _rates(modes, input_vector, readout_vector)
         uncertain = perturbation_errors(modes, input_vector, readout_vector, rounding)[1]
-        far = np.flatnonzero(uncertain > LARGEST_ERROR * np.max(np.abs(rates), initial=0.0))
+        far = np.flatnonzero(
+            uncertain > LARGEST_ERROR * max(np.max(np.abs(rates), initial=0.0), least)
+        )
         if not far.size or labels.max() == 0:
             return modes
         for mode in far:

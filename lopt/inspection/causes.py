@@ -141,9 +141,13 @@ def stability_of(
     nothing = np.zeros(0)
     met, weights, iterations = nothing, nothing, nothing.astype(int)
     rows: list = [(LEARNED, -1, linearization)]
-    size = max(abs(rate), np.abs(np.asarray(linearization.learning_rates)).max(initial=0.0))
+    size = max(
+        abs(rate),
+        np.abs(np.asarray(linearization.learning_rates)).max(initial=0.0),
+        _largest_answer(linearization),
+    )
     if not size > 0.0:
-        raise ValueError("no gradient moves its update")
+        raise ValueError("no gradient close to 0 moves its update")
     if task is None:
         grid = np.geomspace(10.0**-DECADES, 10.0**DECADES, 81) / size
     else:
@@ -161,11 +165,40 @@ def stability_of(
     return stability_record(rows, grid, met, weights, iterations)
 
 
+def _largest_answer(linearization: Linearization) -> float:
+    """Return max_k |r^T J^k j| over as many steps as there are numbers: of a delay no mode has a rate."""
+    vector, largest = np.asarray(linearization.input_vector), 0.0
+    for _ in range(len(vector) + 1):
+        largest = max(largest, abs(float(linearization.readout_vector @ vector)))
+        vector = linearization.jacobian @ vector
+    return largest if np.isfinite(largest) else 0.0
+
+
 def cause_sentences(
-    interventions: pd.DataFrame | None, stability: Stability | None, holds_for_typical: bool
+    interventions: pd.DataFrame | None,
+    stability: Stability | None,
+    holds_for_typical: bool,
+    *,
+    reads_parameter: bool = False,
+    visited: bool = True,
 ) -> list[str]:
-    """Return what was found, in sentences."""
-    told = [] if stability is None else [_stable(stability, holds_for_typical)]
+    """Return what was found, in sentences.
+
+    Args:
+        interventions: what mechanisms cost; None if that was not asked.
+        stability: the closed loop with a quadratic; None if there is none.
+        holds_for_typical: whether the rate at g = 0 is that of typical gradients.
+        reads_parameter: whether updates depend on the parameter, too, which the closed loop leaves out.
+        visited: whether runs end at the point that the loop is linearized at.
+    """
+    told = []
+    if stability is not None:
+        sentence = _stable(stability, holds_for_typical)
+        if reads_parameter:
+            sentence += " (without what it does with the parameter itself, as in weight decay)"
+        if not visited:
+            sentence += " (at a fixed point that no run ends at)"
+        told.append(sentence)
     if interventions is not None:
         count = int(interventions["problems"].iloc[0])
         told.append(

@@ -121,7 +121,7 @@ class Analysis:
                 f"{'':<10} {each.sentence}",
                 f"{'':<10} ({each.criterion})",
             ]
-        told = cause_sentences(self.interventions, self.stability, self._rate_holds)
+        told = self._causes()
         lines += ["", *told] if told else []
         for stage, reason in {**self.missing, **self.without}.items():
             lines.append(f"no {stage.replace('_', ' ')}: {reason}")
@@ -191,7 +191,7 @@ class Analysis:
         facts += [f"Operating point: {self.operating_point}."] if self.operating_point else []
         for stage, reason in self.missing.items():
             facts.append(f"There are no {stage.replace('_', ' ')}: {reason}.")
-        facts += cause_sentences(self.interventions, self.stability, self._rate_holds)
+        facts += self._causes()
         for mechanism in self.figures:
             figures[mechanism.capitalize()] = self._plot(mechanism, (), None)
         text = page(
@@ -231,6 +231,16 @@ class Analysis:
     def _rate_holds(self) -> bool:
         responses = self.responses
         return responses is None or int(responses.convergence_rate_code) == RateCode.SMOOTH
+
+    def _causes(self) -> list[str]:
+        points = self.fixed_points
+        return cause_sentences(
+            self.interventions,
+            self.stability,
+            self._rate_holds,
+            reads_parameter=bool(self.reads_parameter),
+            visited=points is None or float(points.basin_share) > 0.0,
+        )
 
     @property
     def _title(self) -> str:

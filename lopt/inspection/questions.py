@@ -181,8 +181,10 @@ def _momentum(evidence: Evidence) -> Found:
     whole = whole_modes(modes)
     if has_slope and whole.leading is not None:
         lead, total = whole.leading, float(np.sum(whole.sizes))
+        value = modes.eigenvalues[np.asarray(modes.heads) == 1][lead]
+        turns = " (its sign alternates)" if value.real < 0.0 and value.imag == 0.0 else ""
         sentence += (
-            f"; the leading mode has momentum {whole.momenta[lead]:.4g} and "
+            f"; the leading mode has momentum {whole.momenta[lead]:.4g}{turns} and "
             f"{100 * whole.sizes[lead] / total:.3g} % of the learning rate "
             f"{np.sum(whole.learning_rates):.4g}"
         )
@@ -215,8 +217,9 @@ def _saturation(evidence: Evidence) -> Found:
     responses, met = evidence.results.responses, evidence.results.trajectories
     grid = responses.update_gradients
     largest = float(np.abs(grid).max())
-    if int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE:
-        # No slope at 0 to compare with: the growth over the last decade of the grid, 1 of a line.
+    slope = evidence.measured("initial_update_saturates")
+    if int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE or np.isnan(slope):
+        # No slope at 0, or none but 0, to compare with: the growth over the last decade, 1 of a line.
         change = np.abs(responses.initial_updates - responses.initial_intercept)
         growth = []
         for arm in ARMS.values():
@@ -224,12 +227,18 @@ def _saturation(evidence: Evidence) -> Found:
             tenth, end = np.interp([largest / 10.0, largest], (arm * grid)[order], change[order])
             growth.append(np.log10(end / tenth) if tenth > 0.0 and end > 0.0 else np.nan)
         measured = float(np.max(growth))
+        if np.isnan(measured):
+            return Found(measured, "", "no gradient changes its first update")
+        none = int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE
+        kind = "it has no slope at g = 0" if none else "its slope at g = 0 is 0"
         return Found(
             measured,
-            f"it has no slope at g = 0; from |g| = {largest / 10:.3g} to {largest:.3g} it "
+            f"{kind}; from |g| = {largest / 10:.3g} to {largest:.3g} it "
             f"grows like |g| to the power of {measured:.2g}",
         )
-    measured = evidence.measured("initial_update_saturates") + 0.0  # no negative zero
+    measured = slope + 0.0  # no negative zero
+    if -ROUNDING <= measured < 0.0:
+        measured = 0.0  # a flat end, whose slope is rounding
     if measured < 0.0:
         return Found(measured, "", "beyond some gradient the update falls again")
     bends = np.sqrt(np.prod(responses.half_saturation_gradients))
@@ -282,6 +291,8 @@ def _schedule(evidence: Evidence) -> Found:
     if rates[-1] < 0.999 * rates[peak]:
         told.append(f"falls to {rates[-1]:.3g} at iteration {last}")
     sentence = f"it is {rates[0]:.4g} at the start"
+    if not told and np.min(rates) < 0.999 * rates[peak]:
+        told.append(f"varies between {np.min(rates):.3g} and {rates[peak]:.3g}")
     sentence += f", {' and '.join(told)}" if told else ", and stays so"
     return Found(measured, sentence)
 
@@ -331,7 +342,10 @@ def _adaptation(evidence: Evidence) -> Found:
 def _drift(evidence: Evidence) -> Found:
     points, responses = evidence.results.fixed_points, evidence.results.responses
     typical = float(responses.typical_gradient)
-    answer = abs(float(np.max(np.abs(evidence.responses_to_impulses()[:, 0])))) * typical
+    responses_to = np.abs(evidence.responses_to_impulses())
+    first = float(np.max(responses_to[:, 0]))
+    # Where the first update does not answer yet, as after a delay, the largest that does.
+    answer = (first or float(np.max(responses_to))) * typical
     low, high = np.asarray(points.convergence_update_interval, np.float64)
     if not answer > 0.0 or not np.isfinite([low, high]).all():
         return Found(np.nan, "", "the update at the convergence point is not determined")
@@ -365,12 +379,21 @@ def _one_point(evidence: Evidence) -> Found:
     )
     stable = np.asarray(points.attractor_stable) == 1
     kinds = np.asarray(points.attractor_codes)[stable]
-    if np.any(kinds == Code.CONTINUUM) or code == Code.CONTINUUM:
+    shares = np.asarray(points.attractor_basin_shares)[stable]
+    only_cycles = np.any(shares > 0.0) and np.all(kinds[shares > 0.0] == Code.LIMIT_CYCLE)
+    if (np.any(kinds == Code.CONTINUUM) or code == Code.CONTINUUM) and not only_cycles:
         return Found(
             np.inf, "they end on a continuum of fixed points (a memory that does not fade)"
         )
     if np.isin(kinds, NOT_POINTS).any():
-        return Found(np.inf, "they end on a cycle")
+        rows = stable & (np.asarray(points.attractor_codes) == Code.LIMIT_CYCLE)
+        closed = np.any(np.asarray(points.attractor_periods)[rows] > 0)
+        return Found(
+            np.inf,
+            "they end on a cycle"
+            if closed
+            else "they go on for ever, in bounds, without coming back",
+        )
     if code != Code.CONVERGED:
         return Found(np.nan, "", f"no fixed point is determined ({Code(code).name.lower()})")
     count = evidence.measured("one_convergence_point")
@@ -441,6 +464,8 @@ def _linearity(evidence: Evidence) -> Found:
             return Found(np.inf, f"it has none; at |g| = {typical:.3g} the gain is {here:.3g}")
         return Found(np.nan, "", "no gradient changes its update")
     rate = float(responses.convergence_learning_rate)
+    if rate == 0.0 and here != 0.0:
+        return Found(np.inf, f"it is 0; at |g| = {typical:.3g} the gain is {here:.3g}")
     if rate == 0.0 or here == 0.0:
         return Found(np.nan, "", "its effective learning rate at the convergence point is 0")
     factor = here / rate

@@ -28,11 +28,19 @@ FlatLoss = Callable[[Any, Float[Array, " components"], Any], Float[Array, ""]]
 
 
 def start(task: Task, problem: Any) -> Float[Array, " components"]:
-    """Return where the optimization of one problem starts, as a flat vector."""
-    initial = task.init(problem)
-    if _is_flat(initial):
-        return initial
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(initial)])
+    """Return where the optimization of one problem starts, as a flat vector.
+
+    Raises:
+        ValueError: if the task has another number of ``components`` than that.
+    """
+    x = task.init(problem)
+    if not _is_flat(x):
+        x = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(x)])
+    if x.shape != (task.components,):
+        raise ValueError(
+            f"{task}: its components are {task.components}, but what its init returns has {x.size} numbers"
+        )
+    return x
 
 
 def flat_loss(task: Task) -> FlatLoss:
