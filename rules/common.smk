@@ -93,9 +93,17 @@ def study(*keys):
 
 
 def reference(wildcards):
-    """The study's own settings of a scale's tasks, which the paper's values belong to."""
-    own = {**config["study"], "tasks": tasks_of(wildcards)}
-    return resolve_study(own)["tasks"]
+    """The study's own settings of a scale's tasks, which the paper's values belong to.
+
+    Of a task that the study can't complete, of one's own with a field that scales alone state, the scale's.
+    """
+    found = {}
+    for task in tasks_of(wildcards):
+        try:
+            found |= resolve_study({**config["study"], "tasks": [task]})["tasks"]
+        except ConfigError:
+            found[task] = STUDIES[wildcards.scale]["tasks"][task]
+    return found
 
 
 def tasks_of(wildcards):

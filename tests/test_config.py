@@ -102,6 +102,22 @@ def test_another_family_keeps_of_the_settings_what_it_knows():
     }
 
 
+def test_an_early_optimizer_and_a_search_ask_nothing_of_a_variant():
+    place = "scales/smoke/settings/linear_regression/"
+    config = changed(place + "early", {"seed": 7, "meta_steps": 10})
+    for change in (
+        {"seeds": [0, 7]},
+        {"meta_training": {"meta_steps": 5, "validation_interval": 5}},
+        {"meta_training": {"validation_interval": 20}},
+    ):
+        varied = changed(place + "variants", {"other": change}, config)
+        variants = resolve(changed("scale", "smoke", varied), SCHEMA)["smoke"]["tasks"]
+        assert "other" in variants["linear_regression"]["variants"]
+    config = changed(place + "early", {"seed": 0, "meta_steps": 10}, config)
+    with pytest.raises(ConfigError, match=r"early.seed': 0 should not be one of seeds"):
+        resolve(changed("scale", "smoke", config), SCHEMA)["smoke"]
+
+
 def test_merging_shares_nothing_with_what_was_merged():
     base, change = {"a": {"b": [1]}, "c": 2}, {"a": {"d": [3]}}
     merged = merge(base, change)

@@ -1,5 +1,6 @@
 """Extensions are found by their file, and their facts read without importing it."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -222,6 +223,16 @@ def test_a_new_file_is_a_new_name(package):
     assert registry.load("apple")() == registry.load("apple")(4)
     assert registry.path("banana").name == "banana.py"
     assert "toys.banana" not in sys.modules
+
+
+def test_a_name_that_means_something_else_is_refused(package):
+    registry = Registry("toys", "Task", taken=("learned",))
+    header = "from dataclasses import dataclass\nclass Task: ...\n"
+    package("apple", header + toy_with("size: int = 3"))
+    assert registry.names() == ["apple"]
+    path = package("learned", header + toy_with("size: int = 3"))
+    with pytest.raises(FactsError, match=f"{re.escape(str(path))}: learned means something else"):
+        registry.names()
 
 
 @pytest.mark.parametrize("ask", ["path", "facts", "load"])

@@ -1,5 +1,6 @@
 """Tasks: minima, gradients and distributions against closed forms and other libraries."""
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import jax
@@ -10,11 +11,13 @@ from scipy import optimize, stats
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
+from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
 from lopt.tasks.digits import Digits
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tasks.two_moons import TwoMoons
+from lopt.unrolling import evaluate
 
 SMALL = {
     "linear_regression": LinearRegression(),
@@ -43,6 +46,33 @@ def quadratics():
 
 
 # What every task promises.
+
+
+def test_components_that_are_not_those_of_init_are_refused():
+    @dataclass(frozen=True)
+    class Miscounted(Task):
+        components: int = 6
+
+        def sample(self, key):
+            return jax.random.normal(key, (5,))
+
+        def init(self, problem):
+            return {"a": problem[:2], "b": problem[2:]}
+
+        def loss(self, problem, x):
+            return jnp.sum(x["a"]) + jnp.sum(x["b"] ** 2)
+
+    task = Miscounted()
+    problems = sample_batch(task, jax.random.key(0), 2)
+    with pytest.raises(
+        ValueError, match=r"components are 6, but what its init returns has 5 numbers"
+    ):
+        evaluate(
+            task,
+            *make_baseline("momentum", {"learning_rate": 0.1, "momentum": 0.5}),
+            problems,
+            steps=2,
+        )
 
 
 @pytest.mark.parametrize("name", SMALL)
