@@ -17,7 +17,6 @@ about it, because its runs on problems mean nothing.
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from study import optimizer, whole
 
 from lopt.analysis.fixed_point_search import find_fixed_points
 from lopt.analysis.fixed_points import analyze_fixed_points
@@ -41,11 +41,9 @@ from lopt.analysis.trajectories import summarize_trajectories
 from lopt.keys import stream
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.planted_gru import plant_gru
-from lopt.learned.stored import load_optimizer
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.planted import plant_modes
 from lopt.records import store
-from lopt.records.store import StoreError
 from lopt.tasks import as_dtype, sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -98,13 +96,10 @@ def published_method(component: ComponentOptimizer, starts: np.ndarray) -> Calla
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--theta", type=Path, help="a trained optimizer (default: a planted one)")
-    parser.add_argument("--units", type=int, default=256, help="of the planted one")
+    parser.add_argument("--units", type=whole(5), default=256, help="of the planted one")
     arguments = parser.parse_args()
     if arguments.theta:
-        try:
-            family, theta, _ = load_optimizer(arguments.theta)
-        except StoreError as error:
-            sys.exit(str(error))
+        family, theta, _ = optimizer(arguments.theta)
     else:
         family, theta, point, starts = planted(arguments.units)
     component = family.component(as_dtype(theta, jnp.float64))

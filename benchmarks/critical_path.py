@@ -45,7 +45,6 @@ def read_jobs(folder: Path) -> dict[str, Job]:
     maker: dict[str, str] = {}
     jobs: dict[str, Job] = {}
     inputs: dict[str, set[str]] = defaultdict(set)
-    root = folder.parent.parent
     places = sorted((folder / "provenance").rglob("*.json"))
     if not places:
         raise store.StoreError(f"{folder}/provenance has no records of finished jobs")
@@ -56,11 +55,13 @@ def read_jobs(folder: Path) -> dict[str, Job]:
                 f"{place} names no log: it is of an earlier version; make its result anew"
             )
         result = place.relative_to(folder / "provenance").as_posix().removesuffix(".json")
-        maker[f"results/{folder.name}/{result}"] = log
+        # As records name it: the folder may have been moved since, or be a copy.
+        scale, _, job = log.partition("/logs/")
+        maker[f"{scale}/{result}"] = log
         inputs[log] |= set(record["inputs"])
         if log not in jobs:
-            benchmark = log.replace("/logs/", "/benchmarks/", 1).removesuffix(".log") + ".tsv"
-            jobs[log] = Job(record["rule"], _seconds(root / benchmark))
+            benchmark = folder / "benchmarks" / f"{job.removesuffix('.log')}.tsv"
+            jobs[log] = Job(record["rule"], _seconds(benchmark))
     for log, job in jobs.items():
         job.after = {maker[name] for name in inputs[log] if name in maker} - {log}
     return jobs

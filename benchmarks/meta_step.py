@@ -26,6 +26,9 @@ import sys
 import time
 from pathlib import Path
 
+from study import positive, whole
+
+from lopt.extensions import TASKS
 from lopt.process.environment import cpu_flags
 
 RESULT = Path("results/benchmarks/meta_step.json")
@@ -33,14 +36,16 @@ RESULT = Path("results/benchmarks/meta_step.json")
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--task", default="linear_regression")
-    parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--problems", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--chunk", type=int, default=5, help="meta-steps per call")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement")
-    parser.add_argument("--memory-gb", type=float, default=3.0)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="trained in one program")
+    parser.add_argument("--task", choices=TASKS.names(), default="linear_regression")
+    parser.add_argument("--units", type=whole(1), default=256)
+    parser.add_argument("--problems", type=whole(1), default=64)
+    parser.add_argument("--steps", type=whole(1), default=200)
+    parser.add_argument("--chunk", type=whole(1), default=5, help="meta-steps per call")
+    parser.add_argument("--seconds", type=positive(), default=30.0, help="of each measurement")
+    parser.add_argument("--memory-gb", type=positive(), default=3.0)
+    parser.add_argument(
+        "--seeds", type=whole(1), nargs="+", default=[1], help="trained in one program"
+    )
     parser.add_argument("--without-plain", action="store_true")
     parser.add_argument(
         "--one-process", action="store_true", help="with a thread per core, for ours"

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-from study import whole
+from study import optimizer, positive, whole
 
 from lopt.process import NoGPUError, prepare
 
@@ -36,8 +36,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--problems", type=whole(1), default=1)
     parser.add_argument("--steps", type=whole(1), help="of each run (default: as trained)")
-    parser.add_argument("--bound", type=float, default=1.0, help="of the adjoint; 0: none")
-    parser.add_argument("--memory-gb", type=float, default=4.0)
+    parser.add_argument(
+        "--bound", type=positive(or_zero=True), default=1.0, help="of the adjoint; 0: none"
+    )
+    parser.add_argument("--memory-gb", type=positive(), default=4.0)
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     return parser.parse_args()
 
@@ -53,11 +55,10 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from lopt.learned.stored import load_optimizer
     from lopt.meta_training.gradient import block_length, meta_gradient
     from lopt.tasks import as_dtype, make_task, sample_batch
 
-    family, theta, metadata = load_optimizer(args.theta)
+    family, theta, metadata = optimizer(args.theta)
     task, steps = make_task(metadata["task"], metadata["problem"]), args.steps or metadata["steps"]
     problems = sample_batch(task, jax.random.key(0), args.problems)
     block = block_length(family, task.components, steps, args.memory_gb * 1e9 / 2)

@@ -9,14 +9,12 @@ norm of its meta-gradient, then the cosines between them.
 """
 
 import argparse
-import sys
 
 import jax
 import numpy as np
+from study import optimizer
 
-from lopt.learned.stored import load_optimizer
 from lopt.meta_training.gradient import block_length, meta_gradient
-from lopt.records.store import StoreError
 from lopt.tasks import make_task, sample_batch
 
 
@@ -27,10 +25,7 @@ def main() -> None:
     parser.add_argument("--key", type=int, default=7, help="of the problems")
     parser.add_argument("--memory-gb", type=float, default=3.0)
     args = parser.parse_args()
-    try:
-        family, theta, metadata = load_optimizer(args.theta)
-    except StoreError as error:
-        sys.exit(str(error))
+    family, theta, metadata = optimizer(args.theta)
     task, steps = make_task(metadata["task"], metadata["problem"]), metadata["steps"]
     block = block_length(family, task.components, steps, args.memory_gb * 1e9)
     problems = sample_batch(task, jax.random.key(args.key), args.problems)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from study import ROOT, whole
+from study import ROOT, optimizer, whole
 
 from lopt.process.environment import cpu_flags
 
@@ -38,11 +38,10 @@ def worker(args: argparse.Namespace) -> None:
     import jax
 
     from lopt.keys import stream
-    from lopt.learned.stored import load_optimizer
     from lopt.tasks import make_task, sample_batch
     from lopt.unrolling import evaluate
 
-    family, theta, metadata = load_optimizer(args.theta)
+    family, theta, metadata = optimizer(args.theta)
     task = make_task(metadata["task"], metadata["problem"])
     problem = sample_batch(task, stream(0, "evaluation"), 1)
     weights, rows = theta.recurrent_weights, task.components
@@ -98,6 +97,8 @@ def main() -> None:
     if args.worker:
         worker(args)
         return
+    if not args.theta.is_file():  # its processes would each say so
+        sys.exit(f"{args.theta}: there is no such file")
     choices = {"XLA's own": []} | {flag: [flag] for flag in cpu_flags()} | {"a job's": cpu_flags()}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in choices}
     for _ in range(args.rounds):

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import critical_path
 import pandas as pd
+from study import positive
 
+from lopt.records.store import StoreError
 from lopt.records.tables import save_table
 
 HERE, STORED = Path(__file__).parent, Path("results/benchmarks")
@@ -28,17 +30,22 @@ HERE, STORED = Path(__file__).parent, Path("results/benchmarks")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=12.0, help="per measured meta-step (12)")
+    parser.add_argument(
+        "--seconds", type=positive(), default=12.0, help="per measured meta-step (12)"
+    )
     parser.add_argument("--results", type=Path, help="results/<scale>, finished: adds the figure")
     options = parser.parse_args()
+    try:
+        drawn = [figure(options.results)] if options.results else []
+    except StoreError as error:
+        raise SystemExit(str(error)) from None
     rows = [
         meta_step(options.seconds),
         *fixed_points(),
         *tuning("linear_regression"),
         *tuning("two_moons", "--scale", "laptop", "--plain", "5"),
+        *drawn,
     ]
-    if options.results:
-        rows.append(figure(options.results))
     table = pd.DataFrame(rows, columns=["stage", "quantity", "authors_way", "here", "ratio"])
     print()
     print(table.to_string(index=False, float_format="{:.3g}".format))

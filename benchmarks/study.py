@@ -81,6 +81,20 @@ def beginnings(task: str, settings: dict[str, Any], seeds: Sequence[int]) -> Beg
     return Beginnings(training, states, metadata)
 
 
+def optimizer(path: str | Path) -> tuple[Any, Any, dict[str, Any]]:
+    """Return family, theta and metadata of a stored optimizer.
+
+    Raises:
+        SystemExit: if the file is missing or damaged, or holds something else.
+    """
+    from lopt.learned.stored import load_optimizer
+
+    try:
+        return load_optimizer(path)
+    except StoreError as error:
+        raise SystemExit(str(error)) from None
+
+
 def whole(smallest: int, largest: int | None = None) -> Callable[[str], int]:
     """Return what reads an argument that is a whole number of at least ``smallest``, at most ``largest``."""
     limits = f"of at least {smallest}" + ("" if largest is None else f" and at most {largest}")

@@ -13,7 +13,6 @@ many of the validation problems, too.
 
 import argparse
 import dataclasses
-import sys
 from typing import Any
 
 import jax
@@ -24,9 +23,7 @@ import study
 from lopt.analysis.responses import local_response, update_function
 from lopt.analysis.trajectories import autonomous_trajectory
 from lopt.learned.base import LearnedFamily
-from lopt.learned.stored import load_optimizer
 from lopt.meta_training.loop import validation_problems
-from lopt.records.store import StoreError
 from lopt.tasks import make_task
 from lopt.unrolling import evaluate, meta_objective
 
@@ -41,10 +38,7 @@ def main() -> None:
     parser.add_argument("--problems", type=study.whole(0), default=0)
     options = parser.parse_args()
     for path in options.theta:
-        try:
-            stored, theta, metadata = load_optimizer(path)
-        except StoreError as error:
-            sys.exit(str(error))
+        stored, theta, metadata = study.optimizer(path)
         for scales in options.scales:
             family = dataclasses.replace(stored, **scales) if scales else stored
             words = ", ".join(f"{value:g}" for value in (scales or {}).values())

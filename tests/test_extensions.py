@@ -253,5 +253,14 @@ def test_the_smoke_run_includes_them(extended: Path) -> None:
     assert set(drawn["task"]) == {"bowl", "linear_regression"}
     summary = pd.read_csv(results / "evaluation/bowl/summary.csv")
     assert set(summary["optimizer"]) == {"learned", "momentum", "nesterov"}
+    claims = pd.read_csv(results / "claims.csv", dtype=str, keep_default_na=False)
+    asked = claims[claims["task"] == "bowl"].set_index("quantity")
+    assert set(asked["published"]) == {""} and len(asked) > 20
+    assert asked.loc[
+        "the learned optimizer beats tuned momentum on the meta-objective", "ours"
+    ] in (
+        "yes",
+        "no",
+    )
     shown = pd.read_csv(results / "figures/fig5_learning_rate_adaptation.csv")
     assert "bowl" in set(shown["task"])

@@ -22,6 +22,7 @@ Figures are those of arXiv 2011.02159, first version. Loss curves were digitized
 sampled here at ten iterations each.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ import pandas as pd
 
 from lopt.records import store
 
-__all__ = ["COMPARISONS", "MARKS", "Published", "published_values"]
+__all__ = ["COMPARISONS", "MARKS", "Published", "published_values", "with_tasks"]
 
 COMPARISONS = ("decades", "difference", "answer")
 RELATIONS = ("=", "<")
@@ -79,6 +80,38 @@ def published_values(path: str | Path = PATH) -> list[Published]:
             raise store.StoreError(f"{path}, line {number}: {problem}")
         rows.append(value)
     return rows
+
+
+def with_tasks(values: Sequence[Published], tasks: Iterable[str]) -> list[Published]:
+    """Return the values, and of tasks that they don't name what is asked where nothing is published.
+
+    That is what is asked of those of their tasks of which nothing is published (the digits).
+
+    >>> values = published_values()
+    >>> with_tasks(values, ["rosenbrock"]) == values
+    True
+    >>> {value.published for value in with_tasks(values, ["mine"]) if value.task == "mine"}
+    {''}
+    """
+    known = dict.fromkeys(value.task for value in values)
+    told = {value.task for value in values if value.published}
+    asked = {
+        (value.figure, value.quantity, value.at if value.at == value.at else None): value
+        for value in values
+        if value.task not in told
+    }
+    more = [
+        value._replace(
+            task=task, mark="", source="not published", reading="not a task of the paper"
+        )
+        for task in tasks
+        if task not in known
+        for value in asked.values()
+    ]
+    if not more:
+        return list(values)
+    figures = list(dict.fromkeys(value.figure for value in values))
+    return sorted([*values, *more], key=lambda value: figures.index(value.figure))
 
 
 def _problem(value: Published) -> str | None:

@@ -11,7 +11,7 @@ from lopt.claims.summary import summarize
 from lopt.lineage import write_record
 from lopt.records import store
 from lopt.records.layout import Files
-from lopt.records.published import published_values
+from lopt.records.published import published_values, with_tasks
 from lopt.records.results import Results
 
 
@@ -19,7 +19,7 @@ def main(wildcards, inputs, params, output) -> None:
     tasks = params.settings["tasks"]
     results = Results(Files.listed(inputs), **params.presentation)
     table = compare(
-        published_values(),
+        with_tasks(published_values(), tasks),
         {task: gather(results, task) for task in tasks},
         tasks,
         params.reference,
