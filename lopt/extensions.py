@@ -29,15 +29,18 @@ __all__ = [
     "variant_labels",
 ]
 
-TASKS = Registry("lopt.tasks", "Task", taken=("all",))
+TASKS = Registry(
+    "lopt.tasks", "Task", taken=("all",), needs=("components", "sample", "init", "loss")
+)
 """The tasks that there are, by the names of their files in ``lopt/tasks``."""
 BASELINES = Registry(
     "lopt.optimizers",
     "Baseline",
     taken=("all", "early", "heavy_ball", "intact", "learned", "untrained"),
+    needs=("theta_type", "ranges", "component", "build"),
 )
 """The hand-made optimizers that are tuned, by the names of their files in ``lopt/optimizers``."""
-FAMILIES = Registry("lopt.learned", "LearnedFamily")
+FAMILIES = Registry("lopt.learned", "LearnedFamily", needs=("theta_type", "init", "component"))
 """The learned families, by the names of their files in ``lopt/learned``."""
 
 FIGURES = Path(__file__).parent / "figures"

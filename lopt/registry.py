@@ -32,11 +32,13 @@ class Registry:
         package: dotted name of the package whose modules are searched; it is not imported.
         base: name of the class that marks them.
         taken: names that mean something else in results, so that no file may have them.
+        needs: what a class has to have of its own, which ``base`` only describes.
     """
 
     package: str
     base: str
     taken: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """Return the names of what there is, sorted.
@@ -76,7 +78,7 @@ class Registry:
 
         Raises:
             ValueError: if there is none, with what there is.
-            FactsError: if the class takes other parameters than its file shows.
+            FactsError: if the class takes other parameters than its file shows, or lacks what it needs.
         """
         facts = self.facts(name)
         module = f"{self.package}.{name}"
@@ -88,6 +90,17 @@ class Registry:
             raise FactsError(
                 f"{facts.path}: class {facts.name} takes {parameters}, but its file shows "
                 f"{list(facts.fields)}; state inherited fields in the file itself"
+            )
+        base = next(each for each in found.__mro__ if each.__name__ == self.base)
+        described = object()  # equals nothing that a class may have
+        lacking = [
+            need
+            for need in self.needs
+            if getattr(found, need, None) in (None, getattr(base, need, described))
+        ]
+        if lacking:
+            raise FactsError(
+                f"{facts.path}: class {facts.name} lacks {', '.join(lacking)}: see {self.base}"
             )
         return found
 

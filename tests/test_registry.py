@@ -225,6 +225,23 @@ def test_a_new_file_is_a_new_name(package):
     assert "toys.banana" not in sys.modules
 
 
+def test_what_a_class_needs_is_its_own(package):
+    package("__init__", "")
+    registry = Registry("toys", "Task", needs=("loss", "theta_type"))
+    header = "from dataclasses import dataclass\nclass Task:\n    def loss(self): ...\n"
+    path = package("idle", header + toy_with("size: int = 3"))
+    with pytest.raises(
+        FactsError, match=f"{re.escape(str(path))}: class .* lacks loss, theta_type: see Task"
+    ):
+        registry.load("idle")
+    package(
+        "busy",
+        header
+        + toy_with("size: int = 3\n    theta_type = int\n    def loss(self):\n        return 1"),
+    )
+    assert registry.load("busy")().loss() == 1
+
+
 def test_a_name_that_means_something_else_is_refused(package):
     registry = Registry("toys", "Task", taken=("learned",))
     header = "from dataclasses import dataclass\nclass Task: ...\n"
