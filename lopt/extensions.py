@@ -48,26 +48,51 @@ FIGURE_FACTS = ("TITLE", "CAPTION", "READS")
 
 
 def figures() -> list[str]:
-    """Return the names of the figures: the modules fig*.py in lopt/figures."""
-    return sorted(path.stem for path in FIGURES.glob("fig*.py"))
+    """Return the names of the figures: the modules fig*.py in lopt/figures.
+
+    Raises:
+        FactsError: if two have one number, by which they are asked for.
+    """
+    names = sorted(path.stem for path in FIGURES.glob("fig*.py"))
+    numbers = Counter(name.partition("_")[0] for name in names)
+    for number, count in numbers.items():
+        if count > 1 and number != "figS":
+            same = [name for name in names if name.partition("_")[0] == number]
+            raise FactsError(
+                f"{FIGURES}: {' and '.join(same)} are both called {number}; rename one"
+            )
+    return names
 
 
 def figure_facts(name: str) -> dict[str, Any]:
     """Return what a figure's file states of it: ``TITLE``, ``CAPTION``, and what it ``READS``.
 
     Raises:
-        FactsError: if there is no such figure, or it lacks one of them as a literal.
+        FactsError: if there is no such figure, it lacks one of them as a literal, or that is no text (READS:
+            no names).
     """
     path = FIGURES / f"{name}.py"
     if not path.is_file():
         raise FactsError(f"unknown figure {name!r}; there are {', '.join(figures())}")
     found = {}
     for node in ast.parse(path.read_bytes(), str(path)).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in FIGURE_FACTS:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        stated = getattr(targets[0], "id", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and stated in FIGURE_FACTS:
+            try:
+                found[stated] = ast.literal_eval(node.value)
+            except ValueError:
+                raise FactsError(
+                    f"{path}: {stated} should be a literal, without a computation"
+                ) from None
     if missing := [fact for fact in FIGURE_FACTS if fact not in found]:
         raise FactsError(f"{path}: states no literal {', '.join(missing)}")
+    for fact in ("TITLE", "CAPTION"):
+        if not isinstance(found[fact], str):
+            raise FactsError(f"{path}: {fact} is {found[fact]!r}, expected a text")
+    reads = found["READS"]
+    if not (isinstance(reads, tuple) and reads and all(isinstance(each, str) for each in reads)):
+        raise FactsError(f'{path}: READS is {reads!r}, expected names: ("selection", "losses")')
     return found
 
 

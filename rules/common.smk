@@ -55,6 +55,11 @@ try:
 except (ConfigError, extensions.FactsError) as error:
     raise WorkflowError(f"The configuration can't be used. {error}") from None
 
+try:
+    FIGURES = {name: extensions.figure_facts(name) for name in extensions.figures()}
+except extensions.FactsError as error:
+    raise WorkflowError(f"A figure can't be drawn. {error}") from None
+
 SCALE = config["scale"]
 
 
@@ -62,7 +67,7 @@ wildcard_constraints:
     scale="|".join(STUDIES),
     task="|".join(extensions.TASKS.names()),
     optimizer="|".join(extensions.BASELINES.names()),
-    figure="|".join(extensions.figures()),
+    figure="|".join(FIGURES),
     seed=r"\d+",
     part=r"\d+",
     variant=r"[a-z][a-z0-9_]*",

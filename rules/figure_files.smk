@@ -1,7 +1,5 @@
 # What each figure reads and is called, as its file states, and the files that it is drawn to.
 
-FIGURES = {name: extensions.figure_facts(name) for name in extensions.figures()}
-
 # What a figure may say that it reads (READS), and the files that this stands for.
 READABLE = {
     "selection": results("selection"),
@@ -26,6 +24,13 @@ READABLE = {
     "census_measured": [result("census_measured")],
     "similarity": of_census("similarity"),
 }
+
+for name, facts in FIGURES.items():
+    if unknown := [each for each in facts["READS"] if each not in READABLE]:
+        raise WorkflowError(
+            f"A figure can't be drawn. lopt/figures/{name}.py: READS names {', '.join(unknown)}; "
+            f"there are {', '.join(READABLE)}"
+        )
 
 # A figure that reads what a census finds is one of the census: no part of the study's.
 OF_CENSUS = {"census", "census_measured", "similarity"}

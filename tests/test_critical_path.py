@@ -1,5 +1,6 @@
 """benchmarks/critical_path.py: the longest chain of jobs, and what a number of cores makes of all of them."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,14 @@ def test_the_longest_chain_and_the_time_on_a_number_of_cores(scale):
         ["2", "55.0", "86.4%"],
         ["3", "39.0", "81.2%"],
     ]
+
+
+def test_a_copy_under_another_name_is_what_is_looked_at(scale, tmp_path):
+    copy = tmp_path / "kept" / "before"
+    shutil.copytree(scale, copy)
+    store.save_bytes(copy / "benchmarks/train_a.tsv", b"s\th:m:s\tcpu_time\n1.0\t0:00:01\t0.0\n")
+    assert "6 jobs, 66 s together" in run(copy).stdout
+    assert "6 jobs, 95 s together" in run(scale).stdout
 
 
 def test_what_is_not_there_is_named(scale, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lopt import extensions
 from lopt.config_check import schema_error
 from lopt.facts import json_schema, read_facts
 from lopt.fields import Bounds
@@ -223,6 +224,44 @@ def test_a_new_file_is_a_new_name(package):
     assert registry.load("apple")() == registry.load("apple")(4)
     assert registry.path("banana").name == "banana.py"
     assert "toys.banana" not in sys.modules
+
+
+FACTS = {"TITLE": '"A"', "CAPTION": '"B"', "READS": '("losses",)'}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"TITLE": '"A" + str(1)'}, "TITLE should be a literal, without a computation"),
+        ({"TITLE": "3"}, "TITLE is 3, expected a text"),
+        ({"READS": '"losses"'}, "READS is 'losses', expected names"),
+        ({"READS": "()"}, r"READS is \(\), expected names"),
+        ({"CAPTION": None}, "states no literal CAPTION"),
+    ],
+)
+def test_what_a_figures_file_states_wrongly_is_named(tmp_path, monkeypatch, change, told):
+    monkeypatch.setattr(extensions, "FIGURES", tmp_path)
+    path = tmp_path / "fig1_mine.py"
+    path.write_text("".join(f"{name}: object = {text}\n" for name, text in FACTS.items()))
+    assert extensions.figure_facts("fig1_mine") == {
+        "TITLE": "A",
+        "CAPTION": "B",
+        "READS": ("losses",),
+    }
+    facts = {name: text for name, text in (FACTS | change).items() if text}
+    path.write_text("".join(f"{name} = {text}\n" for name, text in facts.items()))
+    with pytest.raises(FactsError, match=f"{re.escape(str(path))}: {told}"):
+        extensions.figure_facts("fig1_mine")
+
+
+def test_two_figures_of_one_number_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(extensions, "FIGURES", tmp_path)
+    for name in ("figS_a", "figS_b", "fig1_a"):
+        (tmp_path / f"{name}.py").touch()
+    assert extensions.figures() == ["fig1_a", "figS_a", "figS_b"]
+    (tmp_path / "fig1_b.py").touch()
+    with pytest.raises(FactsError, match="fig1_a and fig1_b are both called fig1; rename one"):
+        extensions.figures()
 
 
 def test_what_a_class_needs_is_its_own(package):

@@ -11,7 +11,8 @@ Every figure module has
 and a docstring that says what it reads and draws. ``READS`` names kinds of results: selection, curves,
 portraits, losses, baselines (best.json of every baseline), momentum (of momentum only), trials,
 trajectories, fixed_points, linearization, linearization_early (with that of the seed whose training ends
-early), responses, common_optimizers, validation.
+early), responses, common_optimizers, interventions, distilled, stability, transfer, validation; of a census:
+census, census_measured, similarity.
 
 ``workflow/scripts/draw.py`` serves all figures. They compute nothing: at most they normalize a histogram,
 take a logarithm, or choose the corner of an inset. ``style`` is how they look, ``roles`` what tasks and
