@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lopt.printing import printable
-from lopt.process import prepare
+from lopt.process import NoGPUError, prepare
 
 __all__ = ["main"]
 
@@ -51,7 +51,8 @@ def _add_analyze(commands: Any) -> None:
     command.add_argument(
         "--on",
         metavar="TASK",
-        help="task to run on (the one that a stored theta was trained on; else linear_regression)",
+        help="task to run on, or the path of what a recorder stored (the task that a stored theta was "
+        "trained on; else linear_regression)",
     )
     command.add_argument("--problems", type=int, default=32, help="problems of the task (32)")
     command.add_argument(
@@ -214,7 +215,12 @@ def _prepared(*, x64: bool = False, gpus: int = 0) -> logging.Logger:
         logger = logging.getLogger("lopt")
         logger.setLevel(logging.INFO)
     else:
-        logger = prepare(threads=os.cpu_count() or 1, x64=x64, gpus=gpus, compiled=None)
+        try:
+            logger = prepare(threads=os.cpu_count() or 1, x64=x64, gpus=gpus, compiled=None)
+        except NoGPUError as error:
+            raise _UsageError(
+                f"there is no GPU: {error.reason}. Leave --gpu out to train on the CPU"
+            ) from None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.handlers[:] = [handler]

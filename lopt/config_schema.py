@@ -8,16 +8,22 @@ range the bounds of what is searched.
 import copy
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lopt import config_frame
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.facts import hyperparameters, json_schema
-from lopt.parameters import Field, field_schema
+from lopt.parameters import FactsError, Field, field_schema
 
 __all__ = ["Schemas", "default_ranges", "family_of", "part_schema", "study_schema", "task_schema"]
 
 Schema = dict[str, Any]
+SCALES = (
+    "linear",
+    "log",
+    "log_one_minus",
+)  # of a search range, as ``lopt.tuning.ranges`` draws from it
 SEARCHED = ("input_scale", "output_scale")  # settings of a family that meta_search may draw
 
 
@@ -42,13 +48,33 @@ def default_ranges(baselines: Iterable[str]) -> dict[str, dict[str, Any]]:
     >>> default_ranges(["momentum"])["momentum"]["momentum"]
     {'low': 0.0, 'high': 0.99, 'scale': 'log_one_minus'}
     """
-    return {
-        name: {
-            key: {"low": low, "high": high, "scale": scale}
-            for key, (low, high, scale) in BASELINES.facts(name).constant("ranges").items()
+    found = {}
+    for name in baselines:
+        facts = BASELINES.facts(name)
+        found[name] = {
+            key: _stated(facts.path, key, value) for key, value in facts.constant("ranges").items()
         }
-        for name in baselines
-    }
+    return found
+
+
+def _stated(path: Path, key: str, value: Any) -> dict[str, Any]:
+    """Return a search range that a baseline's file states.
+
+    Raises:
+        FactsError: if it is none.
+    """
+    wrong = not isinstance(value, tuple) or len(value) != 3 or value[2] not in SCALES
+    if not wrong:
+        low, high, scale = value
+        numbers = all(isinstance(each, int | float) for each in (low, high))
+        wrong = not numbers or not low < high or (scale == "log" and low <= 0.0)
+        wrong = wrong or (scale == "log_one_minus" and high >= 1.0)
+    if wrong:
+        raise FactsError(
+            f"{path}: ranges: {key} is {value!r}, expected (low, high, scale), low < high, scale one of "
+            f"{', '.join(SCALES)} (log: low > 0; log_one_minus: high < 1)"
+        )
+    return dict(zip(("low", "high", "scale"), value, strict=True))
 
 
 def study_schema(frame: Mapping[str, Any], *, complete: bool) -> Schema:

@@ -6,18 +6,20 @@ import functools
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 from fuzz.configuration import ANYTHING, ITSELF, Refuses, attempt
 
-from lopt import registry
+from lopt import config_schema, registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
 from lopt.config_files import check_files
 from lopt.config_schema import Schemas
 from lopt.learned import make_family
 from lopt.meta_training.gradient import unroll_bytes
+from lopt.parameters import FactsError
 from lopt.tasks import make_task
 from lopt.unroll_memory import block_lengths
 
@@ -100,6 +102,19 @@ def test_another_family_keeps_of_the_settings_what_it_knows():
         "layers": 1,
         **CONFIG["study"]["settings"]["rosenbrock"]["optimizer"],  # its scales
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(1e-4, 1.0), (1.0, 1e-4, "log"), (0.0, 1.0, "log"), (0.0, 1.0, "sqrt"), ("a", 1.0, "log")],
+)
+def test_a_search_range_that_is_none_is_named_with_its_file(monkeypatch, value):
+    facts = SimpleNamespace(path=Path("lion.py"), constant=lambda _: {"rate": value})
+    monkeypatch.setattr(config_schema, "BASELINES", SimpleNamespace(facts=lambda _: facts))
+    with pytest.raises(
+        FactsError, match=r"lion.py: ranges: rate is .*, expected \(low, high, scale\)"
+    ):
+        config_schema.default_ranges(["lion"])
 
 
 def test_an_early_optimizer_and_a_search_ask_nothing_of_a_variant():

@@ -163,6 +163,15 @@ def plain(state, inputs):
             r"update of shape \[3\], expected one number",
         ),
         (
+            lambda: lopt.from_step(jax.random.key(0), plain),
+            "state of the initial state is a random key: a step that draws is no map",
+        ),
+        (lambda: lopt.from_step(0.0, plain, dtype="flot"), "dtype is 'flot', expected a floating"),
+        (
+            lambda: lopt.from_step(0.0, plain, dtype="int32"),
+            "dtype is 'int32', expected a floating",
+        ),
+        (
             lambda: lopt.from_step(0.0, lambda s, i: (s, -0.1 * i.parameter)),
             "given the gradient, and what it did not declare is None",
         ),

@@ -48,6 +48,19 @@ def quadratics():
 # What every task promises.
 
 
+def test_a_loss_that_is_no_number_is_refused():
+    @dataclass(frozen=True)
+    class Spread(Rosenbrock):
+        def loss(self, problem, x):
+            return x**2
+
+    task = Spread()
+    problems = sample_batch(task, jax.random.key(0), 2)
+    momentum = make_baseline("momentum", {"learning_rate": 0.1, "momentum": 0.5})
+    with pytest.raises(ValueError, match=r"its loss has shape \[2\], expected a single number"):
+        evaluate(task, *momentum, problems, steps=2)
+
+
 def test_components_that_are_not_those_of_init_are_refused():
     @dataclass(frozen=True)
     class Miscounted(Task):

@@ -30,6 +30,7 @@ __all__ = [
     "as_gradient_transformation",
     "check_shapes",
     "check_transition",
+    "floating",
     "running",
 ]
 
@@ -124,6 +125,28 @@ def running(component: ComponentOptimizer) -> Run:
         return h_next, component.readout(h_next).astype(jnp.result_type(x))
 
     return Run(start, step, lambda h: h)
+
+
+def floating(dtype: Any) -> Any:
+    """Return a floating-point type (default: JAX's default).
+
+    Raises:
+        ValueError: if it is none.
+
+    >>> str(floating("float32"))
+    'float32'
+    """
+    if dtype is None:
+        return jnp.result_type(float)
+    try:
+        found = jnp.dtype(dtype)
+    except TypeError:
+        raise ValueError(
+            f"dtype is {dtype!r}, expected a floating-point type, as 'float64'"
+        ) from None
+    if not jnp.issubdtype(found, jnp.floating):
+        raise ValueError(f"dtype is {dtype!r}, expected a floating-point type, as 'float64'")
+    return found
 
 
 def as_gradient_transformation(component: ComponentOptimizer) -> optax.GradientTransformation:

@@ -39,7 +39,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from lopt.optimizers.component import ComponentOptimizer, Run
+from lopt.optimizers.component import ComponentOptimizer, Run, floating
 from lopt.optimizers.optax_audit import STEPS, Leaf, Unreadable, audit, late
 
 __all__ = ["OperatingPoint", "from_optax"]
@@ -79,7 +79,7 @@ def from_optax(
     Raises:
         ValueError: if it can't be read like that; the message says why.
     """
-    dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+    dtype = floating(dtype)
     if not (held_count is None or held_count == "late" or _is_count(held_count)):
         raise ValueError(
             f"held_count is {held_count!r}, expected 'late', None, or an integer of at least 0"

@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from lopt.optimizers.component import ComponentOptimizer, Run
+from lopt.optimizers.component import ComponentOptimizer, Run, floating
 from lopt.optimizers.optax_audit import LATE, Audit
 
 __all__ = ["FrozenAt", "Inputs", "from_step"]
@@ -92,7 +92,7 @@ def from_step(
     Raises:
         ValueError: naming what was declared wrongly, or the entry of the state whose shape ``step`` changes.
     """
-    dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+    dtype = floating(dtype)
     inputs_read = _declared(reads, context)
     entries = _entries(initial_state)
     frozen = FrozenAt(_frozen(inputs_read, dict(at or {})))
@@ -173,6 +173,10 @@ def _entries(initial_state: PyTree) -> _Entries:
     paths, leaves = [], []
     for path, leaf in with_paths:
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            raise ValueError(
+                f"{name} of the initial state is a random key: a step that draws is no map of its state"
+            )
         array = np.asarray(leaf)
         if array.dtype == bool or not np.can_cast(array.dtype, np.float64):
             raise ValueError(

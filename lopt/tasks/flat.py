@@ -44,12 +44,20 @@ def start(task: Task, problem: Any) -> Float[Array, " components"]:
 
 
 def flat_loss(task: Task) -> FlatLoss:
-    """Return the loss of a problem at a flat vector and an iteration."""
+    """Return the loss of a problem at a flat vector and an iteration.
+
+    It raises a ValueError if the task's loss is no single number.
+    """
     stochastic = is_stochastic(task)
 
     def loss(problem: Any, x: Float[Array, " components"], iteration: Any) -> Float[Array, ""]:
         extra = (iteration,) if stochastic else ()
-        return task.loss(problem, parameters(task, problem, x), *extra)
+        value = task.loss(problem, parameters(task, problem, x), *extra)
+        if jnp.shape(value) != ():
+            raise ValueError(
+                f"{task}: its loss has shape {list(jnp.shape(value))}, expected a single number"
+            )
+        return value
 
     return loss
 
