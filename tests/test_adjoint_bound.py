@@ -109,6 +109,8 @@ class Start(NamedTuple):
 class Bowl:
     """f(x) = 1/2 sum_i c_i x_i^2."""
 
+    components = 2
+
     def init(self, problem):
         return problem.x
 
