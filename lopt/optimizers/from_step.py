@@ -173,7 +173,7 @@ def _entries(initial_state: PyTree) -> _Entries:
     paths, leaves = [], []
     for path, leaf in with_paths:
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
-        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise ValueError(
                 f"{name} of the initial state is a random key: a step that draws is no map of its state"
             )
