@@ -58,13 +58,45 @@ def read_facts(path: str | Path, base: str) -> Facts | None:
     """Return what the file says of its one class that derives from ``base``; None if it has no such class.
 
     Raises:
-        FactsError: if it has several, if the class is no frozen dataclass, or if a field can't be read.
+        FactsError: if it has several, if the class is no frozen dataclass, if a field can't be read, or if a
+            constant names a field that there is not.
     """
     path = Path(path)
     module = _module(path)
-    if _stands_alone(module, base):
-        return _alone(path, module, base)
-    return _read(path, module, base)
+    alone = _stands_alone(module, base)
+    found = _alone(path, module, base) if alone else _read(path, module, base)
+    if found is not None:
+        _check_constants(found)
+    return found
+
+
+NAMING = {"sizes": "(field, ...)", "ordered": "((smaller field, larger field), ...)"}
+"""Constants that name fields, and what they look like."""
+
+
+def _check_constants(facts: Facts) -> None:
+    for constant, form in NAMING.items():
+        value = facts.constants.get(constant, ())
+        entries = value if isinstance(value, tuple) else (value,)
+        if constant == "ordered":
+            whole = all(isinstance(each, tuple) and len(each) == 2 for each in entries)
+            entries = tuple(name for each in entries if isinstance(each, tuple) for name in each)
+        else:
+            whole = isinstance(value, tuple)
+        if not whole or any(name not in facts.fields for name in entries):
+            raise FactsError(
+                f"{facts.path}: class {facts.name}: {constant} is {value!r}, expected {form} of its fields "
+                f"{', '.join(facts.fields) or '(none)'}"
+            )
+    least = facts.constants.get("least_components", 1)
+    named = [
+        each for each in (least if isinstance(least, tuple) else (least,)) if isinstance(each, str)
+    ]
+    if any(name not in facts.fields for name in named):
+        raise FactsError(
+            f"{facts.path}: class {facts.name}: least_components names {', '.join(named)}, expected its "
+            f"fields {', '.join(facts.fields) or '(none)'}"
+        )
 
 
 @lru_cache(maxsize=1024)

@@ -226,6 +226,24 @@ def test_a_new_file_is_a_new_name(package):
     assert "toys.banana" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("constant", "told"),
+    [
+        ('sizes = ("unit",)', r"sizes is \('unit',\), expected \(field, ...\) of its fields size"),
+        ('sizes = "size"', "sizes is 'size', expected"),
+        ('ordered = (("siz", "size"),)', "ordered is .* larger field.* of its fields size"),
+        ('ordered = ("size", "size")', "ordered is .* larger field"),
+        ('least_components = "siz"', "least_components names siz, expected its fields size"),
+    ],
+)
+def test_constants_that_name_no_field_are_refused(package, constant, told):
+    path = package("toy", toy_with(f"size: int = 3\n    {constant}"))
+    with pytest.raises(FactsError, match=f"{re.escape(str(path))}: class Toy: {told}"):
+        read_facts(path, "Task")
+    package("toy", toy_with('size: int = 3\n    sizes = ("size",)\n    least_components = "size"'))
+    assert read_facts(path, "Task").constant("sizes") == ("size",)
+
+
 FACTS = {"TITLE": '"A"', "CAPTION": '"B"', "READS": '("losses",)'}
 
 
