@@ -1,7 +1,7 @@
 """Recipes of meta-training by name, for trainings outside the workflow: ``lopt train``.
 
     published   the authors' recipe for a GRU of 256 units, bounded, as ``config.yaml`` has it
-    laptop      the same for 1,000 meta-steps of a GRU of 32 units: half a minute of a core
+    laptop      the same for 1,000 meta-steps of a GRU of 32 units
 
 ``trained`` runs one and stores theta with the same metadata as the workflow, so that ``load_optimizer`` and
 ``lopt.analyze`` read it.
