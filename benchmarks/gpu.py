@@ -33,15 +33,13 @@ if TYPE_CHECKING:
     from lopt.records.layout import Files
 
 RESULTS = Path("results")
-LARGEST_SEED = 2**32 - 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task")
     parser.add_argument("--scale", default="paper")
-    seed = study.whole(0, LARGEST_SEED)
-    parser.add_argument("--seeds", type=seed, nargs="+", help="default: the scale's")
+    parser.add_argument("--seeds", type=study.seed, nargs="+", help="default: the scale's")
     parser.add_argument(
         "--minutes",
         type=study.positive(or_zero=True),
@@ -195,8 +193,6 @@ def stored_already(files: "Files", task: str, seed: int, facts: dict) -> bool:
     Raises:
         SystemExit: if another one is, or a file that can't be read: nothing to write over.
     """
-    from lopt.learned.stored import load_optimizer
-
     path, *others = (files.path(kind, task=task, seed=seed) for kind in ("theta", "curve", "run"))
     if not path.exists():
         return False
@@ -205,10 +201,7 @@ def stored_already(files: "Files", task: str, seed: int, facts: dict) -> bool:
             f"{path} is there, but not its {' and '.join(lost)}. Bring them back, move it away, or name "
             "another folder by --results."
         )
-    try:
-        _, _, metadata = load_optimizer(path)
-    except StoreError as error:
-        sys.exit(str(error))
+    _, _, metadata = study.optimizer(path)
     keys = ("task", "seed", "problem", "steps", "optimizer", "meta_training", "start")
     facts = json.loads(json.dumps(facts))  # as they are stored
     if others := [key for key in keys if metadata.get(key) != facts.get(key)]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from lopt.config import ConfigError, MetaTrainingSettings, resolve, resolve_study
+from lopt.fields import Seed
 from lopt.records.store import StoreError
 
 if TYPE_CHECKING:  # which imports JAX, and that has to wait until a script has chosen its device
@@ -109,6 +110,12 @@ def whole(smallest: int, largest: int | None = None) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def seed(text: str) -> int:
+    """Read an argument that is a seed, as the configuration bounds one."""
+    (bounds,) = Seed.__metadata__
+    return whole(bounds.minimum, bounds.maximum)(text)
 
 
 def positive(*, or_zero: bool = False) -> Callable[[str], float]:

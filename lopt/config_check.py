@@ -18,7 +18,13 @@ from jsonschema.validators import extend
 from lopt.found import found, key_path, listed
 from lopt.unroll_memory import least_unroll_bytes
 
-__all__ = ["chunk_contradictions", "contradictions", "memory_contradictions", "schema_error"]
+__all__ = [
+    "chunk_contradictions",
+    "contradictions",
+    "memory_contradictions",
+    "range_contradictions",
+    "schema_error",
+]
 
 LARGEST_NUMBER = 3.4e38  # of float32, in which meta-training computes
 LARGEST_INTEGER = 2**63 - 1
@@ -231,7 +237,7 @@ def _search_contradictions(
                 f"{found(later)} should have no more trials than the rung before and more "
                 f"meta_steps; that has {found(earlier)}",
             )
-    yield from _range_contradictions("meta_search.ranges", search["ranges"])
+    yield from range_contradictions("meta_search.ranges", search["ranges"])
 
 
 def _tuning_contradictions(tuning: Mapping[str, Any], steps: int) -> Iterator[tuple[str, str]]:
@@ -253,12 +259,13 @@ def _tuning_contradictions(tuning: Mapping[str, Any], steps: int) -> Iterator[tu
             f"{pool} should be at least tuning.samples ({tuning['samples']}), or null",
         )
     for optimizer, ranges in tuning["ranges"].items():
-        yield from _range_contradictions(f"tuning.ranges.{optimizer}", ranges)
+        yield from range_contradictions(f"tuning.ranges.{optimizer}", ranges)
 
 
-def _range_contradictions(
+def range_contradictions(
     prefix: str, ranges: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with search ranges, by name: their ends, on their scale."""
     for name, bounds in ranges.items():
         low, high, scale = bounds["low"], bounds["high"], bounds["scale"]
         if low >= high:

@@ -9,21 +9,19 @@ import copy
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from lopt import config_frame
+from lopt.config_check import range_contradictions
 from lopt.extensions import BASELINES, FAMILIES, TASKS
 from lopt.facts import hyperparameters, json_schema
 from lopt.parameters import FactsError, Field, field_schema
+from lopt.settings import Range
 
 __all__ = ["Schemas", "default_ranges", "family_of", "part_schema", "study_schema", "task_schema"]
 
 Schema = dict[str, Any]
-SCALES = (
-    "linear",
-    "log",
-    "log_one_minus",
-)  # of a search range, as ``lopt.tuning.ranges`` draws from it
+SCALES = get_args(get_type_hints(Range)["scale"])
 SEARCHED = ("input_scale", "output_scale")  # settings of a family that meta_search may draw
 
 
@@ -63,18 +61,15 @@ def _stated(path: Path, key: str, value: Any) -> dict[str, Any]:
     Raises:
         FactsError: if it is none.
     """
-    wrong = not isinstance(value, tuple) or len(value) != 3 or value[2] not in SCALES
-    if not wrong:
-        low, high, scale = value
-        numbers = all(isinstance(each, int | float) for each in (low, high))
-        wrong = not numbers or not low < high or (scale == "log" and low <= 0.0)
-        wrong = wrong or (scale == "log_one_minus" and high >= 1.0)
-    if wrong:
-        raise FactsError(
-            f"{path}: ranges: {key} is {value!r}, expected (low, high, scale), low < high, scale one of "
-            f"{', '.join(SCALES)} (log: low > 0; log_one_minus: high < 1)"
-        )
-    return dict(zip(("low", "high", "scale"), value, strict=True))
+    if isinstance(value, tuple) and len(value) == 3 and value[2] in SCALES:
+        stated: dict[str, Any] = dict(zip(("low", "high", "scale"), value, strict=True))
+        numbers = all(isinstance(each, int | float) for each in value[:2])
+        if numbers and not any(range_contradictions("ranges", {key: stated})):
+            return stated
+    raise FactsError(
+        f"{path}: ranges: {key} is {value!r}, expected (low, high, scale), low < high, scale one of "
+        f"{', '.join(SCALES)} (log: low > 0; log_one_minus: high < 1)"
+    )
 
 
 def study_schema(frame: Mapping[str, Any], *, complete: bool) -> Schema:

@@ -92,11 +92,10 @@ class Registry:
                 f"{list(facts.fields)}; state inherited fields in the file itself"
             )
         base = next(each for each in found.__mro__ if each.__name__ == self.base)
-        described = object()  # equals nothing that a class may have
         lacking = [
             need
             for need in self.needs
-            if getattr(found, need, None) in (None, getattr(base, need, described))
+            if getattr(found, need, None) in (None, getattr(base, need, None))
         ]
         if lacking:
             raise FactsError(

@@ -41,7 +41,7 @@ __all__ = ["Settled", "find_attractors", "settle", "spectral_radius"]
 ARRIVED = 1e-6  # largest distance, relative to scales, that counts as arrived
 PREDICTED = 0.05  # largest departure from the linear prediction, of the distance to the point
 EIGHTHS = 8  # pieces of the second half of a run
-NEUTRAL = 1e-9  # a mode that decays no faster than this per step, ...
+UNDECAYING = 1e-9  # a mode that decays no faster than this per step, ...
 TURNING = 1e-4  # ... and whose eigenvalue is further than this from 1, turns for ever
 FALLING = 1e-6  # smallest fall of the distance, from piece to piece, that is no rounding
 PATIENCE = 10  # times as many steps for states that did not settle
@@ -190,7 +190,7 @@ def _arrived(
             ends = np.ones(len(rows), bool)
             if np.linalg.cond(vectors) < 1.0 / FLOOR:
                 left = left @ np.linalg.inv(vectors).T
-                turning = (np.abs(values) > 1.0 - NEUTRAL) & (np.abs(values - 1.0) > TURNING)
+                turning = (np.abs(values) > 1.0 - UNDECAYING) & (np.abs(values - 1.0) > TURNING)
                 stays = np.real(left[-1][:, turning] @ vectors[:, turning].T)
                 ends = scaled_size(stays, np.maximum(np.abs(targets), spread)) <= ARRIVED
             distances = np.linalg.norm(left, axis=2)

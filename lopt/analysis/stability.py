@@ -41,6 +41,7 @@ __all__ = [
     "closed_loop",
     "curvature_grid",
     "joint_map",
+    "linear_response",
     "optimal_heavy_ball",
     "stability_record",
     "stable_range",
@@ -170,6 +171,15 @@ def total_gain(linear: Linear) -> float:
     except np.linalg.LinAlgError:
         response = np.linalg.lstsq(matrix, linear.input_vector)[0]
     return float(-linear.readout_vector @ response)
+
+
+def linear_response(linear: Linear, steps: int) -> Float[np.ndarray, " steps"]:
+    """Return -r^T J^k j, k = 0, 1, ...: by products, since a delay has no eigenvectors."""
+    vector, response = np.asarray(linear.input_vector), []
+    for _ in range(steps):
+        response.append(-linear.readout_vector @ vector)
+        vector = linear.jacobian @ vector
+    return np.array(response)
 
 
 def curvature_grid(

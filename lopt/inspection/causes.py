@@ -17,7 +17,12 @@ import pandas as pd
 from lopt.analysis.costs import cost_table
 from lopt.analysis.curvature import DENSE, curvatures_along_runs
 from lopt.analysis.interventions import mode_counts, variants
-from lopt.analysis.stability import curvature_grid, optimal_heavy_ball, stability_record
+from lopt.analysis.stability import (
+    curvature_grid,
+    linear_response,
+    optimal_heavy_ball,
+    stability_record,
+)
 from lopt.optimizers.component import ComponentOptimizer, as_gradient_transformation
 from lopt.records.analysis import Linearization, RateCode, Responses
 from lopt.records.evaluation import LEARNED, Evaluation
@@ -134,17 +139,17 @@ def stability_of(
         ValueError: if the update has no slope at g = 0, or no curvature that was met is positive.
     """
     code = int(responses.convergence_rate_code)
-    rate = float(-linearization.readout_vector @ linearization.input_vector)
     parts = (linearization.jacobian, linearization.input_vector, linearization.readout_vector)
     if code == RateCode.NOT_DIFFERENTIABLE or not all(np.isfinite(part).all() for part in parts):
         raise ValueError("its update has no slope at g = 0")
     nothing = np.zeros(0)
     met, weights, iterations = nothing, nothing, nothing.astype(int)
     rows: list = [(LEARNED, -1, linearization)]
+    # Of a delay no mode has a rate, and yet it answers within as many steps as it has numbers.
+    response = linear_response(linearization, len(linearization.input_vector) + 1)
     size = max(
-        abs(rate),
         np.abs(np.asarray(linearization.learning_rates)).max(initial=0.0),
-        _largest_answer(linearization),
+        np.abs(response[np.isfinite(response)]).max(initial=0.0),
     )
     if not size > 0.0:
         raise ValueError("no gradient close to 0 moves its update")
@@ -163,15 +168,6 @@ def stability_of(
         grid = curvature_grid(met, weights)
         rows.append((HEAVY_BALL, -1, optimal_heavy_ball(met, weights)))
     return stability_record(rows, grid, met, weights, iterations)
-
-
-def _largest_answer(linearization: Linearization) -> float:
-    """Return max_k |r^T J^k j| over as many steps as there are numbers: of a delay no mode has a rate."""
-    vector, largest = np.asarray(linearization.input_vector), 0.0
-    for _ in range(len(vector) + 1):
-        largest = max(largest, abs(float(linearization.readout_vector @ vector)))
-        vector = linearization.jacobian @ vector
-    return largest if np.isfinite(largest) else 0.0
 
 
 def cause_sentences(

@@ -28,13 +28,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lopt.analysis.stability import linear_response
 from lopt.claims.adaptation import arm_rates
 from lopt.claims.clipping import ARMS, clipping_gradients, share_beyond
 from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults, absent
 from lopt.claims.measure import CRITERIA
 from lopt.claims.modes import NOT_POINTS, whole_modes
 from lopt.magnitudes import share_outside
-from lopt.records.analysis import Code, Linearization, RateCode
+from lopt.records.analysis import Code, RateCode
 
 __all__ = ["CANNOT_TELL", "QUESTIONS", "Answer", "Evidence", "answers"]
 
@@ -164,7 +165,7 @@ def _momentum(evidence: Evidence) -> Found:
     modes, responses = evidence.results.linearization, evidence.results.responses
     has_slope = int(responses.convergence_rate_code) != RateCode.NOT_DIFFERENTIABLE
     impulses = evidence.responses_to_impulses()
-    linear = _linear_response(modes, impulses.shape[1])
+    linear = linear_response(modes, impulses.shape[1])
     shares = [_later_share(linear)] if has_slope else []
     shares += [_later_share(arm) for arm in impulses]
     shares = [share for share in shares if np.isfinite(share)]
@@ -191,15 +192,6 @@ def _momentum(evidence: Evidence) -> Found:
     return Found(share, sentence)
 
 
-def _linear_response(modes: Linearization, steps: int) -> Float[np.ndarray, " steps"]:
-    """Return -r^T J^k j: by products, since a delay has no eigenvectors."""
-    vector, response = np.asarray(modes.input_vector), []
-    for _ in range(steps):
-        response.append(-modes.readout_vector @ vector)
-        vector = modes.jacobian @ vector
-    return np.array(response)
-
-
 def _later_share(response: Float[np.ndarray, " steps"]) -> float:
     sizes = np.abs(response)
     total = sizes.sum()
@@ -217,8 +209,9 @@ def _saturation(evidence: Evidence) -> Found:
     responses, met = evidence.results.responses, evidence.results.trajectories
     grid = responses.update_gradients
     largest = float(np.abs(grid).max())
-    slope = evidence.measured("initial_update_saturates")
-    if int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE or np.isnan(slope):
+    measured = evidence.measured("initial_update_saturates") + 0.0  # no negative zero
+    none = int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE
+    if none or np.isnan(measured):
         # No slope at 0, or none but 0, to compare with: the growth over the last decade, 1 of a line.
         change = np.abs(responses.initial_updates - responses.initial_intercept)
         growth = []
@@ -229,14 +222,12 @@ def _saturation(evidence: Evidence) -> Found:
         measured = float(np.max(growth))
         if np.isnan(measured):
             return Found(measured, "", "no gradient changes its first update")
-        none = int(responses.initial_rate_code) == RateCode.NOT_DIFFERENTIABLE
         kind = "it has no slope at g = 0" if none else "its slope at g = 0 is 0"
         return Found(
             measured,
             f"{kind}; from |g| = {largest / 10:.3g} to {largest:.3g} it "
             f"grows like |g| to the power of {measured:.2g}",
         )
-    measured = slope + 0.0  # no negative zero
     if -ROUNDING <= measured < 0.0:
         measured = 0.0  # a flat end, whose slope is rounding
     if measured < 0.0:

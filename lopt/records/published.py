@@ -85,7 +85,7 @@ def published_values(path: str | Path = PATH) -> list[Published]:
 def with_tasks(values: Sequence[Published], tasks: Iterable[str]) -> list[Published]:
     """Return the values, and of tasks that they don't name what is asked where nothing is published.
 
-    That is what is asked of those of their tasks of which nothing is published (the digits).
+    That is what is asked of the task among theirs of which nothing is published (the digits).
 
     >>> values = published_values()
     >>> with_tasks(values, ["rosenbrock"]) == values
@@ -93,20 +93,16 @@ def with_tasks(values: Sequence[Published], tasks: Iterable[str]) -> list[Publis
     >>> {value.published for value in with_tasks(values, ["mine"]) if value.task == "mine"}
     {''}
     """
-    known = dict.fromkeys(value.task for value in values)
-    told = {value.task for value in values if value.published}
-    asked = {
-        (value.figure, value.quantity, value.at if value.at == value.at else None): value
-        for value in values
-        if value.task not in told
-    }
+    known = {value.task for value in values}
+    unpublished = known - {value.task for value in values if value.published}
     more = [
         value._replace(
             task=task, mark="", source="not published", reading="not a task of the paper"
         )
         for task in tasks
         if task not in known
-        for value in asked.values()
+        for value in values
+        if value.task in unpublished
     ]
     if not more:
         return list(values)
