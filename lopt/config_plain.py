@@ -1,12 +1,13 @@
 """A configuration as plain mappings, lists and values, whatever it was given as.
 
 YAML can give more than a configuration is made of: keys that are numbers, dates, sets, bytes, lists that
-contain themselves. Python callers can give tuples, and objects of any kind. ``plain`` returns a copy that a
-schema can be held against, in which nothing is shared: mappings with text as their keys, lists, text,
-numbers, true, false and null. A value of another kind becomes ``Unusual``, which breaks every schema and says
-what was there. What can't be copied so is refused, with its key.
+contain themselves. Python callers can give tuples, arrays, paths, and objects of any kind. ``plain`` returns
+a copy that a schema can be held against, in which nothing is shared: mappings with text as their keys,
+lists, text, numbers, true, false and null. A value of another kind becomes ``Unusual``, which breaks every
+schema and says what was there. What can't be copied so is refused, with its key.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,6 +61,10 @@ class _Copy:
         for kind in (str, int, float):  # a subclass, such as numpy's float64
             if isinstance(value, kind):
                 return kind(value)
+        if isinstance(value, os.PathLike):
+            return self.of(os.fspath(value), keys)
+        if callable(listed := getattr(value, "tolist", None)):  # arrays, and numbers from them
+            return self.of(listed(), keys)
         return Unusual(found(value))
 
     def _container(self, value: Any, keys: tuple[Any, ...]) -> Any:

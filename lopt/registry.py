@@ -14,11 +14,15 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from lopt.facts import Facts, read_facts
+from lopt.config_check import schema_error
+from lopt.config_plain import plain
+from lopt.facts import Facts, json_schema, read_facts
 from lopt.parameters import FactsError
 
 __all__ = ["Registry"]
@@ -44,9 +48,15 @@ class Registry:
         """Return the names of what there is, sorted.
 
         Raises:
-            FactsError: if a file of the package can't be read, or has a name that is taken.
+            FactsError: if a file of the package can't be read, or has a name that is taken or no module's.
         """
-        names = sorted(path.stem for path in self._files() if read_facts(path, self.base))
+        files = [path for path in self._files() if read_facts(path, self.base)]
+        for path in files:
+            if not path.stem.isidentifier():
+                raise FactsError(
+                    f"{path}: {path.stem!r} is no name of a module (letters, digits and _); rename the file"
+                )
+        names = sorted(path.stem for path in files)
         for name in self.taken:
             if name in names:
                 raise FactsError(
@@ -103,6 +113,25 @@ class Registry:
             )
         return found
 
+    def make(self, name: str, parameters: Mapping[str, Any]) -> Any:
+        """Return an instance of the class called ``name``, with parameters as a configuration gives them.
+
+        Numbers and lists may also be NumPy's, lists tuples, and texts paths.
+
+        Raises:
+            ValueError: if there is none called so, or a parameter is unknown, missing or out of its bounds.
+        """
+        facts = self.facts(name)
+        copied = plain(parameters)
+        if wrong := schema_error(copied, json_schema(facts)):
+            raise ValueError(f"{self._noun} {name!r}, {wrong[0]}: {wrong[1]}")
+        return self.load(name)(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in copied.items()
+            }
+        )
+
     def _files(self) -> list[Path]:
         return [
             path
@@ -110,12 +139,15 @@ class Registry:
             for path in _modules(folder, folder.stat().st_mtime_ns)
         ]
 
+    @property
+    def _noun(self) -> str:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.base).lower()
+
     def _unknown(self, name: str) -> str:
-        noun = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.base).lower()
         names = self.names()
         close = difflib.get_close_matches(str(name), names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"unknown {noun} {name!r}; {hint}there are {', '.join(names) or 'none'}"
+        return f"unknown {self._noun} {name!r}; {hint}there are {', '.join(names) or 'none'}"
 
 
 @cache
@@ -133,6 +165,6 @@ def _modules(folder: Path, modified: int) -> tuple[Path, ...]:
     del modified  # part of the cache's key
     return tuple(
         path
-        for path in sorted(folder.glob("*.py"))
-        if path.stem.isidentifier() and path.stem != "__init__"
+        for path in sorted(folder.glob("[!.]*.py"))  # editors' own files begin with a dot
+        if path.stem != "__init__"
     )

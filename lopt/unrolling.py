@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from lopt.arguments import whole
 from lopt.optimizers.component import ComponentOptimizer, OptimizerFamily, check_shapes, running
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, parameters, start
@@ -38,7 +39,11 @@ class Recording(NamedTuple):
 def unroll(
     task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
 ) -> Float[Array, " steps_plus_1"]:
-    """Return the losses of one run on one problem; a transformation that asks for the loss gets it."""
+    """Return the losses of one run on one problem; a transformation that asks for the loss gets it.
+
+    Raises:
+        ValueError: if ``steps`` is no whole number, or negative.
+    """
     return _run(task, transformation, problem, steps)[0]
 
 
@@ -46,6 +51,7 @@ def _run(
     task: Task, transformation: optax.GradientTransformation, problem: Any, steps: int
 ) -> tuple[Float[Array, " steps_plus_1"], Float[Array, " components"]]:
     """Return the losses of one run and the parameters at its end."""
+    steps = whole("steps", steps, least=0)
     loss_of = flat_loss(task)
     value_and_grad = jax.value_and_grad(loss_of, argnums=1)
     update_of = optax.with_extra_args_support(transformation).update
@@ -68,9 +74,10 @@ def record(task: Task, component: ComponentOptimizer, problem: Any, steps: int) 
     An optimizer that depends on the iteration or the parameter gets the real ones.
 
     Raises:
-        ValueError: if a function of the optimizer has wrong shapes.
+        ValueError: if a function of the optimizer has wrong shapes, or ``steps`` is no whole number.
     """
     check_shapes(component)
+    steps = whole("steps", steps, least=0)
     value_and_grad, run = jax.value_and_grad(flat_loss(task), argnums=1), running(component)
 
     def step(carry: tuple[Array, PyTree], k: Array | None) -> tuple[tuple[Array, PyTree], tuple]:
@@ -114,6 +121,9 @@ def evaluate(
         problems: problems stacked along the leading axis.
         steps: number of updates (static).
         batch_size: how many problems run at a time, to bound memory (static; default: all).
+
+    Raises:
+        ValueError: if ``steps`` or ``batch_size`` is no whole number, or too small.
     """
 
     def one(problem: Any) -> Array:
@@ -121,7 +131,7 @@ def evaluate(
 
     if batch_size is None:
         return jax.vmap(one)(problems)
-    return jax.lax.map(one, problems, batch_size=batch_size)
+    return jax.lax.map(one, problems, batch_size=whole("batch_size", batch_size))
 
 
 @partial(jax.jit, static_argnames=("task", "family", "steps", "batch_size"))

@@ -80,7 +80,10 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("analyze my_optimizers:broken", "is a function, and fails without arguments (KeyError"),
         ("analyze my_optimizers:number", "the optimizer is a float; expected"),
         ("analyze my_optimizers:clipped --on mars", "there is no task 'mars'; there are"),
-        ("analyze my_optimizers:clipped --steps 0", "steps is 0, expected at least 1"),
+        (
+            "analyze my_optimizers:clipped --steps 0",
+            "steps is 0, expected a whole number of at least 1",
+        ),
         ("analyze absent.npz", "absent.npz: there is no such file"),
         ("describe absent", "absent"),
         ("train mars theta.npz", "there is no task 'mars'"),

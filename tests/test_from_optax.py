@@ -318,7 +318,7 @@ def test_a_key_that_stays_and_a_state_with_axes_are_read():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"held_count": -1}, "held_count is -1, expected 'late', None, or an integer"),
+        ({"held_count": -1}, "held_count is -1, expected a whole number of at least 0, or 'late'"),
         ({"held_count": True}, "held_count is True"),
         ({"held_count": "early"}, "held_count is 'early'"),
         ({"held_count": 1.5}, "held_count is 1.5"),

@@ -122,7 +122,9 @@ def test_what_cannot_be_read_says_why(torch):
     ):
         with pytest.raises(ValueError, match=message):
             lopt.from_torch(kind)
-    with pytest.raises(ValueError, match="held_step is -1, expected 'late' or an integer"):
+    with pytest.raises(
+        ValueError, match="held_step is -1, expected a whole number of at least 0, or 'late'"
+    ):
         lopt.from_torch(optim.SGD, held_step=-1)
     with pytest.raises(ValueError, match="parameter is inf, expected a finite number"):
         lopt.from_torch(optim.SGD, parameter=np.inf)
@@ -217,7 +219,12 @@ def test_a_loop_in_numpy_tells_what_it_met(tmp_path):
         several.met(np.ones(3), np.ones(3), np.ones(4))
     with pytest.raises(ValueError, match=r"have \[9\] entries, but at the first step they had"):
         several.met(np.ones(9), np.ones(9), np.ones(9))
+    for wrong in (None, [], "abc", {"w": np.ones(3)}, 1j * np.ones(3)):
+        with pytest.raises(ValueError, match="updates should be an array of real numbers"):
+            lopt.LoopRecorder(steps=2).met(np.ones(3), np.ones(3), wrong)
+    with pytest.raises(ValueError, match="loss is 'low', expected a number"):
+        lopt.LoopRecorder(steps=2).met(np.ones(3), np.ones(3), np.ones(3), "low")
     with pytest.raises(ValueError, match="the recorder has met no step yet"):
         lopt.save_recording(tmp_path / "run.npz", lopt.LoopRecorder(steps=2))
-    with pytest.raises(ValueError, match="components is 0, expected at least 1"):
+    with pytest.raises(ValueError, match="components is 0, expected a whole number of at least 1"):
         lopt.LoopRecorder(steps=2, components=0)

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "lopt"
 
 # A module imports only from those before it, or from its own room.
 ORDER = [
-    ["found", "printing", "statements", "unroll_memory"],
+    ["arguments", "found", "printing", "statements", "unroll_memory"],
     ["config_check", "config_plain", "process", "fields"],
     ["meanings", "settings"],
     ["parameters"],

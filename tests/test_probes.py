@@ -89,6 +89,10 @@ def test_what_is_wrong_is_named():
         lopt.probe(CLIPPED, moment, 0, [1.0, 0.0])
     with pytest.raises(ValueError, match="steps is -1"):
         lopt.run_to(loss, params(), CLIPPED, -1)
+    with pytest.raises(ValueError, match="the moment is of a run of another transformation"):
+        lopt.probe(optax.adam(0.1), moment, 0, [0.0])
+    with pytest.raises(ValueError, match="the moment is None, expected what run_to returns"):
+        lopt.preconditioner(CLIPPED, None)
     large = lopt.run_to(lambda x: jnp.sum(x**2), jnp.ones(5000), CLIPPED, 0)
     with pytest.raises(
         ValueError, match="there are 5000 parameters, and the matrix of at most 4096"

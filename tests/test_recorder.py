@@ -89,7 +89,7 @@ def test_another_optimizer_is_told(tmp_path):
 
 
 def test_what_is_wrong_is_named(tmp_path):
-    with pytest.raises(ValueError, match="steps is 0, expected at least 1"):
+    with pytest.raises(ValueError, match="steps is 0, expected a whole number of at least 1"):
         lopt.recorder(optax.sgd(0.1), steps=0)
     inside = lopt.recorder(optax.sgd(0.1), steps=3)
     state = inside.init(PARAMS)

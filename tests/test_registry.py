@@ -304,6 +304,13 @@ def test_a_name_that_means_something_else_is_refused(package):
     header = "from dataclasses import dataclass\nclass Task: ...\n"
     package("apple", header + toy_with("size: int = 3"))
     assert registry.names() == ["apple"]
+    dashed = package("pine-apple", header + toy_with("size: int = 3"))
+    with pytest.raises(
+        FactsError, match=f"{re.escape(str(dashed))}: 'pine-apple' is no name of a module"
+    ):
+        registry.names()
+    dashed.rename(dashed.with_name(".pine-apple.py"))  # as editors call what they keep
+    assert registry.names() == ["apple"]
     path = package("learned", header + toy_with("size: int = 3"))
     with pytest.raises(FactsError, match=f"{re.escape(str(path))}: learned means something else"):
         registry.names()

@@ -193,6 +193,10 @@ def test_bad_input_is_named(study):
     other = Momentum().component(MomentumTheta(0.1, 0.9))
     with pytest.raises(ValueError, match=r"convergence_point has shape \(1, 8\), expected .*1"):
         respond(other, *stages, update_gradients=GRID)
+    with pytest.raises(ValueError, match=r"states has shape \[2, 8\], expected \[\.\.\., 1\]"):
+        effective_learning_rate(other, np.zeros((2, 8)))
+    with pytest.raises(ValueError, match=r"states has shape \[\], expected \[\.\.\., 1\]"):
+        update_function(other, 0.0, [1.0])
     broken = trajectories._replace(visited_states=trajectories.visited_states * np.nan)
     with pytest.raises(ValueError, match=r"visited_states\[0\] has non-finite"):
         respond(component, broken, fixed_points, linearization, update_gradients=GRID)

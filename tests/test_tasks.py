@@ -144,6 +144,18 @@ def test_make_task_names_what_is_wrong():
         make_task("mnist")
     with pytest.raises(ValueError, match=r"'rosenbrock'.*half_width"):
         make_task("rosenbrock", {"half_width": 1.0})
+    with pytest.raises(ValueError, match=r"'two_moons', hidden_widths.0: 0 should be at least 1"):
+        make_task("two_moons", {"hidden_widths": [0]})
+    with pytest.raises(ValueError, match=r"'linear_regression', .*3 should be a mapping"):
+        make_task("linear_regression", 3)
+
+
+def test_a_task_takes_its_parameters_as_arrays_and_tuples_too():
+    widths = {"hidden_widths": (4, 3)}
+    again = make_task("two_moons", {"hidden_widths": np.array([4, 3])})
+    assert again == make_task("two_moons", widths) and hash(again) == hash(
+        make_task("two_moons", widths)
+    )
 
 
 # Linear regression.

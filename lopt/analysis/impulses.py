@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from lopt.arguments import positive, whole
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
 
 __all__ = ["impulse_responses", "run_learning_rates"]
@@ -44,10 +45,7 @@ def impulse_responses(
         ValueError: if ``amplitude`` is not a size greater than 0, or ``steps`` is less than 1.
     """
     check_shapes(component)
-    if not (np.isfinite(amplitude) and amplitude > 0.0):
-        raise ValueError(f"amplitude is {amplitude}, expected a size greater than 0")
-    if steps < 1:
-        raise ValueError(f"steps is {steps}, expected at least 1")
+    amplitude, steps = positive("amplitude", amplitude), whole("steps", steps)
     dtype = jnp.asarray(component.initial_state).dtype
     first = jnp.asarray([0.0, -amplitude, amplitude], dtype)
     states = jnp.tile(jnp.asarray(state, dtype), (3, 1))

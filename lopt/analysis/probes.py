@@ -25,6 +25,7 @@ from jaxtyping import Array, Complex, Float, PyTree
 from numpy.typing import ArrayLike
 
 from lopt.analysis.checks import check_grid
+from lopt.arguments import whole
 
 __all__ = ["Moment", "Preconditioner", "Probe", "preconditioner", "probe", "run_to"]
 
@@ -74,10 +75,9 @@ def run_to(
     """Train for ``steps`` steps, and return the moment before the next.
 
     Raises:
-        ValueError: if ``steps`` is negative.
+        ValueError: if ``steps`` is no whole number, or negative.
     """
-    if steps < 0:
-        raise ValueError(f"steps is {steps}, expected at least 0")
+    steps = whole("steps", steps, least=0)
     update = optax.with_extra_args_support(transformation).update
     value_and_grad = jax.value_and_grad(loss)
 
@@ -99,7 +99,16 @@ def run_to(
 
 
 def _response(transformation: optax.GradientTransformation, moment: Moment) -> tuple[Callable, Any]:
-    """Return the raveled update as a function of the raveled gradients, and these."""
+    """Return the raveled update as a function of the raveled gradients, and these.
+
+    Raises:
+        ValueError: if this is no moment, or one of another transformation's run.
+    """
+    if not isinstance(moment, Moment):
+        raise ValueError(f"the moment is {moment!r}, expected what run_to returns")
+    state = jax.eval_shape(transformation.init, moment.params)
+    if jax.tree.structure(state) != jax.tree.structure(moment.state):
+        raise ValueError("the moment is of a run of another transformation: its state is another")
     flat, unravel = ravel_pytree(moment.gradients)
     update = optax.with_extra_args_support(transformation).update
 
@@ -126,10 +135,11 @@ def probe(
         gradients: ascending values that its gradient takes.
 
     Raises:
-        ValueError: if there is no such component, or the grid is empty, unsorted or not finite.
+        ValueError: if there is no such component, the grid is empty, unsorted or not finite, or the moment
+            is not of a run of this transformation.
     """
     response, flat = _response(transformation, moment)
-    if not 0 <= component < flat.size:
+    if (component := whole("component", component, least=0)) >= flat.size:
         raise ValueError(f"component is {component}, expected 0 ... {flat.size - 1}")
     grid = check_grid("gradients", gradients)
 

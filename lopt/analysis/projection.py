@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lopt.analysis.checks import check_states
+from lopt.arguments import whole
 
 __all__ = ["PrincipalAxes", "extent_pair", "overlap_pair", "principal_axes", "project"]
 
@@ -42,8 +43,7 @@ def principal_axes(states: Float[np.ndarray, "row state"], count: int) -> Princi
     ([[0.6, 0.8]], [1.0])
     """
     states = check_states("states", states)
-    if count < 1:
-        raise ValueError(f"count is {count}, expected at least 1")
+    count = whole("count", count)
     _, scales, axes = np.linalg.svd(states - states.mean(axis=0), full_matrices=False)
     variances = scales**2
     total = variances.sum()

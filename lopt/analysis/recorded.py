@@ -51,8 +51,15 @@ def drive(
         raise ValueError(
             f"gradients has shape {list(given.shape)}, expected [..., steps, components], none of them 0"
         )
-    if not np.issubdtype(given.dtype, np.number) or not np.all(np.isfinite(given)):
-        raise ValueError("gradients holds what is not a finite number")
+    if not np.issubdtype(given.dtype, np.number):
+        raise ValueError(f"gradients is an array of {given.dtype}, expected numbers")
+    finite = np.isfinite(given).all(axis=(*range(given.ndim - 2), -1))
+    if not finite.all():
+        step = int(np.argmin(finite))
+        raise ValueError(
+            f"gradients holds what is not a finite number, first at step {step}; "
+            "what comes before can be read"
+        )
     places = np.zeros_like(given, float) if x is None else np.asarray(x)
     if places.shape != given.shape:
         raise ValueError(

@@ -65,9 +65,11 @@ def update_function(
     >>> component = Momentum().component(MomentumTheta(learning_rate=0.5, momentum=0.9))
     >>> update_function(component, jnp.array([[0.0], [10.0]]), jnp.array([-2.0, 2.0])).tolist()
     [[1.0, -1.0], [-3.5, -5.5]]
+
+    Raises:
+        ValueError: if a function of the optimizer has wrong shapes, or the states are not of its size.
     """
-    check_shapes(component)
-    states = jnp.asarray(states)
+    states = _rows(component, states)
     flat = _updates(
         component.transition,
         component.readout,
@@ -86,6 +88,9 @@ def effective_learning_rate(
     >>> component = Momentum().component(MomentumTheta(learning_rate=0.5, momentum=0.9))
     >>> effective_learning_rate(component, jnp.array([[0.0], [10.0]])).tolist()
     [0.5, 0.5]
+
+    Raises:
+        ValueError: as ``update_function``.
     """
     return local_response(component, states, g)[1]
 
@@ -93,9 +98,21 @@ def effective_learning_rate(
 def local_response(
     component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"], g: float = 0.0
 ) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
-    """Return the update dx and the effective learning rate -d(dx)/dg, both at ``g``."""
-    check_shapes(component)
-    return _respond_at(component, states, g)
+    """Return the update dx and the effective learning rate -d(dx)/dg, both at ``g``.
+
+    Raises:
+        ValueError: as ``update_function``.
+    """
+    return _respond_at(component, _rows(component, states), g)
+
+
+def _rows(
+    component: ComponentOptimizer, states: Float[ArrayLike, "*rows state"]
+) -> Float[Array, "*rows state"]:
+    size, states = check_shapes(component), jnp.asarray(states)
+    if states.ndim == 0 or states.shape[-1] != size:
+        raise ValueError(f"states has shape {list(states.shape)}, expected [..., {size}]")
+    return states
 
 
 def _respond_at(

@@ -42,6 +42,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from lopt.analysis.recorded import drive
+from lopt.arguments import whole
 from lopt.optimizers.component import ComponentOptimizer, check_shapes
 from lopt.optimizers.shared import jit_by_function
 from lopt.records.analysis import Linearization
@@ -220,8 +221,10 @@ def classical_scaling(
     counted.
 
     Raises:
-        ValueError: if the distances are not symmetric and finite, with a diagonal of zeros.
+        ValueError: if the distances are not symmetric and finite, with a diagonal of zeros, or
+            ``dimensions`` is no whole number of at least 1.
     """
+    dimensions = whole("dimensions", dimensions)
     table = np.asarray(distances, np.float64)
     square = table.ndim == 2 and table.shape[0] == table.shape[1]
     if not square or not np.all(np.isfinite(table)) or not np.allclose(table, table.T):

@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from numpy.typing import ArrayLike
 
 from lopt.analysis.checks import check_grid
+from lopt.arguments import whole
 from lopt.magnitudes import (
     QUANTILE_LEVELS,
     MagnitudeSpan,
@@ -111,9 +112,9 @@ def summarize_trajectories(
     magnitudes = check_grid("magnitude_edges", magnitudes, least=2)
     if not np.allclose(np.diff(magnitudes), magnitudes[1] - magnitudes[0]):
         raise ValueError("magnitude_edges is not equally spaced")
-    for name, count in (("steps", steps), ("visited_states", visited_states)):
-        if count < 1:
-            raise ValueError(f"{name} is {count}, expected at least 1")
+    steps, visited_states = whole("steps", steps), whole("visited_states", visited_states)
+    late_states = whole("late_states", late_states)
+    batch_size = None if batch_size is None else whole("batch_size", batch_size)
     count = jax.tree.leaves(problems)[0].shape[0]
     # Drawn on the host: compiling JAX's samplers would cost more than they do.
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
@@ -173,8 +174,13 @@ def summarize_trajectories(
 def autonomous_trajectory(
     component: ComponentOptimizer, steps: int
 ) -> Float[Array, "steps_plus_1 state"]:
-    """Return h[0] ... h[steps] of the optimizer run without gradient, h[k+1] = F(h[k], 0)."""
+    """Return h[0] ... h[steps] of the optimizer run without gradient, h[k+1] = F(h[k], 0).
+
+    Raises:
+        ValueError: if a function of the optimizer has wrong shapes, or ``steps`` is no count.
+    """
     check_shapes(component)
+    steps = whole("steps", steps, least=0)
     return _autonomous(component.transition, jnp.asarray(component.initial_state), steps=steps)
 
 

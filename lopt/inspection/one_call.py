@@ -25,6 +25,7 @@ from lopt.analysis.impulses import impulse_responses, run_learning_rates
 from lopt.analysis.recorded import drive, summarize_recording
 from lopt.analysis.stages import STAGES, gather, stages
 from lopt.analysis.trajectories import DivergedError, summarize_trajectories
+from lopt.arguments import positive, whole
 from lopt.claims.evidence import OptimizerResults, absent
 from lopt.inspection import drawn
 from lopt.inspection.causes import cause_sentences, intervention_costs, stability_of
@@ -305,13 +306,10 @@ def analyze(
         source, trained_steps = home(optimizer)
         steps = trained_steps if steps is None else steps
     steps = 200 if steps is None else steps
-    for setting, count in (("problems", problems), ("steps", steps), ("starts", starts)):
-        if count < 1:
-            raise ValueError(f"{setting} is {count}, expected at least 1")
-    if largest_gradient is not None and not (
-        np.isfinite(largest_gradient) and largest_gradient > 0.0
-    ):
-        raise ValueError(f"largest_gradient is {largest_gradient}, expected a size greater than 0")
+    problems, steps = whole("problems", problems), whole("steps", steps)
+    starts, visited_states = whole("starts", starts), whole("visited_states", visited_states)
+    if largest_gradient is not None:
+        largest_gradient = positive("largest_gradient", largest_gradient)
     with jax.enable_x64(True):
         subject, source = as_subject(optimizer, name), as_source(source)
         check_component(subject.component)

@@ -145,12 +145,12 @@ def as_source(source: Any) -> Task | Recording | RecordedRun | np.ndarray:
     if all(hasattr(source, part) for part in ("sample", "init", "loss", "components")):
         return source
     try:
-        gradients = np.asarray(source, np.float64)
+        gradients = None if np.iscomplexobj(source) else np.asarray(source, np.float64)
     except (TypeError, ValueError):
         gradients = None
     if gradients is None or gradients.ndim == 0:
         raise ValueError(
             f"the source is a {type(source).__name__}; expected a task or its name, a Recording, "
-            "the path of what a recorder stored, or an array of gradients [..., steps, components]"
+            "the path of what a recorder stored, or real gradients [..., steps, components]"
         )
     return gradients[:, None] if gradients.ndim == 1 else gradients

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lopt.config_check import schema_error
 from lopt.extensions import FAMILIES
-from lopt.facts import json_schema
 
 if TYPE_CHECKING:
     from lopt.learned.base import LearnedFamily
@@ -31,14 +29,10 @@ def make_family(settings: Mapping[str, Any]) -> LearnedFamily:
     Raises:
         ValueError: if there is no such family, or a parameter is unknown, missing or out of its bounds.
     """
+    if not isinstance(settings, Mapping):
+        raise ValueError(
+            f"the settings are {settings!r}, expected a mapping: family, and its parameters"
+        )
     parameters = dict(settings)
     name = parameters.pop("family", UNNAMED)
-    wrong = schema_error(parameters, json_schema(FAMILIES.facts(name)))
-    if wrong:
-        raise ValueError(f"learned family {name!r}, {wrong[0]}: {wrong[1]}")
-    return FAMILIES.load(name)(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in parameters.items()
-        }
-    )
+    return FAMILIES.make(name, parameters)

@@ -39,6 +39,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from lopt.arguments import finite, whole_or_late
 from lopt.optimizers.component import ComponentOptimizer, Run, floating
 from lopt.optimizers.optax_audit import STEPS, Leaf, Unreadable, audit, late
 
@@ -80,12 +81,8 @@ def from_optax(
         ValueError: if it can't be read like that; the message says why.
     """
     dtype = floating(dtype)
-    if not (held_count is None or held_count == "late" or _is_count(held_count)):
-        raise ValueError(
-            f"held_count is {held_count!r}, expected 'late', None, or an integer of at least 0"
-        )
-    if not np.isfinite(parameter):
-        raise ValueError(f"parameter is {parameter}, expected a finite number")
+    held_count = None if held_count is None else whole_or_late("held_count", held_count)
+    parameter = finite("parameter", parameter)
     found = audit(transformation, parameter, dtype)
     if held_count == "late":
         _refuse_cycles(found.leaves)
@@ -102,7 +99,7 @@ def from_optax(
     if held_count is None or held_count == "late":
         held = _held_late(leaves, found.leaves)
     else:
-        held = _held_at(int(held_count), leaves, found.leaves, transformation, shown)
+        held = _held_at(held_count, leaves, found.leaves, transformation, shown)
 
     def to_state(h: Float[Array, " state"]) -> Any:
         rebuilt = list(held)
@@ -149,10 +146,6 @@ def from_optax(
 
 
 CARRIED = ("counter", "settled", "irregular")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _run(transformation: optax.GradientTransformation, places: Sequence[int], dtype: Any) -> Run:

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from lopt.arguments import finite, whole_or_late
 from lopt.optimizers.component import ComponentOptimizer, Run
 from lopt.optimizers.from_numpy import FIRST, from_numpy
 from lopt.optimizers.from_optax import OperatingPoint
@@ -66,12 +67,8 @@ def from_torch(
         ValueError: if it can't be read like that; the message says why.
     """
     require_torch()
-    if held_step != "late" and (
-        isinstance(held_step, bool) or not isinstance(held_step, (int, np.integer)) or held_step < 0
-    ):
-        raise ValueError(f"held_step is {held_step!r}, expected 'late' or an integer of at least 0")
-    if not np.isfinite(parameter):
-        raise ValueError(f"parameter is {parameter}, expected a finite number")
+    held_step = whole_or_late("held_step", held_step)
+    parameter = finite("parameter", parameter)
 
     def make(parameters: list) -> Any:
         made = optimizer(parameters, **settings)

@@ -15,6 +15,7 @@ As of ``lopt.recorder``, for loops in JAX, a random sample of the parameters' en
 first ``steps`` steps are kept: 3 x steps x components numbers.
 """
 
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from lopt.arguments import whole
 from lopt.records.recorded_run import RecordedRun
 
 __all__ = ["LoopRecorder", "torch_recorder"]
@@ -40,11 +42,8 @@ class LoopRecorder:
     """
 
     def __init__(self, *, steps: int, components: int = 64, seed: int = 0) -> None:
-        for name, count in (("steps", steps), ("components", components)):
-            if count < 1:
-                raise ValueError(f"{name} is {count}, expected at least 1")
-        self.steps = steps
-        self._components, self._seed = components, seed
+        self.steps = whole("steps", steps)
+        self._components, self._seed = whole("components", components), whole("seed", seed, least=0)
         self._places: list[np.ndarray] = []
         self._rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._losses: list[float] = []
@@ -70,27 +69,28 @@ class LoopRecorder:
             loss: before the step, if it is known.
 
         Raises:
-            ValueError: if the three have other shapes than each other, or than at the first step.
+            ValueError: if something is no real number, or the three have other shapes than each other, or
+                than at the first step.
         """
         if self.full:
             return
-        listed = [_listed(part) for part in (gradients, parameters, updates)]
-        shapes = [[np.shape(array) for array in part] for part in listed]
+        given = {"gradients": gradients, "parameters": parameters, "updates": updates}
+        listed = [_listed(name, part) for name, part in given.items()]
+        shapes = [[array.shape for array in part] for part in listed]
         for name, other in zip(("parameters", "updates"), shapes[1:], strict=True):
             if other != shapes[0]:
                 raise ValueError(f"{name} have shapes {other}, but the gradients have {shapes[0]}")
         sizes = [int(np.prod(shape)) for shape in shapes[0]]
         places = self._chosen(sizes)
         gradients, x, updates = (
-            np.concatenate(
-                [
-                    np.asarray(a, np.float64).reshape(-1)[p]
-                    for a, p in zip(part, places, strict=True)
-                ]
-            )
+            np.concatenate([a.reshape(-1)[p] for a, p in zip(part, places, strict=True)])
             for part in listed
         )
-        self._keep(gradients, x, updates, loss)
+        try:
+            known = float(loss)
+        except (TypeError, ValueError):
+            raise ValueError(f"loss is {reprlib.repr(loss)}, expected a number") from None
+        self._keep(gradients, x, updates, known)
 
     def recorded_run(self) -> RecordedRun:
         """Return what is stored.
@@ -231,7 +231,28 @@ class _TorchRecorder(LoopRecorder):
         return np.concatenate(rows)
 
 
-def _listed(part: Any) -> list:
-    """Return a list of arrays: what is a list of arrays already, or the one array."""
+def _listed(name: str, part: Any) -> list[Float[np.ndarray, "..."]]:
+    """Return a list of arrays: what is a list of arrays already, or the one array.
+
+    Raises:
+        ValueError: if something of it is no real number, or there is none.
+    """
     several = isinstance(part, (list, tuple)) and any(np.ndim(each) for each in part)
-    return list(part) if several else [part]
+    try:
+        arrays = [_real(each) for each in (part if several else [part])]
+    except (TypeError, ValueError):
+        arrays = []
+    if not sum(array.size for array in arrays):
+        raise ValueError(
+            f"{name} should be an array of real numbers, or a list of one for each parameter, "
+            f"got {reprlib.repr(part)}"
+        )
+    return arrays
+
+
+def _real(each: Any) -> Float[np.ndarray, "..."]:
+    if each is None or np.iscomplexobj(
+        each
+    ):  # NumPy makes NaN of None, and drops an imaginary part
+        raise TypeError
+    return np.asarray(each, np.float64)

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from lopt.arguments import whole
 from lopt.optimizers.loop_recorder import LoopRecorder
 from lopt.records import store
 from lopt.records.recorded_run import RecordedRun
@@ -55,9 +56,8 @@ def recorder(
         ValueError: if ``steps`` or ``components`` is less than 1. ``update`` raises it if it is not given the
             parameters.
     """
-    for name, count in (("steps", steps), ("components", components)):
-        if count < 1:
-            raise ValueError(f"{name} is {count}, expected at least 1")
+    steps, components = whole("steps", steps), whole("components", components)
+    seed = whole("seed", seed, least=0)
     inner = optax.with_extra_args_support(transformation)
 
     def sample(tree: PyTree, dtype: Any) -> Float[Array, " components"]:

@@ -17,13 +17,6 @@ def make_task(name: str, problem: Mapping[str, Any] | None = None) -> Task:
     """Build the task called ``name`` with the parameters ``problem``.
 
     Raises:
-        ValueError: if there is no such task, or it has no such parameter.
+        ValueError: if there is no such task, or a parameter is unknown, missing or out of its bounds.
     """
-    parameters = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in (problem or {}).items()
-    }
-    try:
-        return TASKS.load(name)(**parameters)
-    except TypeError as error:
-        raise ValueError(f"task {name!r}: {error}") from None
+    return TASKS.make(name, {} if problem is None else problem)

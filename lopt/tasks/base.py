@@ -29,6 +29,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
+from lopt.arguments import whole
 from lopt.keys import stream
 from lopt.records.portraits import Portrait, StartLosses
 
@@ -106,7 +107,12 @@ def log10_losses(losses: Float[Array, "*losses"]) -> Float[np.ndarray, "*losses"
 
 
 def sample_batch(task: Task, key: jax.Array, count: int) -> PyTree:
-    """Draw ``count`` independent problems, stacked along a new leading axis."""
+    """Draw ``count`` independent problems, stacked along a new leading axis.
+
+    Raises:
+        ValueError: if ``count`` is no whole number of at least 1.
+    """
+    count = whole("count", count)
     if isinstance(key, Tracer):  # part of a program
         return _sample_batch(task, key, count)
     return _sampling(task, key, count)
