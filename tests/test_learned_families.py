@@ -480,6 +480,24 @@ def test_autodiff_in_blocks_is_the_grus_adjoint(x64):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-13)
 
 
+@dataclasses.dataclass(frozen=True)
+class Tall(Plain):
+    """Its readout returns a column, which a product with a matrix leaves."""
+
+    def component(self, theta):
+        component = self.gru.component(theta)
+        return component._replace(readout=lambda h: component.readout(h)[..., None])
+
+
+def test_a_readout_of_another_shape_is_named(x64):
+    theta = jax.tree.map(jnp.asarray, random_theta(Plain().gru))
+    problems = as_dtype(sample_batch(TASK, jax.random.key(1), 3), jnp.float64)
+    with pytest.raises(
+        ValueError, match=r"readout of shapes \[5\] returns the shape \[1\], expected \[\]"
+    ):
+        meta_gradient(TASK, Tall(), theta, problems, 6)
+
+
 # Training.
 
 SETTINGS = MetaTrainingSettings(

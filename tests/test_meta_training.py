@@ -218,6 +218,18 @@ def test_a_training_that_learned_nothing_is_an_error(run):
     never_finite = last._replace(best_validation=jnp.asarray(jnp.inf, jnp.float32))
     with pytest.raises(MetaTrainingError, match="one every 6 of 18 meta-steps, none was finite"):
         check_learned(training, SEED, never_finite)
+    broken = never_finite._replace(theta=jax.tree.map(lambda leaf: leaf * jnp.nan, last.theta))
+    with pytest.raises(
+        MetaTrainingError, match="nor was that of what it began with, nan: are the losses"
+    ):
+        check_learned(training, SEED, never_finite, start=broken)
+
+
+def test_an_empty_theta_has_nothing_to_train(run):
+    with pytest.raises(
+        ValueError, match=r"GRU.*: theta has no entries, so there is nothing to train"
+    ):
+        initial_state(run[0], SEED, theta=())
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):

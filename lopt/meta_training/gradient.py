@@ -35,7 +35,7 @@ from jaxtyping import Array, Float, PyTree
 
 from lopt.learned.adjoint_bound import bound_adjoint, loss_weights
 from lopt.learned.base import HasMetaGradient, LearnedFamily
-from lopt.optimizers.component import OptimizerFamily
+from lopt.optimizers.component import OptimizerFamily, check_shapes
 from lopt.tasks import Task
 from lopt.tasks.flat import flat_loss, iterations, start
 from lopt.unroll_memory import block_lengths
@@ -135,6 +135,9 @@ def meta_gradient(
         block: steps per rematerialized block, a divisor of ``steps`` (default: all).
         bound: of each problem's adjoint, at least 1 to change nothing where a run is stable
             (default: none, the gradient as it is).
+
+    Raises:
+        ValueError: if ``block`` does not divide ``steps``, or a function of the optimizer has wrong shapes.
     """
     block = steps if block is None else block
     if steps % block:
@@ -160,6 +163,7 @@ def _objective_in_blocks(
     They are the same number, but for what a bound makes of losses above the first.
     """
     component = family.component(theta)
+    check_shapes(component)
     x_0 = jax.vmap(partial(start, task))(problems)
     loss_of = jax.vmap(flat_loss(task), in_axes=(0, 0, None))
     with_gradient = jax.vmap(jax.value_and_grad(flat_loss(task), argnums=1), in_axes=(0, 0, None))

@@ -141,9 +141,15 @@ def _optimizer(settings: MetaTrainingSettings) -> optax.GradientTransformation:
 
 
 def initial_state(training: Training, seed: int, theta: PyTree | None = None) -> State:
-    """Return the state before the first meta-step, at ``theta`` (default: the seed's random one)."""
+    """Return the state before the first meta-step, at ``theta`` (default: the seed's random one).
+
+    Raises:
+        ValueError: if theta is empty.
+    """
     settings = training.settings
     first: Any = training.family.init(stream(seed, "theta")) if theta is None else theta
+    if not sum(jnp.size(leaf) for leaf in jax.tree.leaves(first)):
+        raise ValueError(f"{training.family}: theta has no entries, so there is nothing to train")
     return State(
         step=jnp.zeros((), jnp.int32),
         theta=first,
@@ -274,16 +280,21 @@ def check_learned(training: Training, seed: int, state: State, start: State | No
     """
     settings, best = training.settings, float(state.best_validation)
     advice = "try a smaller learning_rate, clip or output_scale for this task, or other seeds"
-    if not np.isfinite(best):
-        raise MetaTrainingError(
-            f"seed {seed} learned nothing: of the validation meta-objectives, one every "
-            f"{settings.validation_interval} of {int(state.step)} meta-steps, none was finite; {advice}"
-        )
     with jax.default_matmul_precision(settings.precision):
         untrained = start or initial_state(training, seed)
         before = _validate(
             training, untrained, validation_problems(training.task, settings.validation_problems)
         )[1]
+    if not np.isfinite(best):
+        if not np.isfinite(before):
+            advice = (
+                f"nor was that of what it began with, {before:g}: are the losses of this task finite, "
+                "and not 0 at the start?"
+            )
+        raise MetaTrainingError(
+            f"seed {seed} learned nothing: of the validation meta-objectives, one every "
+            f"{settings.validation_interval} of {int(state.step)} meta-steps, none was finite; {advice}"
+        )
     # Means of float32 ratios: equal to rounding is not better.
     if np.isfinite(before) and not best < before - 1e-5 * abs(before):
         raise MetaTrainingError(
