@@ -125,3 +125,32 @@ def test_a_clock_beside_the_optimizer_changes_no_gain(x64):
     np.testing.assert_allclose(
         closed_loop(clocked, np.array([1.0])).rates, closed_loop(ball, np.array([1.0])).rates
     )
+
+
+def of_parts(jacobian, input_vector, readout_vector) -> HeavyBall:
+    return HeavyBall(np.zeros(()), *map(np.array, (jacobian, input_vector, readout_vector)))
+
+
+def test_what_stays_and_no_gradient_moves_changes_no_gain_in_any_basis():
+    feeding = of_parts([[0.5, 1.0], [0.0, 1.0]], [1.0, 0.0], [-0.2, 0.0])
+    assert total_gain(feeding) == pytest.approx(0.4)  # a constant that the memory adds up
+    random = np.random.default_rng(0)
+    for others in ([1.0], [1.0, 1.0], [1.0, *random.uniform(-0.9, 0.9, 40)]):
+        size = 1 + len(others)
+        basis = random.normal(size=(size, size))
+        hidden = of_parts(
+            basis @ np.diag([0.5, *others]) @ np.linalg.inv(basis),
+            basis[:, 0],
+            np.append(-0.2, np.ones(len(others))) @ np.linalg.inv(basis),
+        )
+        assert total_gain(hidden) == pytest.approx(0.4, rel=1e-6)
+
+
+def test_a_memory_that_never_fades_has_an_infinite_gain():
+    assert total_gain(HeavyBall.of(0.2, 1.0)) == np.inf
+    assert total_gain(HeavyBall.of(-0.2, 1.0)) == -np.inf
+    assert stationary_errors(HeavyBall.of(0.2, 1.0, drift=0.1), np.ones(1)) == [0.0]
+    unseen = of_parts(np.diag([0.5, 1.0]), [1.0, 1.0], [-0.2, 0.0])
+    assert total_gain(unseen) == pytest.approx(0.4)
+    double_sum = of_parts([[1.0, 1.0], [0.0, 1.0]], [0.0, 1.0], [-0.2, 0.0])
+    assert np.isnan(total_gain(double_sum))

@@ -163,14 +163,29 @@ def stationary_errors(
 def total_gain(linear: Linear) -> float:
     """Return G = -r^T (I - J)^-1 j, the whole displacement that a unit impulse of the gradient causes.
 
-    A state that stays where it is (an eigenvalue 1) does no harm if no gradient moves it.
+    A part of the state that stays where it is (an eigenvalue 1) does no harm if no gradient moves it, in any
+    basis. If one does and the update sees it, the displacement goes on for ever: G is infinite, with its sign
+    (NaN where the part that stays is itself driven by another, as in a double sum).
     """
-    matrix = np.eye(len(linear.input_vector)) - linear.jacobian
-    try:
-        response = np.linalg.solve(matrix, linear.input_vector)
-    except np.linalg.LinAlgError:
-        response = np.linalg.lstsq(matrix, linear.input_vector)[0]
-    return float(-linear.readout_vector @ response)
+    j, r = np.asarray(linear.input_vector), np.asarray(linear.readout_vector)
+    size, eps = len(j), float(np.finfo(float).eps)
+    matrix = np.eye(size) - linear.jacobian
+    left, sizes, right = np.linalg.svd(matrix)
+    staying = sizes <= 10.0 * size * eps * max(sizes[0], 1.0)
+    if not staying.any():
+        return float(-r @ np.linalg.solve(matrix, j))
+    # (I - J) y + V c = j with U^T y = 0: V stays, U^T tells how much of it a vector has, c is what j has.
+    kept, seen = right[staying].T, left[:, staying].T
+    bordered = np.block([[matrix, kept], [seen, np.zeros((len(seen), len(seen)))]])
+    wanted = np.append(j, np.zeros(len(seen)))
+    found = np.linalg.lstsq(bordered, wanted)[0]
+    scale = float(np.linalg.norm(j) * max(1.0, np.linalg.norm(found)))
+    if np.linalg.norm(bordered @ found - wanted) > eps**0.5 * scale:
+        return np.nan
+    for_ever = -r @ kept @ found[size:]
+    if abs(for_ever) > eps**0.5 * np.linalg.norm(r) * np.linalg.norm(j):
+        return float(np.copysign(np.inf, for_ever))
+    return float(-r @ found[:size])
 
 
 def linear_response(linear: Linear, steps: int) -> Float[np.ndarray, " steps"]:
