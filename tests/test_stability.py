@@ -154,3 +154,13 @@ def test_a_memory_that_never_fades_has_an_infinite_gain():
     assert total_gain(unseen) == pytest.approx(0.4)
     double_sum = of_parts([[1.0, 1.0], [0.0, 1.0]], [0.0, 1.0], [-0.2, 0.0])
     assert np.isnan(total_gain(double_sum))
+
+
+def test_what_neither_decays_nor_grows_is_stable_nowhere():
+    """Of momentum 1 both roots have size 1 up to lambda = 4 / alpha."""
+    ball, curvatures = HeavyBall.of(0.01, 1.0), np.geomspace(1e-4, 1e3, 81)
+    rates = closed_loop(ball, curvatures).rates
+    assert np.all(rates[curvatures < 399.0] == 1.0) and np.all(rates[curvatures > 401.0] > 1.0)
+    assert stable_range(ball, curvatures) == (0.0, 0.0)
+    slow = HeavyBall.of(1e-9, 0.0)
+    assert closed_loop(slow, np.array([1e-4])).rates[0] == 1.0 - 1e-13

@@ -52,6 +52,8 @@ __all__ = [
 TAKES_PART = 1e-3
 """The least weight of a mode that x takes part in: a thousandth of where x started."""
 GRID, SMALL_SHARE = 61, 0.01
+ROUNDING = 8.0 * float(np.finfo(float).eps)
+"""Of |mu|, for each variable of the loop."""
 
 
 class Linear(Protocol):
@@ -102,7 +104,10 @@ def _radius_and_rate(matrix: Float[np.ndarray, "joint joint"]) -> tuple[float, f
     except np.linalg.LinAlgError:  # a Jordan block: whatever is in it counts
         weights = np.ones(len(values))
     seen = weights >= TAKES_PART
-    return float(sizes.max()), float(sizes[seen].max() if seen.any() else sizes.max())
+    rate = float(sizes[seen].max() if seen.any() else sizes.max())
+    # What neither decays nor grows has a rate of 1 but for rounding, which must not say which.
+    neutral = abs(rate - 1.0) <= ROUNDING * len(matrix)
+    return float(sizes.max()), 1.0 if neutral else rate
 
 
 class StableRange(NamedTuple):
