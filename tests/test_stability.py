@@ -10,6 +10,7 @@ from lopt.analysis.stability import (
     HeavyBall,
     closed_loop,
     curvature_grid,
+    decaying,
     optimal_heavy_ball,
     stability_record,
     stable_range,
@@ -85,6 +86,11 @@ def test_an_unstable_band_is_seen(x64):
         rates = closed_loop(linear, np.array([0.999, 1.001]) * edge).rates
         assert tuple(rates < 1.0) == sides
     assert closed_loop(linear, np.array([1.0])).rates[0] > 1.0  # between them
+    beside = np.array([0.999 * found.up_to, 1.001 * found.up_to, 1.0])
+    beside = np.append(beside, [0.999 * found.largest, 1.001 * found.largest])
+    rates = closed_loop(linear, beside).rates
+    assert decaying(linear, beside, curvatures).tolist() == (rates < 1.0).tolist()
+    assert rates[3] < 1.0 < rates[2]  # the band ends between them
 
 
 def test_ranges_at_the_ends_of_the_grid():

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.optimize
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lopt.optimizers.momentum import optimal_momentum
 from lopt.records.interventions import Stability
@@ -40,6 +40,7 @@ __all__ = [
     "StableRange",
     "closed_loop",
     "curvature_grid",
+    "decaying",
     "joint_map",
     "linear_response",
     "optimal_heavy_ball",
@@ -145,15 +146,35 @@ def stable_range(
     return StableRange(up_to, _crossing(linear, *curvatures[last : last + 2]))
 
 
-def _crossing(linear: Linear, low: float, high: float) -> float:
-    """Return where the rate crosses 1 between a stable and an unstable curvature."""
+def decaying(
+    linear: Linear, curvatures: Float[np.ndarray, " met"], grid: Float[np.ndarray, " curvature"]
+) -> Bool[np.ndarray, " met"]:
+    """Return at which curvatures x decays, each crossing of 1 on the grid found to the last digits.
+
+    Beyond the ends of the grid it does what it does there; a band narrower than the grid may be missed.
+
+    >>> decaying(HeavyBall.of(1.0, 0.0), np.array([1.0, 1.99, 2.01]), np.array([0.1, 1.0, 10.0])).tolist()
+    [True, True, False]
+    """
+    stable = closed_loop(linear, grid).rates < 1.0
+    edges = [
+        _crossing(linear, *grid[[k, k + 1] if stable[k] else [k + 1, k]])
+        for k in np.flatnonzero(stable[1:] != stable[:-1])
+    ]
+    passed = np.searchsorted(np.array(edges, np.float64), curvatures, side="right")
+    return (passed % 2 == 0) == stable[0]
+
+
+def _crossing(linear: Linear, stable: float, unstable: float) -> float:
+    """Return where the rate crosses 1 between a stable and an unstable curvature, the stable one first."""
 
     def beyond(curvature: float) -> float:
         return _radius_and_rate(joint_map(linear, curvature))[1] - 1.0
 
-    if beyond(high) == 0.0:  # neither side: it is the crossing
-        return float(high)
-    root: Any = scipy.optimize.brentq(beyond, low, high, xtol=1e-300, rtol=np.float64(1e-14))
+    if beyond(unstable) == 0.0:  # neither side: it is the crossing
+        return float(unstable)
+    ends = sorted((stable, unstable))
+    root: Any = scipy.optimize.brentq(beyond, *ends, xtol=1e-300, rtol=np.float64(1e-14))
     return float(root)
 
 
