@@ -1109,3 +1109,27 @@ def test_what_mechanisms_are_worth_is_shown_without_a_verdict(results, table):
         # No intervention was run on a null.
         nulls = [name for name in own if name.startswith("null_")]
         assert set(own.loc["lead_needs_nonlinearity", nulls]) <= {"unknown", ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "changes", "truth"),
+    [
+        ("lead_needs_nonlinearity", "intact", {"meta_objective": 1.0}, np.nan),  # no lead
+        ("lead_needs_nonlinearity", "intact", {"meta_objective": np.inf}, np.nan),
+        ("drift_costs_nothing", "no_drift", {"problems": 1, "difference_se": 0.0}, np.nan),
+        (
+            "drift_costs_nothing",
+            "no_drift",
+            {"difference": np.inf, "difference_se": np.nan},
+            np.inf,
+        ),
+    ],
+)
+def test_causes_that_nothing_can_be_said_of_are_unknown(results, name, optimizer, changes, truth):
+    found = next(iter(results.values()))
+    table = found.interventions.assign(difference=0.1, problems=4)
+    row = (table["optimizer"] == optimizer) & (table["seed"] == found.selected)
+    assert row.sum() == 1
+    table.loc[row, list(changes)] = list(changes.values())
+    measured = CRITERIA[name].measure(found._replace(interventions=table), found.selected)
+    np.testing.assert_equal(float(measured), truth)

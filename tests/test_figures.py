@@ -985,6 +985,39 @@ def test_figure_6_has_the_same_row_in_every_column(drawn):
         assert len(missing) == len(names) - len(labels)
 
 
+@pytest.mark.parametrize("baseline", [0.5, np.inf])
+def test_figure_6_has_no_costs_of_what_diverges_itself(drawn, tmp_path, baseline):
+    module = import_module("lopt.figures.fig6_interventions")
+    data, _ = drawn("fig6_interventions")
+    lost, *others = data.columns
+
+    def unknown(rows, **changes):
+        return tuple(row._replace(cost=np.nan, error=np.nan, **changes) for row in rows)
+
+    (intact,) = unknown([lost.intact], objective=np.inf, diverged=1, problems=1)
+    column = lost._replace(
+        intact=intact,
+        interventions=unknown(lost.interventions),
+        baselines=unknown(lost.baselines, objective=baseline),
+    )
+    figure = module.draw(data._replace(columns=(column, *others)))
+    style.save(figure, tmp_path / "1.pdf", tmp_path / "1.png")
+    costs = panel(figure, 0, 0)
+    assert not costs.patches
+    said = [text.get_text() for text in costs.texts if text.get_text() != "a"]
+    assert said.count("unknown") == len(lost.interventions)
+    assert not any("\u2192" in text for text in said)
+
+
+def test_figure_6_counts_one_problem_as_one(drawn):
+    module = import_module("lopt.figures.fig6_interventions")
+    data, _ = drawn("fig6_interventions")
+    first = data.columns[0]
+    one = data._replace(columns=(first._replace(intact=first.intact._replace(problems=1)),))
+    assert any("1 problem" in text.get_text() for text in module.draw(one).texts)
+    assert not any("1 problems" in text.get_text() for text in module.draw(one).texts)
+
+
 def test_figure_7_draws_rates_over_the_curvatures_met(drawn):
     figure = drawn("fig7_stability")[1]
     for number, task in enumerate(TASKS):

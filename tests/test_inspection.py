@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from browsing import look_at
 from known_mechanisms import KNOWN, gradients, wrong
@@ -16,9 +17,11 @@ from quadratics import quadratics
 import lopt
 from lopt.analysis.impulses import impulse_responses, run_learning_rates
 from lopt.analysis.recorded import drive, summarize_recording
+from lopt.analysis.stability import HeavyBall, stability_record
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.claims.measure import CRITERIA
 from lopt.inspection import drawn
+from lopt.inspection.causes import cause_sentences
 from lopt.inspection.questions import QUESTIONS
 from lopt.keys import stream
 from lopt.learned.gru import GRU
@@ -203,6 +206,49 @@ def test_what_each_mechanism_is_worth_in_closed_form():
     panel = analysis.plot_interventions().axes[0]
     assert "no memory" in [label.get_text() for label in panel.get_yticklabels()]
     assert len(analysis.plot_stability(analysis).axes) == 4
+
+
+def costs_of(*costs: float) -> pd.DataFrame:
+    rows = {
+        "optimizer": ["intact", "no_schedule"],
+        "kind": ["intact", "intervention"],
+        "cost": costs,
+    }
+    return pd.DataFrame(rows).assign(
+        problems=4, diverged=0, meta_objective=0.5, cost_se=0.01, difference=0.1, difference_se=0.01
+    )
+
+
+def test_what_interventions_are_measured_at_is_said():
+    """Of a map that is frozen, or of a point that is one of many, costs are not the optimizer's own."""
+    plain = cause_sentences(costs_of(1.0, 1.2), None, True)
+    assert plain == [
+        "intact, its meta-objective on 4 problems is 0.5",
+        "removing the schedule costs x1.2 ± 0.01",
+    ]
+    place = "one of a continuum of fixed points"
+    told = cause_sentences(costs_of(1.0, 1.2), None, True, frozen=True, place=place)
+    assert (
+        told[0]
+        == "intact, the meta-objective of the map at its operating point on 4 problems is 0.5"
+    )
+    assert told[1] == f"what follows starts or is linearized at {place}: another gives other costs"
+    assert told[2:] == plain[1:]
+
+
+def test_a_sum_of_all_gradients_ends_on_a_continuum():
+    told, summary = asked(0.0, lambda h, i: (h + i.gradient, -0.1 * (h + i.gradient)), "one_point")
+    assert told["one_point"][0] == "no" and "(at one of a continuum of fixed points)" in summary
+
+
+def test_of_what_is_stable_at_large_curvatures_only_no_share_is_beyond():
+    met, weights, grid = np.array([0.001, 1.0]), np.full(2, 0.5), np.geomspace(1e-4, 10.0, 5)
+    rows = [("learned", -1, HeavyBall.of(0.1, 0.0))]
+    record = stability_record(rows, grid, met, weights, np.zeros(2, int))
+    record = record._replace(stable_up_to=np.zeros(1), largest_stable=np.full(1, 5.0))
+    assert cause_sentences(None, record, True) == [
+        "unstable at small curvatures; stable ones reach up to 5; those of the task reach up to 1"
+    ]
 
 
 # Moves the slider, and leaves what it saw in the page.

@@ -158,6 +158,17 @@ def test_diverged_runs_are_counted_and_never_averaged_away(lost):
     ]
 
 
+def test_where_the_optimizer_itself_diverges_nothing_has_a_cost():
+    losses = np.array([[[2.0, 1.0], [2.0, np.nan], [2.0, 1.0]], [[2.0, 2.0]] * 3])
+    evaluation = Evaluation(np.array(["learned", "adam"]), np.array([0, -1]), losses)
+    table = cost_table("task", 0, runs([[2, 0], [2, np.nan], [2, 1]]), evaluation)
+    table = table.set_index("optimizer")
+    assert table.cost.isna().all() and table.cost_se.isna().all()
+    assert table.diverged.tolist() == [1, 1, 0]
+    # Of what did not diverge twice: 0.5 / 0.75 and 1; of the baseline 1 / 0.75, 0 and 1 / 0.75.
+    np.testing.assert_allclose(table.median_ratio, [1.0, 5.0 / 6.0, 4.0 / 3.0])
+
+
 def test_parts_are_joined_in_order():
     whole = runs([[2, 2], [2, 1], [2, 0]])
     parts = runs([[2, 1], [2, 0]], (1, 2)), runs([[2, 2]], (0,))

@@ -10,6 +10,7 @@ from lopt.analysis.stability import (
     HeavyBall,
     closed_loop,
     curvature_grid,
+    decaying,
     optimal_heavy_ball,
     stability_record,
     stable_range,
@@ -85,6 +86,11 @@ def test_an_unstable_band_is_seen(x64):
         rates = closed_loop(linear, np.array([0.999, 1.001]) * edge).rates
         assert tuple(rates < 1.0) == sides
     assert closed_loop(linear, np.array([1.0])).rates[0] > 1.0  # between them
+    beside = np.array([0.999 * found.up_to, 1.001 * found.up_to, 1.0])
+    beside = np.append(beside, [0.999 * found.largest, 1.001 * found.largest])
+    rates = closed_loop(linear, beside).rates
+    assert decaying(linear, beside, curvatures).tolist() == (rates < 1.0).tolist()
+    assert rates[3] < 1.0 < rates[2]  # the band ends between them
 
 
 def test_ranges_at_the_ends_of_the_grid():
@@ -125,3 +131,42 @@ def test_a_clock_beside_the_optimizer_changes_no_gain(x64):
     np.testing.assert_allclose(
         closed_loop(clocked, np.array([1.0])).rates, closed_loop(ball, np.array([1.0])).rates
     )
+
+
+def of_parts(jacobian, input_vector, readout_vector) -> HeavyBall:
+    return HeavyBall(np.zeros(()), *map(np.array, (jacobian, input_vector, readout_vector)))
+
+
+def test_what_stays_and_no_gradient_moves_changes_no_gain_in_any_basis():
+    feeding = of_parts([[0.5, 1.0], [0.0, 1.0]], [1.0, 0.0], [-0.2, 0.0])
+    assert total_gain(feeding) == pytest.approx(0.4)  # a constant that the memory adds up
+    random = np.random.default_rng(0)
+    for others in ([1.0], [1.0, 1.0], [1.0, *random.uniform(-0.9, 0.9, 40)]):
+        size = 1 + len(others)
+        basis = random.normal(size=(size, size))
+        hidden = of_parts(
+            basis @ np.diag([0.5, *others]) @ np.linalg.inv(basis),
+            basis[:, 0],
+            np.append(-0.2, np.ones(len(others))) @ np.linalg.inv(basis),
+        )
+        assert total_gain(hidden) == pytest.approx(0.4, rel=1e-6)
+
+
+def test_a_memory_that_never_fades_has_an_infinite_gain():
+    assert total_gain(HeavyBall.of(0.2, 1.0)) == np.inf
+    assert total_gain(HeavyBall.of(-0.2, 1.0)) == -np.inf
+    assert stationary_errors(HeavyBall.of(0.2, 1.0, drift=0.1), np.ones(1)) == [0.0]
+    unseen = of_parts(np.diag([0.5, 1.0]), [1.0, 1.0], [-0.2, 0.0])
+    assert total_gain(unseen) == pytest.approx(0.4)
+    double_sum = of_parts([[1.0, 1.0], [0.0, 1.0]], [0.0, 1.0], [-0.2, 0.0])
+    assert np.isnan(total_gain(double_sum))
+
+
+def test_what_neither_decays_nor_grows_is_stable_nowhere():
+    """Of momentum 1 both roots have size 1 up to lambda = 4 / alpha."""
+    ball, curvatures = HeavyBall.of(0.01, 1.0), np.geomspace(1e-4, 1e3, 81)
+    rates = closed_loop(ball, curvatures).rates
+    assert np.all(rates[curvatures < 399.0] == 1.0) and np.all(rates[curvatures > 401.0] > 1.0)
+    assert stable_range(ball, curvatures) == (0.0, 0.0)
+    slow = HeavyBall.of(1e-9, 0.0)
+    assert closed_loop(slow, np.array([1e-4])).rates[0] == 1.0 - 1e-13

@@ -102,6 +102,42 @@ def test_modes_are_selected_in_pairs(gru, count, by, truth):
     assert select_modes(gru[2], count, by).tolist() == truth
 
 
+def test_what_stays_and_no_gradient_moves_has_no_gain():
+    """In a random basis both its rate and its distance from 1 are rounding."""
+    random = np.random.default_rng(0)
+    for _ in range(6):
+        basis = random.normal(size=(4, 4))
+        back = np.linalg.inv(basis)
+        jacobian = jnp.asarray(basis @ np.diag([1.0, 0.5, 0.3, -0.2]) @ back)
+        readout = jnp.asarray(np.array([1.0, -0.2, 0.0, 0.0]) @ back)
+        component = ComponentOptimizer(
+            jnp.zeros(4),
+            lambda h, g, jacobian=jacobian, j=basis[:, 1]: h @ jacobian.T + g[..., None] * j,
+            lambda h, readout=readout: h @ readout,
+        )
+        found = linearize(component, np.zeros(4))
+        (leading,) = select_modes(found, 1, by="gain")
+        assert found.eigenvalues[leading] == pytest.approx(0.5)
+
+
+def test_what_is_nilpotent_belongs_to_no_mode():
+    delay = ComponentOptimizer(
+        jnp.zeros(2),
+        lambda h, g: jnp.stack([g, h[..., 0]], axis=-1),
+        lambda h: -0.3 * h[..., 1],
+    )
+    found = linearize(delay, np.zeros(2))
+    every = truncated_surrogate(found, np.zeros(2), [0, 1])
+    whole = linear_surrogate(found, np.zeros(2))
+    assert np.all(every.learning_rates == 0.0)  # and yet the linear surrogate answers:
+    problems = quadratics(1, 2)
+    still, moving = (
+        evaluate(TASK, family, theta, problems, steps=4)
+        for family, theta in ((AggregatedMomentum(), every), (LinearSurrogate(), whole))
+    )
+    assert np.ptp(still) == 0.0 and np.ptp(moving) > 0.0
+
+
 def test_bad_input_is_named(gru):
     component, point, linearization = gru
     for modes, words in (

@@ -63,6 +63,15 @@ def test_what_foretells_failure(curvature, factor, expected):
     assert found.drift == pytest.approx(1.0) and not found.failed
 
 
+def test_curvatures_close_to_the_limit_are_told_apart():
+    """Stable below 30; 0.3 % beyond it, between two curvatures of the grid, is unstable."""
+    home = Home(HeavyBall.of(0.1, 0.5), 0.0, np.inf, np.inf)
+    losses = np.tile(np.array([1.0, 0.5, 0.1]), (4, 1))
+    curvatures, weights = np.array([0.001, 29.9, 30.1, 50.0]), np.full(4, 0.25)
+    found = outcome(losses, np.zeros((4, 3)), home, curvatures, weights)
+    assert found.unstable == 0.5
+
+
 def test_what_failure_is():
     home = Home(HeavyBall.of(0.1, 0.5), 0.0, np.inf, np.inf)
     losses = np.tile(np.array([1.0, 0.5, 0.1]), (10, 1))

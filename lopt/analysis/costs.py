@@ -6,7 +6,8 @@ With m_p = mean_k f_p(x_k) / f_p(x_0) of an intervention and m_p^0 of the intact
     cost       = mean_p m_p / mean_p m_p^0,  its standard error that of mean_p (m_p - cost m_p^0) / mean m^0.
 
 A run that diverged (``lopt.evaluation``) has m_p = infinity: means over problems with one are infinite, the
-count says how many, and the median over problems of m_p / m_p^0 stays a number. An intervention *breaks* a
+count says how many, and the median over problems of m_p / m_p^0 stays a number (over those on which not both
+diverge). Where the intact optimizer diverges on a problem there is no cost. An intervention *breaks* a
 problem if its run diverges or does no better than standing still (m_p >= 1) where the intact run does.
 
 NumPy only: figures and tables read what this makes.
@@ -80,7 +81,7 @@ def cost_table(
     reference = objectives(intact)
     for name, kind, modes, losses in everything:
         found = objectives(losses)
-        broken = _broken(found, reference)
+        broken, ratios = _broken(found, reference), _ratios(found, reference)
         rows.append(
             {
                 "task": task,
@@ -92,15 +93,13 @@ def cost_table(
                 "diverged": int(np.isinf(found).sum()),
                 **_mean("meta_objective", found),
                 **_mean("final_loss", _final_losses(losses)),
-                **_mean("difference", found - reference),
+                **_mean("difference", _less(found, reference)),
                 **_cost(found, reference),
                 "broken": int(broken.sum()),
                 **_split("curvature", runs.start_curvatures[:, 1], broken),
                 **_split("gradient", runs.start_gradients, broken),
-                "curvature_correlation": _correlation(
-                    found / reference, runs.start_curvatures[:, 1]
-                ),
-                "gradient_correlation": _correlation(found / reference, runs.start_gradients),
+                "curvature_correlation": _correlation(ratios, runs.start_curvatures[:, 1]),
+                "gradient_correlation": _correlation(ratios, runs.start_gradients),
             }
         )
     return pd.DataFrame(rows)
@@ -166,14 +165,31 @@ def _mean(name: str, values: Float[np.ndarray, " problem"]) -> Mapping[str, floa
     }
 
 
+def _less(
+    found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
+) -> Float[np.ndarray, " problem"]:
+    with np.errstate(invalid="ignore"):
+        return found - reference
+
+
+def _ratios(
+    found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
+) -> Float[np.ndarray, " problem"]:
+    """Return m_p / m_p^0, NaN where both diverged."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return found / reference
+
+
 def _cost(
     found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
 ) -> Mapping[str, float]:
-    scale = float(np.mean(reference))
-    cost = float(np.mean(found)) / scale
+    scale, ratios = float(np.mean(reference)), _ratios(found, reference)
+    known = ratios[~np.isnan(ratios)]
+    # Of infinitely much everything finite would be nothing.
+    cost = float(np.mean(found)) / scale if np.isfinite(scale) and scale > 0.0 else np.nan
     error = _mean("", found - cost * reference)["_se"] / scale if np.isfinite(cost) else np.nan
-    with np.errstate(invalid="ignore"):
-        return {"cost": cost, "cost_se": error, "median_ratio": float(np.median(found / reference))}
+    median = float(np.median(known)) if known.size else np.nan
+    return {"cost": cost, "cost_se": error, "median_ratio": median}
 
 
 def _split(
@@ -191,6 +207,8 @@ def _correlation(
     ratios: Float[np.ndarray, " problem"], values: Float[np.ndarray, " problem"]
 ) -> float:
     """Return the rank correlation of what an intervention costs with a property of the problem."""
+    known = ~np.isnan(ratios)
+    ratios, values = ratios[known], values[known]
     if len(ratios) < 3 or np.ptp(scipy.stats.rankdata(ratios)) == 0.0 or np.ptp(values) == 0.0:
         return np.nan
     correlation: Any = scipy.stats.spearmanr(ratios, values)

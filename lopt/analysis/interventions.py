@@ -258,7 +258,7 @@ class Intervened:
 
 
 def mode_counts(linearization: Linearized) -> list[int]:
-    """Return how many modes are kept: 1, 2, 4, ... up to half of what there are."""
+    """Return how many modes are kept: the powers of 2 below what there are."""
     total = len(linearization.eigenvalues)
     return [2**power for power in range(total.bit_length()) if 2**power < total]
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.optimize
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lopt.optimizers.momentum import optimal_momentum
 from lopt.records.interventions import Stability
@@ -40,6 +40,7 @@ __all__ = [
     "StableRange",
     "closed_loop",
     "curvature_grid",
+    "decaying",
     "joint_map",
     "linear_response",
     "optimal_heavy_ball",
@@ -52,6 +53,8 @@ __all__ = [
 TAKES_PART = 1e-3
 """The least weight of a mode that x takes part in: a thousandth of where x started."""
 GRID, SMALL_SHARE = 61, 0.01
+ROUNDING = 8.0 * float(np.finfo(float).eps)
+"""Of |mu|, for each variable of the loop."""
 
 
 class Linear(Protocol):
@@ -102,7 +105,10 @@ def _radius_and_rate(matrix: Float[np.ndarray, "joint joint"]) -> tuple[float, f
     except np.linalg.LinAlgError:  # a Jordan block: whatever is in it counts
         weights = np.ones(len(values))
     seen = weights >= TAKES_PART
-    return float(sizes.max()), float(sizes[seen].max() if seen.any() else sizes.max())
+    rate = float(sizes[seen].max() if seen.any() else sizes.max())
+    # What neither decays nor grows has a rate of 1 but for rounding, which must not say which.
+    neutral = abs(rate - 1.0) <= ROUNDING * len(matrix)
+    return float(sizes.max()), 1.0 if neutral else rate
 
 
 class StableRange(NamedTuple):
@@ -140,15 +146,35 @@ def stable_range(
     return StableRange(up_to, _crossing(linear, *curvatures[last : last + 2]))
 
 
-def _crossing(linear: Linear, low: float, high: float) -> float:
-    """Return where the rate crosses 1 between a stable and an unstable curvature."""
+def decaying(
+    linear: Linear, curvatures: Float[np.ndarray, " met"], grid: Float[np.ndarray, " curvature"]
+) -> Bool[np.ndarray, " met"]:
+    """Return at which curvatures x decays, each crossing of 1 on the grid found to the last digits.
+
+    Beyond the ends of the grid it does what it does there; a band narrower than the grid may be missed.
+
+    >>> decaying(HeavyBall.of(1.0, 0.0), np.array([1.0, 1.99, 2.01]), np.array([0.1, 1.0, 10.0])).tolist()
+    [True, True, False]
+    """
+    stable = closed_loop(linear, grid).rates < 1.0
+    edges = [
+        _crossing(linear, *grid[[k, k + 1] if stable[k] else [k + 1, k]])
+        for k in np.flatnonzero(stable[1:] != stable[:-1])
+    ]
+    passed = np.searchsorted(np.array(edges, np.float64), curvatures, side="right")
+    return (passed % 2 == 0) == stable[0]
+
+
+def _crossing(linear: Linear, stable: float, unstable: float) -> float:
+    """Return where the rate crosses 1 between a stable and an unstable curvature, the stable one first."""
 
     def beyond(curvature: float) -> float:
         return _radius_and_rate(joint_map(linear, curvature))[1] - 1.0
 
-    if beyond(high) == 0.0:  # neither side: it is the crossing
-        return float(high)
-    root: Any = scipy.optimize.brentq(beyond, low, high, xtol=1e-300, rtol=np.float64(1e-14))
+    if beyond(unstable) == 0.0:  # neither side: it is the crossing
+        return float(unstable)
+    ends = sorted((stable, unstable))
+    root: Any = scipy.optimize.brentq(beyond, *ends, xtol=1e-300, rtol=np.float64(1e-14))
     return float(root)
 
 
@@ -163,14 +189,29 @@ def stationary_errors(
 def total_gain(linear: Linear) -> float:
     """Return G = -r^T (I - J)^-1 j, the whole displacement that a unit impulse of the gradient causes.
 
-    A state that stays where it is (an eigenvalue 1) does no harm if no gradient moves it.
+    A part of the state that stays where it is (an eigenvalue 1) does no harm if no gradient moves it, in any
+    basis. If one does and the update sees it, the displacement goes on for ever: G is infinite, with its sign
+    (NaN where the part that stays is itself driven by another, as in a double sum).
     """
-    matrix = np.eye(len(linear.input_vector)) - linear.jacobian
-    try:
-        response = np.linalg.solve(matrix, linear.input_vector)
-    except np.linalg.LinAlgError:
-        response = np.linalg.lstsq(matrix, linear.input_vector)[0]
-    return float(-linear.readout_vector @ response)
+    j, r = np.asarray(linear.input_vector), np.asarray(linear.readout_vector)
+    size, eps = len(j), float(np.finfo(float).eps)
+    matrix = np.eye(size) - linear.jacobian
+    left, sizes, right = np.linalg.svd(matrix)
+    staying = sizes <= 10.0 * size * eps * max(sizes[0], 1.0)
+    if not staying.any():
+        return float(-r @ np.linalg.solve(matrix, j))
+    # (I - J) y + V c = j with U^T y = 0: V stays, U^T tells how much of it a vector has, c is what j has.
+    kept, seen = right[staying].T, left[:, staying].T
+    bordered = np.block([[matrix, kept], [seen, np.zeros((len(seen), len(seen)))]])
+    wanted = np.append(j, np.zeros(len(seen)))
+    found = np.linalg.lstsq(bordered, wanted)[0]
+    scale = float(np.linalg.norm(j) * max(1.0, np.linalg.norm(found)))
+    if np.linalg.norm(bordered @ found - wanted) > eps**0.5 * scale:
+        return np.nan
+    for_ever = -r @ kept @ found[size:]
+    if abs(for_ever) > eps**0.5 * np.linalg.norm(r) * np.linalg.norm(j):
+        return float(np.copysign(np.inf, for_ever))
+    return float(-r @ found[:size])
 
 
 def linear_response(linear: Linear, steps: int) -> Float[np.ndarray, " steps"]:

@@ -27,7 +27,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from lopt.analysis.costs import objectives
-from lopt.analysis.stability import Linear, closed_loop, curvature_grid, total_gain
+from lopt.analysis.stability import Linear, curvature_grid, decaying, total_gain
 from lopt.optimizers.component import (
     ComponentOptimizer,
     OptimizerFamily,
@@ -175,10 +175,8 @@ def outcome(
     positive = np.asarray(curvatures) > 0.0
     met, weights = factor * np.asarray(curvatures)[positive], np.asarray(weights)[positive]
     weights = weights / weights.sum()
-    grid = curvature_grid(met, weights)
-    rates = np.interp(np.log(met), np.log(grid), closed_loop(home.linear, grid).rates)
     gain = total_gain(home.linear)
-    unstable = float(weights[~(rates < 1.0)].sum())
+    unstable = float(weights[~decaying(home.linear, met, curvature_grid(met, weights))].sum())
     slow = float(weights[met * abs(gain) * steps < 1.0].sum())
     below, above, saturated = np.mean(shares, axis=0)
     beyond = float(below + above)

@@ -9,6 +9,7 @@ import numpy as np
 from lopt.claims.evidence import TaskResults
 from lopt.claims.registry import ABOVE, AT_LEAST, AT_MOST, Measurement, criterion, quantity
 from lopt.records.evaluation import LEARNED
+from lopt.records.interventions import INTACT
 
 __all__: list[str] = []
 
@@ -63,7 +64,10 @@ def _linear_over_baseline(results: TaskResults, seed: int) -> float:
     if table is None:
         return np.nan
     baselines = table[(table["kind"] == "baseline") & (table["seed"] == seed)]["meta_objective"]
-    return _entry(results, seed, "linear", "meta_objective") / float(baselines.min())
+    best = float(baselines.min())
+    if not _entry(results, seed, INTACT, "meta_objective") < best:
+        return np.nan  # there is no lead to lose
+    return _entry(results, seed, "linear", "meta_objective") / best
 
 
 @criterion(
@@ -87,8 +91,12 @@ def _broken_without_clipping(results: TaskResults, seed: int) -> float:
     2.0,
 )
 def _drift_score(results: TaskResults, seed: int) -> float:
+    if _entry(results, seed, "no_drift", "problems") < 2.0:
+        return np.nan  # one problem says nothing of the error over problems
+    difference = np.float64(_entry(results, seed, "no_drift", "difference"))
+    if np.isinf(difference):
+        return np.inf  # runs diverge without it
     with np.errstate(divide="ignore", invalid="ignore"):
-        difference = np.float64(_entry(results, seed, "no_drift", "difference"))
         return float(np.abs(difference) / _entry(results, seed, "no_drift", "difference_se"))
 
 

@@ -8,7 +8,8 @@ Draws two rows, a column per task:
      errors of the paired comparison; dots: the other training seeds; tuned baselines as lines. A bar that
      ends in an arrow leaves the panel, or some runs diverged: the number says on how many problems. Gray: the
      hand-written optimizer whose numbers are read off the analysis, and the same with tuned numbers. "none":
-     a task's optimizers have no such change.
+     a task's optimizers have no such change. "unknown": the intact optimizer diverges, so that nothing has a
+     cost.
   b  meta-objective of the linearized optimizer that keeps k modes, by gain: hollow where runs diverged (then
      the median over problems times the intact mean); the intact optimizer and the baselines as lines.
 """
@@ -120,7 +121,7 @@ def _distilled(results: Results, task: str, seed: int) -> list[Row]:
     table = table.assign(
         optimizer=DISTILLED + table["numbers"],
         modes=-1,
-        cost=table["meta_objective"] / table["learned"],
+        cost=table["meta_objective"] / table["learned"].where(np.isfinite(table["learned"])),
         cost_se=np.nan,
         median_ratio=np.nan,
     )
@@ -178,7 +179,7 @@ def _names(data: Data) -> list[str]:
 def _problems(data: Data) -> str:
     counts = [column.intact.problems for column in data.columns]
     if len(set(counts)) == 1:
-        return f"{counts[0]} problems"
+        return f"{counts[0]} problem{'s' if counts[0] != 1 else ''}"
     return "problems: " + ", ".join(map(str, counts))
 
 
@@ -213,9 +214,9 @@ def _costs(panel: Axes, column: Column, roles: Roles, names: list[str], labelled
     panel.set(xscale="log", xlim=(low, high), ylim=(len(names) - 0.4, -0.6))
     here = {row.name: row for row in column.interventions}
     for place, name in enumerate(names):
-        if name not in here:  # an empty place would read as a cost of 1
+        if name not in here or np.isnan(here[name].cost):  # empty, it would read as a cost of 1
             panel.annotate(
-                "none",
+                "unknown" if name in here else "none",
                 (1.0, place),
                 xytext=(3.0, 0.0),
                 textcoords="offset points",
@@ -275,8 +276,8 @@ def _truncations(panel: Axes, column: Column, roles: Roles) -> None:
     objectives = _shown_objectives(column)
     hollow = np.array([row.diverged > 0 for row in column.truncations], bool)
     levels = [column.intact.objective, *(row.objective for row in column.baselines)]
-    high = 3.0 * max(level for level in levels if np.isfinite(level))
-    low = 0.7 * min(level for level in levels if np.isfinite(level))
+    finite = [level for level in levels if np.isfinite(level)] or [1.0]  # of who stands still
+    high, low = 3.0 * max(finite), 0.7 * min(finite)
     beyond = ~(objectives <= high)
     places = np.where(beyond, high / 1.15, objectives)
     panel.plot(modes, places, color=LEARNED.color, linewidth=0.8, zorder=2)

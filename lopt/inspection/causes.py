@@ -176,7 +176,8 @@ def cause_sentences(
     holds_for_typical: bool,
     *,
     reads_parameter: bool = False,
-    visited: bool = True,
+    frozen: bool = False,
+    place: str = "",
 ) -> list[str]:
     """Return what was found, in sentences.
 
@@ -185,22 +186,31 @@ def cause_sentences(
         stability: the closed loop with a quadratic; None if there is none.
         holds_for_typical: whether the rate at g = 0 is that of typical gradients.
         reads_parameter: whether updates depend on the parameter, too, which the closed loop leaves out.
-        visited: whether runs end at the point that the loop is linearized at.
+        frozen: whether the optimizer is more than the map at the operating point, which is what runs here.
+        place: what the point is that the loop is linearized at, if it isn't the one that all runs end at.
     """
     told = []
     if stability is not None:
         sentence = _stable(stability, holds_for_typical)
         if reads_parameter:
             sentence += " (without what it does with the parameter itself, as in weight decay)"
-        if not visited:
-            sentence += " (at a fixed point that no run ends at)"
+        if place:
+            sentence += f" (at {place})"
         told.append(sentence)
     if interventions is not None:
         count = int(interventions["problems"].iloc[0])
-        told.append(
-            f"intact, its meta-objective on {count} problems is "
-            f"{interventions['meta_objective'].iloc[0]:.4g}"
+        whose = (
+            "the meta-objective of the map at its operating point"
+            if frozen
+            else "its meta-objective"
         )
+        told.append(
+            f"intact, {whose} on {count} problems is {interventions['meta_objective'].iloc[0]:.4g}"
+        )
+        if place:
+            told.append(
+                f"what follows starts or is linearized at {place}: another gives other costs"
+            )
         removed = interventions[interventions["kind"] == "intervention"]
         for row in removed.itertuples():
             told.append(f"{REMOVED.get(str(row.optimizer), str(row.optimizer))} {_cost(row)}")
@@ -236,7 +246,7 @@ def _stable(record: Stability, holds_for_typical: bool) -> str:
         positive = record.met_curvatures > 0.0
         share = float(record.met_weights[positive & (record.met_curvatures > up_to)].sum())
         sentence += f"; those of the task reach up to {record.met_curvatures.max():.3g}"
-        if share > 0.0:
+        if share > 0.0 and (up_to > 0.0 or largest == 0.0):
             sentence += f", {100.0 * share:.3g} % of the spectrum beyond"
     if not holds_for_typical:
         sentence += " (for gradients so small that its rate at g = 0 holds)"

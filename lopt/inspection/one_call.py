@@ -36,6 +36,7 @@ from lopt.keys import stream
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records import store
 from lopt.records.analysis import (
+    Code,
     FixedPointAnalysis,
     Linearization,
     RateCode,
@@ -234,13 +235,18 @@ class Analysis:
         return responses is None or int(responses.convergence_rate_code) == RateCode.SMOOTH
 
     def _causes(self) -> list[str]:
-        points = self.fixed_points
+        points, place = self.fixed_points, ""
+        if points is not None and float(points.basin_share) == 0.0:
+            place = "a fixed point that no run ends at"
+        elif points is not None and int(points.convergence_code) == Code.CONTINUUM:
+            place = "one of a continuum of fixed points"
         return cause_sentences(
             self.interventions,
             self.stability,
             self._rate_holds,
             reads_parameter=bool(self.reads_parameter),
-            visited=points is None or float(points.basin_share) > 0.0,
+            frozen=self.component.run is not None,
+            place=place,
         )
 
     @property

@@ -9,11 +9,12 @@ z_m = (r^T R)_m (L (h - h*))_m,
 
     z_m' = lambda_m z_m - alpha_m g,   dx = dx* + sum_{m kept} Re z_m'.
 
-With every mode kept the two are the same optimizer. Both start at the original's initial state,
-so the linear part of its start-up transient is kept, and both run like any family:
-``evaluate(task, LinearSurrogate(), linear_surrogate(...), ...)``. A linearization in float64 may
-be lowered to the precision of training with ``lopt.tasks.as_dtype``; complex arrays are lowered
-by JAX itself where 64 bits are off.
+With every mode kept the two are the same optimizer, unless the linearization is defective (as that of a delay
+is): what is nilpotent in it belongs to no mode, and only the linear surrogate has it. Both start at the
+original's initial state, so the linear part of its start-up transient is kept, and both run like any family:
+``evaluate(task, LinearSurrogate(), linear_surrogate(...), ...)``. A linearization in float64 may be lowered
+to the precision of training with ``lopt.tasks.as_dtype``; complex arrays are lowered by JAX itself where 64
+bits are off.
 
 Source: arXiv 2011.02159, section 4.1 (linear approximations of the learned optimizer).
 """
@@ -65,6 +66,10 @@ class Linearized(Protocol):
     def momenta(self) -> Float[np.ndarray, " mode"]: ...
     @property
     def complex_learning_rates(self) -> Complex[np.ndarray, " mode"]: ...
+    @property
+    def eigenvalue_errors(self) -> Float[np.ndarray, " mode"]: ...
+    @property
+    def learning_rate_errors(self) -> Float[np.ndarray, " mode"]: ...
 
 
 class LinearSurrogateTheta(NamedTuple):
@@ -162,17 +167,21 @@ def select_modes(
     """Return the indices of the ``count`` leading modes, ascending, conjugate pairs complete.
 
     ``by`` ranks by |alpha| (the immediate response), by beta (the memory), or by the gain
-    |alpha| / |1 - lambda| (the whole displacement that a unit impulse of the gradient causes). A
-    pair that straddles the cut is kept whole, so that one more than ``count`` may come back.
+    |alpha| / |1 - lambda| (the whole displacement that a unit impulse of the gradient causes): none of a mode
+    that stays where it is and that no gradient moves, both as far as is known. A pair that straddles the cut
+    is kept whole, so that one more than ``count`` may come back.
 
     Raises:
         ValueError: if ``count`` is not in 1 ... modes, or ``by`` is unknown.
     """
+    rates = np.abs(linearization.complex_learning_rates)
+    left = np.abs(1.0 - linearization.eigenvalues)
+    # Otherwise the gain would be one rounding error over another.
+    idle = (left <= linearization.eigenvalue_errors) & (rates <= linearization.learning_rate_errors)
     sizes = {
-        "learning_rate": np.abs(linearization.complex_learning_rates),
+        "learning_rate": rates,
         "momentum": linearization.momenta,
-        "gain": np.abs(linearization.complex_learning_rates)
-        / np.maximum(np.abs(1.0 - linearization.eigenvalues), np.finfo(float).tiny),
+        "gain": np.where(idle, 0.0, rates / np.maximum(left, np.finfo(float).tiny)),
     }
     if by not in sizes:
         raise ValueError(f"by is {by!r}, expected one of {', '.join(sizes)}")
