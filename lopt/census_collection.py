@@ -24,7 +24,7 @@ import pandas as pd
 
 from lopt.learned.base import LearnedFamily
 from lopt.learned.stored import load_optimizer
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.records import checksums, store, stored
 from lopt.records.census_card import census_card
 from lopt.records.checksums import SUMS
@@ -263,9 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = "\n".join(release(options.results, options.folder))
         else:
             text = describe(options.folder).to_string(index=False)
+        tell(text)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    print(printable(text))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.process import NoGPUError, prepare
 
 __all__ = ["main"]
@@ -94,7 +94,7 @@ def _analyze(options: argparse.Namespace) -> None:
         interventions=options.interventions,
         progress=logger.info,
     )
-    print(printable(found.summary()), end="")
+    tell(found.summary(), end="")
     if options.report:
         found.report(options.report)
         logger.info("wrote %s", options.report)
@@ -142,7 +142,7 @@ def _train(options: argparse.Namespace) -> None:
         )
     recipe = make_recipe(options.recipe, dict(map(_number, options.set)), options.family)
     metadata = trained(options.path, options.task, recipe, options.seed, logger)
-    print(
+    tell(
         f"{options.path}: validation meta-objective {metadata['validation_meta_objective']:.4g} "
         f"at meta-step {metadata['meta_step']}"
     )
@@ -184,7 +184,7 @@ def _export(options: argparse.Namespace) -> None:
             raise _UsageError(f"{path}: a stored theta ends in {' or '.join(formats)}")
     _prepared()
     formats[Path(options.output).suffix](options.path, options.output)
-    print(f"wrote {options.output}")
+    tell(f"wrote {options.output}")
 
 
 def _add_provenance(commands: Any) -> None:
@@ -203,7 +203,7 @@ def _provenance(options: argparse.Namespace) -> None:
 
     broken = 0
     for line, whole in lineage.told(lineage.trace(lineage.find(options.figure, options.results))):
-        print(printable(line))
+        tell(line)
         broken += not whole
     if broken:
         raise _UsageError(f"the chain of {options.figure} is broken at {broken} of its files (!)")

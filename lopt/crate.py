@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import lopt
 from lopt.lineage import FOLDER, trace
+from lopt.printing import tell
 from lopt.records import store
 from lopt.records.atomic import write_atomically
 from lopt.records.layout import PLACES
@@ -323,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = write_crate(options.results, options.output)
     except StoreError as error:
         sys.exit(f"error: {error}")
-    print(
+    tell(
         f"wrote {path}: {len(jobs(Path(options.results)))} jobs, {path.stat().st_size / 1e6:.1f} MB"
     )
 

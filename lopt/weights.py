@@ -41,7 +41,7 @@ from lopt.learned.released import checked, digest, load_released
 from lopt.learned.stored import load_optimizer
 from lopt.meta_training.loop import validation_problems
 from lopt.meta_training.outcome import gradients_met
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.records import attractors, store, stored
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
@@ -316,9 +316,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 raise StoreError(f"{options.folder}: {there}")
             text = table.to_string(index=False)
+        tell(text)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    print(printable(text))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and errors of one line."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,17 @@ def broken():
     raise KeyError("no learning rate")
 
 number = 0.1
+"""
+
+
+TELLING = """
+import sys
+from lopt.printing import tell
+try:
+    for _ in range(9):
+        tell(sys.argv[1])
+except OSError as error:
+    sys.exit(f"error: {error}")
 """
 
 
@@ -110,6 +122,36 @@ def test_it_is_a_module_and_a_script():
     assert "linear_regression" in done.stdout and "meta_objective" in done.stdout
     scripts = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[1]
     assert scripts.startswith('\nlopt = "lopt.command_line:main"\n')
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        ("| head -n 1", 0, ""),
+        ("| true", 0, ""),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 1, "error: [Errno 28] No space left on device\n"),
+    ],
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_an_output_that_nobody_reads_is_no_error(redirection, status, said, buffered):
+    text = "± " + "a line " * (9 if buffered else 9999)
+    run = [
+        "bash",
+        "-o",
+        "pipefail",
+        "-c",
+        f'"$@" {redirection}',
+        "bash",
+        sys.executable,
+        "-c",
+        TELLING,
+        text,
+    ]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (status, said)
 
 
 def test_recipes_are_those_of_the_configuration():
