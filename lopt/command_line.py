@@ -119,6 +119,7 @@ def _add_train(commands: Any) -> None:
     command.add_argument("--gpu", action="store_true", help="use a GPU of this machine")
     command.add_argument(
         "--set",
+        action="extend",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
@@ -140,12 +141,23 @@ def _train(options: argparse.Namespace) -> None:
         raise _UsageError(
             f"there is no task {options.task!r}; there are {', '.join(sorted(TASKS.names()))}"
         )
-    recipe = make_recipe(options.recipe, dict(map(_number, options.set)), options.family)
+    recipe = make_recipe(options.recipe, _numbers(options.set), options.family)
     metadata = trained(options.path, options.task, recipe, options.seed, logger)
     tell(
         f"{options.path}: validation meta-objective {metadata['validation_meta_objective']:.4g} "
         f"at meta-step {metadata['meta_step']}"
     )
+
+
+def _numbers(entries: Sequence[str]) -> dict[str, Any]:
+    """Return what --set says, each name once: of two values nobody knows which was meant."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        name, value = _number(entry)
+        if name in found:
+            raise _UsageError(f"--set {entry}: {name} stands there twice")
+        found[name] = value
+    return found
 
 
 def _number(entry: str) -> tuple[str, Any]:

@@ -101,6 +101,12 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("train rosenbrock theta.npz --recipe none", "there is no recipe 'none'; there are publ"),
         ("train rosenbrock theta.npz --family none", "'none'"),
         ("train rosenbrock theta.npz --set units", "--set units: expected NAME=NUMBER"),
+        (
+            "train rosenbrock theta.npz --set units=2 steps=3 units=4",
+            "units=4: units stands there twice",
+        ),
+        ("train rosenbrock theta.npz --set units=2 --set charm=1", "there is no number 'charm'"),
+        ("train rosenbrock theta.npz --set charm=1 --set units=2", "there is no number 'charm'"),
         ("train rosenbrock theta.npz --set charm=1", "there is no number 'charm'; there are"),
         ("train rosenbrock theta.npz --set units=0", "units"),
         ("train rosenbrock theta.npz --set steps=0.5", "steps: 0.5 should be a whole number"),
