@@ -129,10 +129,16 @@ def _add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from lopt.config_check import schema_error
+    from lopt.fields import Seed
+    from lopt.parameters import describe, field_schema
+
     if Path(options.path).suffix != ".npz":
         raise _UsageError(f"{options.path}: a stored theta ends in .npz")
-    if options.seed < 0:
-        raise _UsageError(f"--seed is {options.seed}, expected at least 0")
+    if Path(options.path).is_dir():
+        raise _UsageError(f"{options.path}: is a folder, expected where a file may go")
+    if wrong := schema_error(options.seed, field_schema(describe(Seed))):
+        raise _UsageError(f"--seed: {wrong[1]}")
     logger = _prepared(gpus=int(options.gpu))
     from lopt.extensions import TASKS
     from lopt.meta_training.recipes import make_recipe, trained

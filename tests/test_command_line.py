@@ -47,6 +47,7 @@ except OSError as error:
 def folder(tmp_path, monkeypatch):
     """A folder with a module of optimizers, in which the command is given."""
     (tmp_path / "my_optimizers.py").write_text(MODULE)
+    (tmp_path / "folder.npz").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "my_optimizers", raising=False)
@@ -97,7 +98,10 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("describe absent", "absent"),
         ("train mars theta.npz", "there is no task 'mars'"),
         ("train rosenbrock theta", "theta: a stored theta ends in .npz"),
-        ("train rosenbrock theta.npz --seed -1", "--seed is -1"),
+        ("train rosenbrock theta.npz --seed -1", "--seed: -1 should be at least 0"),
+        ("train rosenbrock theta.npz --seed 4294967296", "should be at most 4294967295"),
+        ("train rosenbrock theta.npz --seed 9223372036854775808", "--seed: "),
+        ("train rosenbrock folder.npz", "folder.npz: is a folder"),
         ("train rosenbrock theta.npz --recipe none", "there is no recipe 'none'; there are publ"),
         ("train rosenbrock theta.npz --family none", "'none'"),
         ("train rosenbrock theta.npz --set units", "--set units: expected NAME=NUMBER"),
