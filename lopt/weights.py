@@ -168,12 +168,14 @@ def record_gradients(folder: str | Path) -> list[str]:
     They are measured again, on the problems that their trainings were validated on.
 
     Raises:
-        StoreError: if a file is damaged or was changed, or does not say how it was trained.
+        StoreError: if there is no released optimizer, or a file is damaged or was changed, or does not say
+            how it was trained.
     """
     folder, found = Path(folder), []
-    for name in _released_files(folder):
-        if not name.endswith(".npz"):
-            continue
+    names = [name for name in _released_files(folder) if name.endswith(".npz")]
+    if not names:
+        raise StoreError(_nothing_in(folder))
+    for name in names:
         theta, metadata = load_released(folder, Path(name).parent.name, _seed(folder / name))
         if "gradients" in metadata:
             continue
@@ -257,6 +259,10 @@ def _seed(path: Path) -> int:
     return int(match[1])
 
 
+def _nothing_in(folder: str | Path) -> str:
+    return f"{folder}: {'holds no released optimizer' if Path(folder).is_dir() else 'no folder'}"
+
+
 def _held_out(path: Path, seed: int) -> dict[str, float]:
     table = stored.load_summary(path)
     row = table[(table["optimizer"] == LEARNED) & (table["seed"] == seed)]
@@ -311,10 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             table = describe(options.folder)
             if table.empty:
-                there = (
-                    "holds no released optimizer" if Path(options.folder).is_dir() else "no folder"
-                )
-                raise StoreError(f"{options.folder}: {there}")
+                raise StoreError(_nothing_in(options.folder))
             text = table.to_string(index=False)
         tell(text)
     except (StoreError, OSError) as error:

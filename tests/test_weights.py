@@ -213,6 +213,15 @@ def test_gradients_of_the_training_are_added_to_those_that_lack_them(tmp_path):
     assert weights.record_gradients(folder) == []
 
 
+def test_a_folder_without_optimizers_is_none_where_all_have_their_gradients(released, tmp_path):
+    with pytest.raises(StoreError, match="absent: no folder"):
+        weights.record_gradients(tmp_path / "absent")
+    (released / "rosenbrock/seed_3.npz").unlink()
+    done = command("gradients", released)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {released}: holds no released optimizer\n"
+
+
 def test_rows_of_other_optimizers_stay(tmp_path):
     table, path = {}, tmp_path / "attractors.csv"
     for key in (("rosenbrock", 0), ("two_moons", 3)):
