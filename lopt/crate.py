@@ -78,6 +78,8 @@ def jobs(results: Path) -> list[Job]:
     together: dict[tuple, list[tuple[Path, Path, dict]]] = {}
     for path, record in zip(made, paths, strict=True):
         entry = store.load_json(record)
+        if elsewhere := [name for name in entry["inputs"] if name not in whole]:
+            raise StoreError(f"{record} names {elsewhere[0]} from another folder; go there first")
         wildcards = tuple(sorted(entry.get("wildcards", {}).items()))
         key = (entry["rule"], wildcards, tuple(entry["inputs"]))
         together.setdefault(key, []).append((path, record, entry))
