@@ -29,7 +29,7 @@ adds them.
 
 import argparse
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 
 from lopt.learned import make_family
-from lopt.learned.released import checked, digest, load_released
+from lopt.learned.released import check_those_that_stay, checked, digest, load_released
 from lopt.learned.stored import load_optimizer
 from lopt.meta_training.loop import validation_problems
 from lopt.meta_training.outcome import gradients_met
@@ -121,7 +121,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
             copies[f"{place}/{file.name}"] = store.load_bytes(file)
     if not thetas and not copies:
         raise StoreError(f"{results}: holds neither trained optimizers nor tuned baselines")
-    _check_those_that_stay(folder, {*copies, *(name for name, _, _ in thetas)})
+    check_those_that_stay(folder, {*copies, *(name for name, _, _ in thetas)})
     for name, theta, metadata in thetas:
         store.save(folder / name, theta, metadata)
     for name, content in copies.items():
@@ -159,7 +159,7 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
         found[task, seed] = rows
     if not found:
         raise StoreError(f"{results}: has analyzed none of the optimizers in {folder}")
-    _check_those_that_stay(folder)
+    check_those_that_stay(folder)
     attractors.update(folder / ATTRACTORS, found)
     _write_sums(folder)
     return list(found)
@@ -188,7 +188,7 @@ def record_gradients(folder: str | Path) -> list[str]:
         family = make_family(metadata["optimizer"])
         met = gradients_met(task, family, theta, problems, steps=metadata["steps"])
         found.append((name, theta, metadata | {"gradients": met}))
-    _check_those_that_stay(folder)
+    check_those_that_stay(folder)
     for name, theta, metadata in found:
         store.save(folder / name, theta, metadata)
     if found:
@@ -282,17 +282,6 @@ def _released_files(folder: Path) -> Iterator[str]:
             continue
         if path.suffix in (".npz", ".csv", ".json") and not path.name.startswith("."):
             yield path.relative_to(folder).as_posix()
-
-
-def _check_those_that_stay(folder: Path, replaced: Collection[str] = ()) -> None:
-    """Raise a StoreError if a file that is not to be replaced is not what its checksum says.
-
-    The checksums that are written next would be those of what it was changed to.
-    """
-    if (folder / SUMS).exists():
-        for name in stated(folder):
-            if name not in replaced and (folder / name).exists():
-                checked(folder, name)
 
 
 def _write_sums(folder: Path) -> None:
