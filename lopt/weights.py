@@ -222,9 +222,14 @@ def describe(folder: str | Path) -> pd.DataFrame:
     (``lopt.records.attractors``).
 
     Raises:
-        StoreError: if a file is damaged or was changed.
+        StoreError: if a file is missing, is damaged or was changed.
     """
     rows, ends = [], None
+    for name in stated(folder) if (Path(folder) / SUMS).exists() else ():
+        if name.endswith(".npz") and not (Path(folder) / name).exists():
+            raise StoreError(
+                f"{Path(folder) / name}: there is no such file, but {Path(folder) / SUMS} names it"
+            )
     if (Path(folder) / ATTRACTORS).exists():
         checked(Path(folder), ATTRACTORS)
         ends = attractors.load_attractors(Path(folder) / ATTRACTORS)

@@ -233,6 +233,13 @@ def test_gradients_of_the_training_are_added_to_those_that_lack_them(tmp_path):
     assert weights.record_gradients(folder) == []
 
 
+def test_an_optimizer_that_is_gone_is_not_left_out(released):
+    with (released / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  rosenbrock/seed_4.npz\n")
+    with pytest.raises(StoreError, match=r"seed_4\.npz: there is no such file, but .*SHA256SUMS"):
+        weights.describe(released)
+
+
 def test_a_folder_without_optimizers_is_none_where_all_have_their_gradients(released, tmp_path):
     with pytest.raises(StoreError, match="absent: no folder"):
         weights.record_gradients(tmp_path / "absent")
