@@ -258,8 +258,8 @@ def _load(name: str) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
-        # It is the user's code: whatever goes wrong in it is the reason.
+    except (Exception, SystemExit) as error:
+        # It is the user's code: whatever goes wrong in it is the reason, a script that ends itself, too.
         raise _UsageError(
             f"module {module_name!r} can't be imported ({type(error).__name__}: {error})"
         ) from None
@@ -274,7 +274,7 @@ def _load(name: str) -> Any:
     if callable(found) and not hasattr(found, "update") and not hasattr(found, "transition"):
         try:
             return found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _UsageError(
                 f"{name} is a function, and fails without arguments ({type(error).__name__}: {error})"
             ) from None

@@ -28,6 +28,9 @@ def clipped():
 def broken():
     raise KeyError("no learning rate")
 
+def ending():
+    raise SystemExit(0)
+
 number = 0.1
 """
 
@@ -47,6 +50,7 @@ except OSError as error:
 def folder(tmp_path, monkeypatch):
     """A folder with a module of optimizers, in which the command is given."""
     (tmp_path / "my_optimizers.py").write_text(MODULE)
+    (tmp_path / "my_script.py").write_text("import sys; sys.exit()")
     (tmp_path / "folder.npz").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -91,6 +95,8 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("analyze absent:it", "module 'absent' can't be imported (ModuleNotFoundError"),
         ("analyze my_optimizers", "'my_optimizers' is no optimizer; expected my_module:name"),
         ("analyze my_optimizers:broken", "is a function, and fails without arguments (KeyError"),
+        ("analyze my_optimizers:ending", "fails without arguments (SystemExit: 0)"),
+        ("analyze my_script:it", "module 'my_script' can't be imported (SystemExit: )"),
         ("analyze my_optimizers:number", "the optimizer is a float; expected"),
         ("analyze my_optimizers:clipped --on mars", "there is no task 'mars'; there are"),
         ("analyze my_optimizers:clipped --steps 0", "steps is 0, expected at least 1"),
