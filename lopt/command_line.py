@@ -84,11 +84,11 @@ def _analyze(options: argparse.Namespace) -> None:
     from lopt.inspection import drawn
     from lopt.inspection.one_call import analyze
 
-    name = options.name or options.optimizer.split(":")[-1]
+    stored = isinstance(optimizer, str)  # and says what it is called
     found = analyze(
         optimizer,
-        options.on or (None if isinstance(optimizer, str) else "linear_regression"),
-        name=None if name.endswith(".npz") and not options.name else name,
+        options.on or (None if stored else "linear_regression"),
+        name=options.name or (None if stored else options.optimizer.split(":")[-1]),
         problems=options.problems,
         steps=options.steps,
         interventions=options.interventions,
