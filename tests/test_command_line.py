@@ -70,6 +70,25 @@ def test_analyze_prints_the_summary_and_writes_figures(folder, capsys):
     assert written == {f"{name}.{kind}" for name in mechanisms for kind in ("pdf", "png")}
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("theta.npz", None),
+        ("theta.safetensors", None),
+        ("theta.safetensors --name mine", "mine"),
+        ("my_optimizers:clipped", "clipped"),
+    ],
+)
+def test_a_stored_theta_is_called_what_it_says(folder, monkeypatch, command, name):
+    def analyze(*_, **options):
+        raise ValueError(options["name"])
+
+    monkeypatch.setattr("lopt.inspection.one_call.analyze", analyze)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["analyze", *command.split()])
+    assert ended.value.__context__.args == (name,)
+
+
 def test_train_stores_an_optimizer_that_loads(folder, capsys):
     numbers = "meta_steps=4 chunk=2 problems=2 validation_problems=2 steps=3 units=2 clip=0.1"
     command = ["train", "rosenbrock", "mine/theta.npz", "--family", "vanilla_rnn", "--set"]
