@@ -23,8 +23,9 @@ import numpy as np
 import pandas as pd
 
 from lopt.learned.base import LearnedFamily
+from lopt.learned.released import check_those_that_stay
 from lopt.learned.stored import load_optimizer
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.records import checksums, store, stored
 from lopt.records.census_card import census_card
 from lopt.records.checksums import SUMS
@@ -189,7 +190,8 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     Collections of other tasks in ``folder`` stay.
 
     Raises:
-        StoreError: if the scale has none, or one is damaged; nothing is written then.
+        StoreError: if the scale has none, or one is damaged, there or in ``folder``; nothing is written
+            then.
     """
     results, folder = Path(results), Path(folder)
     found = {path.parent.name: path for path in sorted(results.glob("census/*/optimizers.zip"))}
@@ -199,6 +201,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     for task, path in found.items():
         load_collection(path)
         contents[f"{task}.zip"] = store.load_bytes(path)
+    check_those_that_stay(folder, contents)
     for name, content in contents.items():
         store.save_bytes(folder / name, content)
     names = sorted(path.name for path in folder.glob("*.zip"))
@@ -263,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             text = "\n".join(release(options.results, options.folder))
         else:
             text = describe(options.folder).to_string(index=False)
+        tell(text)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    print(printable(text))
 
 
 if __name__ == "__main__":

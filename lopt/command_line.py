@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.process import NoGPUError, prepare
 
 __all__ = ["main"]
@@ -84,17 +84,17 @@ def _analyze(options: argparse.Namespace) -> None:
     from lopt.inspection import drawn
     from lopt.inspection.one_call import analyze
 
-    name = options.name or options.optimizer.split(":")[-1]
+    stored = isinstance(optimizer, str)  # and says what it is called
     found = analyze(
         optimizer,
-        options.on or (None if isinstance(optimizer, str) else "linear_regression"),
-        name=None if name.endswith(".npz") and not options.name else name,
+        options.on or (None if stored else "linear_regression"),
+        name=options.name or (None if stored else options.optimizer.split(":")[-1]),
         problems=options.problems,
         steps=options.steps,
         interventions=options.interventions,
         progress=logger.info,
     )
-    print(printable(found.summary()), end="")
+    tell(found.summary(), end="")
     if options.report:
         found.report(options.report)
         logger.info("wrote %s", options.report)
@@ -119,6 +119,7 @@ def _add_train(commands: Any) -> None:
     command.add_argument("--gpu", action="store_true", help="use a GPU of this machine")
     command.add_argument(
         "--set",
+        action="extend",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
@@ -128,10 +129,16 @@ def _add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from lopt.config_check import schema_error
+    from lopt.fields import Seed
+    from lopt.parameters import describe, field_schema
+
     if Path(options.path).suffix != ".npz":
         raise _UsageError(f"{options.path}: a stored theta ends in .npz")
-    if options.seed < 0:
-        raise _UsageError(f"--seed is {options.seed}, expected at least 0")
+    if Path(options.path).is_dir():
+        raise _UsageError(f"{options.path}: is a folder, expected where a file may go")
+    if wrong := schema_error(options.seed, field_schema(describe(Seed))):
+        raise _UsageError(f"--seed: {wrong[1]}")
     logger = _prepared(gpus=int(options.gpu))
     from lopt.extensions import TASKS
     from lopt.meta_training.recipes import make_recipe, trained
@@ -140,12 +147,23 @@ def _train(options: argparse.Namespace) -> None:
         raise _UsageError(
             f"there is no task {options.task!r}; there are {', '.join(sorted(TASKS.names()))}"
         )
-    recipe = make_recipe(options.recipe, dict(map(_number, options.set)), options.family)
+    recipe = make_recipe(options.recipe, _numbers(options.set), options.family)
     metadata = trained(options.path, options.task, recipe, options.seed, logger)
-    print(
+    tell(
         f"{options.path}: validation meta-objective {metadata['validation_meta_objective']:.4g} "
         f"at meta-step {metadata['meta_step']}"
     )
+
+
+def _numbers(entries: Sequence[str]) -> dict[str, Any]:
+    """Return what --set says, each name once: of two values nobody knows which was meant."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        name, value = _number(entry)
+        if name in found:
+            raise _UsageError(f"--set {entry}: {name} stands there twice")
+        found[name] = value
+    return found
 
 
 def _number(entry: str) -> tuple[str, Any]:
@@ -184,7 +202,7 @@ def _export(options: argparse.Namespace) -> None:
             raise _UsageError(f"{path}: a stored theta ends in {' or '.join(formats)}")
     _prepared()
     formats[Path(options.output).suffix](options.path, options.output)
-    print(f"wrote {options.output}")
+    tell(f"wrote {options.output}")
 
 
 def _add_provenance(commands: Any) -> None:
@@ -203,7 +221,7 @@ def _provenance(options: argparse.Namespace) -> None:
 
     broken = 0
     for line, whole in lineage.told(lineage.trace(lineage.find(options.figure, options.results))):
-        print(printable(line))
+        tell(line)
         broken += not whole
     if broken:
         raise _UsageError(f"the chain of {options.figure} is broken at {broken} of its files (!)")
@@ -240,8 +258,8 @@ def _load(name: str) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
-        # It is the user's code: whatever goes wrong in it is the reason.
+    except (Exception, SystemExit) as error:
+        # It is the user's code: whatever goes wrong in it is the reason, a script that ends itself, too.
         raise _UsageError(
             f"module {module_name!r} can't be imported ({type(error).__name__}: {error})"
         ) from None
@@ -256,7 +274,7 @@ def _load(name: str) -> Any:
     if callable(found) and not hasattr(found, "update") and not hasattr(found, "transition"):
         try:
             return found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _UsageError(
                 f"{name} is a function, and fails without arguments ({type(error).__name__}: {error})"
             ) from None

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import lopt
 from lopt.lineage import FOLDER, trace
+from lopt.printing import tell
 from lopt.records import store
 from lopt.records.atomic import write_atomically
 from lopt.records.layout import PLACES
@@ -77,6 +78,8 @@ def jobs(results: Path) -> list[Job]:
     together: dict[tuple, list[tuple[Path, Path, dict]]] = {}
     for path, record in zip(made, paths, strict=True):
         entry = store.load_json(record)
+        if elsewhere := [name for name in entry["inputs"] if name not in whole]:
+            raise StoreError(f"{record} names {elsewhere[0]} from another folder; go there first")
         wildcards = tuple(sorted(entry.get("wildcards", {}).items()))
         key = (entry["rule"], wildcards, tuple(entry["inputs"]))
         together.setdefault(key, []).append((path, record, entry))
@@ -323,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = write_crate(options.results, options.output)
     except StoreError as error:
         sys.exit(f"error: {error}")
-    print(
+    tell(
         f"wrote {path}: {len(jobs(Path(options.results)))} jobs, {path.stat().st_size / 1e6:.1f} MB"
     )
 

@@ -10,10 +10,13 @@ commit nor a lost record makes the workflow run anything. Hence ``lopt.sources``
 code that a result depends on.
 
 What ``trace`` finds wrong: a file that is missing; one whose bytes are not those that its job wrote
-(changed); one that was made from other bytes than the input has now (stale); one without a record. Released
-weights have no job; their list of checksums stands in for a record.
+(changed); one that was made from other bytes than the input has now (stale); one without a record, or with
+that of another result. Released weights have no job; their list of checksums stands in for a record. A record
+names files as its job did, from the folder in which Snakemake ran: they are looked for from there, wherever
+that lies now and whoever asks from where.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -36,7 +39,14 @@ __all__ = ["Link", "commit", "find", "told", "trace", "write_record"]
 PACKAGE = Path(lopt.__file__).parent
 FOLDER = "provenance"
 VERSIONS = ("jax", "jaxlib", "numpy", "optax", "scipy", "matplotlib", "snakemake")
-RECORD = {"rule": Text(), "sha256": Text(), "inputs": Each(Text()), "commit": Optional(Text())}
+COMMAND = "snakemake --cores all --force "  # and the path of the result
+RECORD = {
+    "rule": Text(),
+    "sha256": Text(),
+    "inputs": Each(Text()),
+    "command": Text(),
+    "commit": Optional(Text()),
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ def write_record(job: Any) -> None:
             entry = {
                 "sha256": _sum(Path(path)),
                 **facts,
-                "command": f"snakemake --cores all --force {path}",
+                "command": f"{COMMAND}{path}",
             }
             store.save_json(_place(path), entry)
     except Exception as error:
@@ -144,23 +154,47 @@ def _trace(path: str, depth: int, seen: set[str], sums: dict[str, str]) -> Itera
         yield Link(path, depth, None, ("missing",))
         return
     found = sum_of(path)
-    try:
-        place = _place(path)
-    except ValueError:
-        place = None
-    if place is None or not place.exists():
+    place = _found_place(path)
+    if place is None:
         yield Link(path, depth, None, _released(Path(path), found))
         return
     entry = store.load_json(place, RECORD)
+    folder = _folder_of_the_job(path, entry["command"])
+    if folder is None:
+        own = entry["command"].removeprefix(COMMAND)
+        yield Link(path, depth, entry, (f"its record is that of another result, {own}",))
+        return
     problems: tuple[str, ...] = ()
     if entry["sha256"] != found:
         problems += ("changed: its bytes are not those that its job wrote",)
-    inputs = {name: (wanted, sum_of(name)) for name, wanted in entry["inputs"].items()}
+    names = {os.path.join(folder, name): wanted for name, wanted in entry["inputs"].items()}
+    inputs = {name: (wanted, sum_of(name)) for name, wanted in names.items()}
     stale = [name for name, (wanted, now) in inputs.items() if now not in (wanted, "")]
     problems += tuple(f"stale: made from another {name}" for name in stale)
     yield Link(path, depth, entry, problems)
     for name in inputs:
         yield from _trace(name, depth + 1, seen, sums)
+
+
+def _found_place(path: str) -> Path | None:
+    """Return where the record of a result is, by whichever path it is named; None if there is none."""
+    for name in (path, os.path.abspath(path)):
+        with contextlib.suppress(ValueError):
+            if (place := _place(name)).exists():
+                return place
+    return None
+
+
+def _folder_of_the_job(path: str, command: str) -> str | None:
+    """Return the folder from which the job of a result named files, "" for the working directory.
+
+    None if the ``command`` of its record makes another result.
+    """
+    own = command.removeprefix(COMMAND)
+    for name in (os.path.normpath(path), os.path.abspath(path)):
+        if name == own or name.endswith(f"/{own}"):
+            return name.removesuffix(own)
+    return None
 
 
 def _released(path: Path, found: str) -> tuple[str, ...]:

@@ -37,11 +37,11 @@ import numpy as np
 import pandas as pd
 
 from lopt.learned import make_family
-from lopt.learned.released import checked, digest, load_released
+from lopt.learned.released import check_those_that_stay, checked, digest, load_released
 from lopt.learned.stored import load_optimizer
 from lopt.meta_training.loop import validation_problems
 from lopt.meta_training.outcome import gradients_met
-from lopt.printing import printable
+from lopt.printing import tell
 from lopt.records import attractors, store, stored
 from lopt.records.checksums import SUMS, stated
 from lopt.records.entries import Number, Text
@@ -99,7 +99,8 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
     other tasks and seeds in ``folder`` stay; the checksums are those of all files.
 
     Raises:
-        StoreError: if the results of a task are incomplete; nothing is written then.
+        StoreError: if the results of a task are incomplete, or a file that stays in ``folder`` is damaged or
+            was changed; nothing is written then.
     """
     results, folder = Path(results), Path(folder)
     thetas, copies, found = [], {}, {}
@@ -120,6 +121,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
             copies[f"{place}/{file.name}"] = store.load_bytes(file)
     if not thetas and not copies:
         raise StoreError(f"{results}: holds neither trained optimizers nor tuned baselines")
+    check_those_that_stay(folder, {*copies, *(name for name, _, _ in thetas)})
     for name, theta, metadata in thetas:
         store.save(folder / name, theta, metadata)
     for name, content in copies.items():
@@ -157,6 +159,7 @@ def record_attractors(results: str | Path, folder: str | Path) -> list[tuple[str
         found[task, seed] = rows
     if not found:
         raise StoreError(f"{results}: has analyzed none of the optimizers in {folder}")
+    check_those_that_stay(folder)
     attractors.update(folder / ATTRACTORS, found)
     _write_sums(folder)
     return list(found)
@@ -168,12 +171,14 @@ def record_gradients(folder: str | Path) -> list[str]:
     They are measured again, on the problems that their trainings were validated on.
 
     Raises:
-        StoreError: if a file is damaged or was changed, or does not say how it was trained.
+        StoreError: if there is no released optimizer, or a file is damaged or was changed, or does not say
+            how it was trained.
     """
     folder, found = Path(folder), []
-    for name in _released_files(folder):
-        if not name.endswith(".npz"):
-            continue
+    names = [name for name in _released_files(folder) if name.endswith(".npz")]
+    if not names:
+        raise StoreError(_nothing_in(folder))
+    for name in names:
         theta, metadata = load_released(folder, Path(name).parent.name, _seed(folder / name))
         if "gradients" in metadata:
             continue
@@ -183,6 +188,7 @@ def record_gradients(folder: str | Path) -> list[str]:
         family = make_family(metadata["optimizer"])
         met = gradients_met(task, family, theta, problems, steps=metadata["steps"])
         found.append((name, theta, metadata | {"gradients": met}))
+    check_those_that_stay(folder)
     for name, theta, metadata in found:
         store.save(folder / name, theta, metadata)
     if found:
@@ -216,9 +222,14 @@ def describe(folder: str | Path) -> pd.DataFrame:
     (``lopt.records.attractors``).
 
     Raises:
-        StoreError: if a file is damaged or was changed.
+        StoreError: if a file is missing, is damaged or was changed.
     """
     rows, ends = [], None
+    for name in stated(folder) if (Path(folder) / SUMS).exists() else ():
+        if name.endswith(".npz") and not (Path(folder) / name).exists():
+            raise StoreError(
+                f"{Path(folder) / name}: there is no such file, but {Path(folder) / SUMS} names it"
+            )
     if (Path(folder) / ATTRACTORS).exists():
         checked(Path(folder), ATTRACTORS)
         ends = attractors.load_attractors(Path(folder) / ATTRACTORS)
@@ -255,6 +266,10 @@ def _seed(path: Path) -> int:
     if match is None:
         raise StoreError(f"{path}: released optimizers are called seed_<n>.npz")
     return int(match[1])
+
+
+def _nothing_in(folder: str | Path) -> str:
+    return f"{folder}: {'holds no released optimizer' if Path(folder).is_dir() else 'no folder'}"
 
 
 def _held_out(path: Path, seed: int) -> dict[str, float]:
@@ -311,14 +326,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             table = describe(options.folder)
             if table.empty:
-                there = (
-                    "holds no released optimizer" if Path(options.folder).is_dir() else "no folder"
-                )
-                raise StoreError(f"{options.folder}: {there}")
+                raise StoreError(_nothing_in(options.folder))
             text = table.to_string(index=False)
+        tell(text)
     except (StoreError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
-    print(printable(text))
 
 
 if __name__ == "__main__":

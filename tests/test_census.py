@@ -313,6 +313,11 @@ def test_released_optimizers_take_the_place_of_trainings(gathered, tmp_path):
         census_collection.take(damaged, output, {})
     with pytest.raises(StoreError, match="has gathered no optimizers"):
         census_collection.release(tmp_path, folder)
+    sums = folder / "SHA256SUMS"
+    sums.write_text(sums.read_text() + f"{'0' * 64}  other.zip\n")
+    (folder / "other.zip").write_bytes(gathered.read_bytes())
+    with pytest.raises(StoreError, match=r"other\.zip: its SHA-256 is .* says 0000"):
+        census_collection.release(gathered.parents[2], folder)
 
 
 def test_the_same_optimizers_make_the_same_bytes(gathered, tmp_path):

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and errors of one line."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,21 @@ def clipped():
 def broken():
     raise KeyError("no learning rate")
 
+def ending():
+    raise SystemExit(0)
+
 number = 0.1
+"""
+
+
+TELLING = """
+import sys
+from lopt.printing import tell
+try:
+    for _ in range(9):
+        tell(sys.argv[1])
+except OSError as error:
+    sys.exit(f"error: {error}")
 """
 
 
@@ -35,6 +50,8 @@ number = 0.1
 def folder(tmp_path, monkeypatch):
     """A folder with a module of optimizers, in which the command is given."""
     (tmp_path / "my_optimizers.py").write_text(MODULE)
+    (tmp_path / "my_script.py").write_text("import sys; sys.exit()")
+    (tmp_path / "folder.npz").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "my_optimizers", raising=False)
@@ -51,6 +68,25 @@ def test_analyze_prints_the_summary_and_writes_figures(folder, capsys):
     written = {path.name for path in (folder / "looks").iterdir()}
     mechanisms = ("momentum", "clipping", "schedule", "adaptation", "stability")
     assert written == {f"{name}.{kind}" for name in mechanisms for kind in ("pdf", "png")}
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("theta.npz", None),
+        ("theta.safetensors", None),
+        ("theta.safetensors --name mine", "mine"),
+        ("my_optimizers:clipped", "clipped"),
+    ],
+)
+def test_a_stored_theta_is_called_what_it_says(folder, monkeypatch, command, name):
+    def analyze(*_, **options):
+        raise ValueError(options["name"])
+
+    monkeypatch.setattr("lopt.inspection.one_call.analyze", analyze)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["analyze", *command.split()])
+    assert ended.value.__context__.args == (name,)
 
 
 def test_train_stores_an_optimizer_that_loads(folder, capsys):
@@ -78,6 +114,8 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("analyze absent:it", "module 'absent' can't be imported (ModuleNotFoundError"),
         ("analyze my_optimizers", "'my_optimizers' is no optimizer; expected my_module:name"),
         ("analyze my_optimizers:broken", "is a function, and fails without arguments (KeyError"),
+        ("analyze my_optimizers:ending", "fails without arguments (SystemExit: 0)"),
+        ("analyze my_script:it", "module 'my_script' can't be imported (SystemExit: )"),
         ("analyze my_optimizers:number", "the optimizer is a float; expected"),
         ("analyze my_optimizers:clipped --on mars", "there is no task 'mars'; there are"),
         (
@@ -88,10 +126,19 @@ def test_train_stores_an_optimizer_that_loads(folder, capsys):
         ("describe absent", "absent"),
         ("train mars theta.npz", "there is no task 'mars'"),
         ("train rosenbrock theta", "theta: a stored theta ends in .npz"),
-        ("train rosenbrock theta.npz --seed -1", "--seed is -1"),
+        ("train rosenbrock theta.npz --seed -1", "--seed: -1 should be at least 0"),
+        ("train rosenbrock theta.npz --seed 4294967296", "should be at most 4294967295"),
+        ("train rosenbrock theta.npz --seed 9223372036854775808", "--seed: "),
+        ("train rosenbrock folder.npz", "folder.npz: is a folder"),
         ("train rosenbrock theta.npz --recipe none", "there is no recipe 'none'; there are publ"),
         ("train rosenbrock theta.npz --family none", "'none'"),
         ("train rosenbrock theta.npz --set units", "--set units: expected NAME=NUMBER"),
+        (
+            "train rosenbrock theta.npz --set units=2 steps=3 units=4",
+            "units=4: units stands there twice",
+        ),
+        ("train rosenbrock theta.npz --set units=2 --set charm=1", "there is no number 'charm'"),
+        ("train rosenbrock theta.npz --set charm=1 --set units=2", "there is no number 'charm'"),
         ("train rosenbrock theta.npz --set charm=1", "there is no number 'charm'; there are"),
         ("train rosenbrock theta.npz --set units=0", "units"),
         ("train rosenbrock theta.npz --set steps=0.5", "steps: 0.5 should be a whole number"),
@@ -113,6 +160,36 @@ def test_it_is_a_module_and_a_script():
     assert "linear_regression" in done.stdout and "meta_objective" in done.stdout
     scripts = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[1]
     assert scripts.startswith('\nlopt = "lopt.command_line:main"\n')
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        ("| head -n 1", 0, ""),
+        ("| true", 0, ""),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 1, "error: [Errno 28] No space left on device\n"),
+    ],
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_an_output_that_nobody_reads_is_no_error(redirection, status, said, buffered):
+    text = "± " + "a line " * (9 if buffered else 9999)
+    run = [
+        "bash",
+        "-o",
+        "pipefail",
+        "-c",
+        f'"$@" {redirection}',
+        "bash",
+        sys.executable,
+        "-c",
+        TELLING,
+        text,
+    ]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (status, said)
 
 
 def test_recipes_are_those_of_the_configuration():

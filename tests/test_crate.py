@@ -43,6 +43,14 @@ def test_jobs_are_what_the_records_of_their_results_have_in_common(project):
     assert found["draw"].outputs[FIGURE] == hashlib.sha256(Path(FIGURE).read_bytes()).hexdigest()
 
 
+def test_a_crate_is_made_where_the_records_name_files_from(project, monkeypatch):
+    monkeypatch.chdir(project.parent)
+    with pytest.raises(
+        StoreError, match=r"json names results/smoke/.* from another folder; go there"
+    ):
+        crate.jobs(Path(project.name, "results/smoke"))
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [

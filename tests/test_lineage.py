@@ -116,6 +116,47 @@ def test_what_is_missing_is_named(project):
     assert "without a record" in "\n".join(chain(THETA))
 
 
+def test_a_chain_is_the_same_wherever_one_asks_from(project, tmp_path_factory, monkeypatch):
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree(project / "results", copy / "results")
+    (copy / THETA).write_text("another")
+    for folder, name in (
+        (project.parent, f"{project.name}/{FIGURE}"),
+        (project / "results/smoke/figures", "fig4_schedules.pdf"),
+        (project / "results", "../" + FIGURE),
+        (copy, str(project / FIGURE)),  # which has files of the same names
+    ):
+        monkeypatch.chdir(folder)
+        links = list(lineage.trace(name))
+        assert [link.problems for link in links] == [()] * 4
+        assert [Path(link.path).resolve() for link in links[1:3]] == [
+            project / RESPONSES,
+            project / THETA,
+        ]
+    monkeypatch.chdir(project)
+    assert chain(str(copy / FIGURE))[2].startswith(f"    {copy / THETA}")
+    assert "changed: its bytes" in chain(str(copy / FIGURE))[2]
+
+
+def test_a_record_of_another_result_is_none(project):
+    other = Path("results/smoke/figures/fig5_adaptation.pdf")
+    Path(other).write_text("of another figure")
+    lineage.write_record(job("draw", [RESPONSES], [str(other)]))
+    records = [
+        Path("results/smoke/provenance/figures", f"{Path(name).name}.json")
+        for name in (FIGURE, other)
+    ]
+    for first, second in ((Path(FIGURE), other), records):
+        first.rename("kept"), second.rename(first), Path("kept").rename(second)
+    told = f"! its record is that of another result, {other}"
+    assert [line.split("\n")[1].strip() for line in chain("fig4")] == [told]
+    Path("results/smoke").rename("results/laptop")
+    assert (
+        "is that of another result, results/smoke/meta"
+        in chain(THETA.replace("smoke", "laptop"))[0]
+    )
+
+
 def test_released_weights_stand_by_their_checksums(project):
     shutil.copytree(ROOT / "weights", "weights", ignore=lambda _, names: {"baselines"} & set(names))
     seed = "weights/rosenbrock/seed_0.npz"

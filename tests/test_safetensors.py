@@ -115,6 +115,18 @@ def test_damage_is_told(tmp_path, change, message):
         safetensors.read(path)
 
 
+@pytest.mark.parametrize("shape", [[0, 2**64], [2**62, 0, 4], [2**31, 2**31, 0]])
+@pytest.mark.parametrize("dtype", ["F64", "F16", "BF16", "BOOL"])
+def test_sides_of_an_empty_array_that_no_array_has_are_told(tmp_path, shape, dtype):
+    path = tmp_path / "a.safetensors"
+    header = json.dumps({"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(
+        StoreError, match=r"a\.safetensors: a has the shape .*, larger than any array"
+    ):
+        safetensors.read(path)
+
+
 def test_what_is_no_such_file_is_told(tmp_path):
     path = tmp_path / "a.safetensors"
     for content in (

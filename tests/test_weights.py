@@ -96,6 +96,26 @@ def test_what_is_released_is_what_was_trained(released, tmp_path):
     assert filecmp.cmp(released / "rosenbrock/seed_3.csv", trained / "curve.csv", shallow=False)
 
 
+def test_a_changed_file_gets_no_new_checksum(released, tmp_path):
+    place = tmp_path / "results"
+    seed_4 = place / "meta_training/rosenbrock/seed_4"
+    (place / "meta_training/rosenbrock/seed_3").rename(seed_4)
+    theta, metadata = store.load(seed_4 / "theta.npz", GRUTheta)
+    store.save(seed_4 / "theta.npz", theta, metadata | {"seed": 4})
+    path = place / "evaluation/rosenbrock/summary.csv"
+    table = store.load_table(path)
+    store.save_table(path, table.assign(seed=table["seed"].replace(3, 4)))
+    curve, sums = released / "rosenbrock/seed_3.csv", (released / "SHA256SUMS").read_bytes()
+    curve.write_text(curve.read_text() + "\n")
+    with pytest.raises(StoreError, match=r"seed_3\.csv: its SHA-256 is"):
+        weights.release(place, released)
+    assert (released / "SHA256SUMS").read_bytes() == sums
+    assert not (released / "rosenbrock/seed_4.npz").exists()
+    curve.write_text(curve.read_text().removesuffix("\n"))
+    weights.release(place, released)
+    assert {"rosenbrock/seed_3.csv", "rosenbrock/seed_4.npz"} <= set(checksums.stated(released))
+
+
 def test_a_release_within_another_is_one_of_its_own(released, tmp_path):
     before, described = checksums.stated(released), weights.describe(released)
     weights.release(tmp_path / "results", released / "others")
@@ -211,6 +231,22 @@ def test_gradients_of_the_training_are_added_to_those_that_lack_them(tmp_path):
     assert 0.0 < sizes["smallest"] < sizes["median"] < sizes["largest"]
     assert f"size {sizes['smallest']:.3g}, " in (folder / "rosenbrock/seed_3.md").read_text()
     assert weights.record_gradients(folder) == []
+
+
+def test_an_optimizer_that_is_gone_is_not_left_out(released):
+    with (released / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  rosenbrock/seed_4.npz\n")
+    with pytest.raises(StoreError, match=r"seed_4\.npz: there is no such file, but .*SHA256SUMS"):
+        weights.describe(released)
+
+
+def test_a_folder_without_optimizers_is_none_where_all_have_their_gradients(released, tmp_path):
+    with pytest.raises(StoreError, match="absent: no folder"):
+        weights.record_gradients(tmp_path / "absent")
+    (released / "rosenbrock/seed_3.npz").unlink()
+    done = command("gradients", released)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {released}: holds no released optimizer\n"
 
 
 def test_rows_of_other_optimizers_stay(tmp_path):

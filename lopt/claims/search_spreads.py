@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from lopt.claims.draws import search_column, spread
+from lopt.printing import tell
 from lopt.records import store
 from lopt.records.layout import identify
 from lopt.records.published import Published, published_values
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         store.save_bytes(options.output, text.encode())
     except StoreError as error:
         parser.exit(1, f"error: {error}\n")
-    print(f"wrote {options.output}: {len(table)} spreads")
+    tell(f"wrote {options.output}: {len(table)} spreads")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ tuning. How folders are filled: ``lopt.weights``.
 """
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,7 +17,7 @@ from lopt.records import released, store, tables
 from lopt.records.checksums import SUMS, stated
 from lopt.records.store import StoreError
 
-__all__ = ["checked", "digest", "load_released", "take"]
+__all__ = ["check_those_that_stay", "checked", "digest", "load_released", "take"]
 
 
 def take(folder: str | Path, name: str, output: str | Path) -> None:
@@ -85,6 +86,18 @@ def checked(folder: Path, name: str) -> bytes:
             f"{sums[name]}; it is damaged or was changed"
         )
     return content
+
+
+def check_those_that_stay(folder: Path, replaced: Collection[str] = ()) -> None:
+    """Check the released files that a new release does not replace: it states checksums for them anew.
+
+    Raises:
+        StoreError: if one is not what its checksum says.
+    """
+    if (folder / SUMS).exists():
+        for name in stated(folder):
+            if name not in replaced and (folder / name).exists():
+                checked(folder, name)
 
 
 def digest(content: bytes) -> str:

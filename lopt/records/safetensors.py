@@ -29,6 +29,7 @@ from lopt.records.store import StoreError, load_bytes, save_bytes
 __all__ = ["parse", "read", "read_metadata", "write"]
 
 METADATA = "__metadata__"
+LARGEST_SIDES = np.iinfo(np.intp).max // 8  # all of an array's that are not 0, multiplied
 LARGEST_HEADER = 100_000_000  # bytes, as in the reference reader
 DTYPES = {
     "F64": "<f8",
@@ -150,6 +151,8 @@ def _span(where: str, entry: Any, available: int) -> tuple[int, int]:
         )
     if len(shape) > 32:
         raise StoreError(f"{where} has {len(shape)} dimensions")
+    if math.prod(filter(None, shape)) > LARGEST_SIDES:  # NumPy refuses them even where one is 0
+        raise StoreError(f"{where} has the shape {brief(str(shape))}, larger than any array")
     return offsets[0], offsets[1]
 
 
