@@ -42,6 +42,7 @@ try:
     from lopt.config import ConfigError, resolve, resolve_study
     from lopt.config_files import check_files
     from lopt.records import checksums, layout, released
+    from lopt.records.atomic import StoreError
 except ImportError as error:
     raise WorkflowError(
         f"The Python package lopt can't be used here ({error}). Install it, at this workflow's version, in the "

@@ -159,6 +159,45 @@ def weights_sums(*names, of=folder_taken):
     return find
 
 
+# What a folder of released weights calls the files of an optimizer and of a tuned baseline.
+RELEASED = {
+    "theta": "{task}/seed_{seed}.npz",
+    "curve": "{task}/seed_{seed}.csv",
+    "best": "baselines/{task}/{optimizer}/best.json",
+    "trials": "baselines/{task}/{optimizer}/trials.csv",
+}
+
+
+class Filled(dict):
+    """What fills the wildcards of a job that is only thought of."""
+
+    __getattr__ = dict.__getitem__
+
+
+def look_for_weights(scale):
+    """Refuse a scale whose folders of released weights lack what it takes of them.
+
+    Jobs say so, too, but where their results are there already, Snakemake takes those for up to date
+    and passes over what is wrong with the job.
+    """
+    for task, settings in STUDIES[scale]["tasks"].items():
+        early = [settings["early"]["seed"]] if settings["early"] else []
+        trained = [{"seed": str(seed)} for seed in [*settings["seeds"], *early]]
+        tuned = [{"optimizer": name} for name in STUDIES[scale]["baselines"]]
+        wanted = [("theta", folder_begun_from, trained)]
+        if STUDIES.takes_weights(scale):
+            wanted = [
+                *((kind, folder_taken, trained) for kind in ("theta", "curve")),
+                *((kind, folder_taken, tuned) for kind in ("best", "trials")),
+            ]
+        for kind, of, places in wanted:
+            for place in places:
+                weights_file(RELEASED[kind], of)(
+                    Filled(scale=scale, task=task, **place)
+                )
+        released_collection(Filled(scale=scale, task=task))
+
+
 def rung_before(wildcards):
     """The ranking of the rung before and the states in which it left its trials."""
     rung = int(wildcards.rung) - 1
