@@ -140,11 +140,11 @@ class Results:
 
     def interventions(self, task: str) -> pd.DataFrame:
         """Return what every intervention costs, and the baselines beside them."""
-        return stored.load_interventions(self._files.path("interventions", task=task))
+        return stored.load_interventions(self._files.path("interventions", task=task), task)
 
     def distilled(self, task: str) -> pd.DataFrame:
         """Return the distilled optimizers, read off and tuned; it has no row if none could be."""
-        return stored.load_distilled(self._files.path("distilled", task=task))
+        return stored.load_distilled(self._files.path("distilled", task=task), task)
 
     def transfer(self) -> pd.DataFrame:
         """Return how optimizers of all tasks did away from home, beside what foretells it."""
