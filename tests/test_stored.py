@@ -422,6 +422,14 @@ def test_a_benchmark_is_its_last_row(tmp_path):
     refused(lambda: stored.load_benchmark(path), path, "has no row")
     path.write_text("s\tcpu_time\n1\t2\n")
     refused(lambda: stored.load_benchmark(path), path, "max_rss")
+    path.write_text("s\tmax_rss\n2.0\tNA\n")
+    assert stored.load_benchmark(path)["s"] == 2.0
+    path.write_text("s\tmax_rss\n2.0\t1e400\n")
+    refused(lambda: stored.load_benchmark(path), path, "max_rss is inf, expected a number of at")
+    path.write_text("s\tmax_rss\n-2.0\t300\n")
+    refused(lambda: stored.load_benchmark(path), path, "s is -2.0")
+    path.write_text("")
+    refused(lambda: stored.load_benchmark(path), path, "delete it")
 
 
 def test_a_complaint_says_where():

@@ -183,6 +183,9 @@ SEARCH_TRIALS = {
 }
 
 
+BENCHMARK = {"s": Number(low=0, missing=True), "max_rss": Number(low=0, missing=True)}
+
+
 def load_training(path: str | Path, task: str, seed: int) -> dict[str, Any]:
     """Return what a trained optimizer's file says of its training, whichever family it is of.
 
@@ -444,9 +447,18 @@ def load_benchmark(path: str | Path) -> dict[str, Any]:
     which is that of the last look, is left out.
 
     Raises:
-        StoreError: as ``lopt.records.store.load_table``; if the file has no row.
+        StoreError: as ``lopt.records.store.load_table``; if the file has no row, or what it says was not
+            measured. Since no rule makes such a file anew, the message says how to go on without it.
     """
-    table = store.load_table(path, ("s", "max_rss"), separator="\t")
-    if not len(table):
-        raise StoreError(f"{path}: has no row")
-    return table.iloc[-1].to_dict()
+    try:
+        table = store.load_table(path, ("s", "max_rss"), separator="\t")
+        if not len(table):
+            raise StoreError(f"{path}: has no row")
+        row = table.iloc[-1].to_dict()
+        for name, kind in BENCHMARK.items():
+            # What could not be measured is NA or -.
+            if not kind.allows(pd.to_numeric(row[name], errors="coerce")):
+                raise StoreError(f"{path}: {name} is {brief(str(row[name]))}, expected {kind}")
+    except StoreError as error:
+        raise StoreError(f"{error}. To go on without what it measured, delete it") from None
+    return row
