@@ -116,8 +116,12 @@ class Checkpoint:
         return True
 
     def remove(self) -> None:
-        """Delete the file: the results it led to are stored."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file: the results it led to are stored.
+
+        One that can't be deleted stays, and does no harm: an error would cost the results.
+        """
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ try:
     from lopt.config import ConfigError, resolve, resolve_study
     from lopt.config_files import check_files
     from lopt.records import checksums, layout, released
+    from lopt.records.atomic import StoreError
 except ImportError as error:
     raise WorkflowError(
         f"The Python package lopt can't be used here ({error}). Install it, at this workflow's version, in the "
@@ -85,6 +86,21 @@ if workflow.is_main_process:
 # What a job is told: settings of its scale, and the code that its result depends on.
 
 
+def entry(values, key, what, scale):
+    """The entry of a mapping or a list of settings that a path names: of a target, it may be any."""
+    there = list(values) if hasattr(values, "keys") else range(len(values))
+    if key not in there:
+        raise WorkflowError(
+            f"The scale {scale} has no {what.format(key)}; it has {', '.join(map(str, there)) or 'none'}."
+        )
+    return values[key]
+
+
+def settings_of(scale, task):
+    """The settings of a task of a scale."""
+    return entry(STUDIES[scale]["tasks"], task, "task {}", scale)
+
+
 def study(*keys):
     """A function of the wildcards that looks keys up in the scale's settings; "{task}" is the task."""
 
@@ -114,7 +130,10 @@ def reference(wildcards):
 def tasks_of(wildcards):
     """The tasks that a job is about: the wildcard's, or all of its scale."""
     task = wildcards.get("task")
-    return [task] if task else list(STUDIES[wildcards.scale]["tasks"])
+    if task:
+        settings_of(wildcards.scale, task)  # one that it has
+        return [task]
+    return list(STUDIES[wildcards.scale]["tasks"])
 
 
 def code(script, *kinds):
@@ -164,13 +183,13 @@ def code_digest(*roots):
 
 def first_seed(wildcards):
     """The optimizer of the task's first seed: whose untrained theta a null is."""
-    seed = STUDIES[wildcards.scale]["tasks"][wildcards.task]["seeds"][0]
+    seed = settings_of(wildcards.scale, wildcards.task)["seeds"][0]
     return result("theta").format(seed=seed, **dict(wildcards.items()))
 
 
 def training(wildcards):
     """How a seed is meta-trained: the early one as the others, for fewer meta-steps."""
-    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    task = settings_of(wildcards.scale, wildcards.task)
     early = task["early"]
     if early and early["seed"] == int(wildcards.seed):
         return {**task["meta_training"], "meta_steps": early["meta_steps"]}
@@ -179,18 +198,26 @@ def training(wildcards):
 
 def training_problem(wildcards):
     """The problem of meta-training: the task's, with the changes that the scale makes for it."""
-    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    task = settings_of(wildcards.scale, wildcards.task)
     return {**task["problem"], **(task["meta_training_problem"] or {})}
 
 
 def rungs(wildcards):
-    return STUDIES[wildcards.scale]["tasks"][wildcards.task]["meta_search"]["rungs"]
+    return settings_of(wildcards.scale, wildcards.task)["meta_search"]["rungs"]
+
+
+def trials(wildcards, rung):
+    """How many recipes a rung of the task's search trains."""
+    what = f"rung {{}} of the search on {wildcards.task}"
+    return entry(rungs(wildcards), rung, what, wildcards.scale)["trials"]
 
 
 def tuning(wildcards):
     """How a baseline is tuned: without the ranges of the others."""
-    settings = STUDIES[wildcards.scale]["tasks"][wildcards.task]["tuning"]
-    return {**settings, "ranges": settings["ranges"][wildcards.optimizer]}
+    scale = wildcards.scale
+    settings = settings_of(scale, wildcards.task)["tuning"]
+    ranges = entry(settings["ranges"], wildcards.optimizer, "baseline {}", scale)
+    return {**settings, "ranges": ranges}
 
 
 def presentation(wildcards):
@@ -238,7 +265,7 @@ def training_memory(wildcards):
     """Megabytes for a meta-training job: Python, JAX and, on the CPU, its budget for the unroll."""
     if gpus(wildcards):
         return 8000
-    settings = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    settings = settings_of(wildcards.scale, wildcards.task)
     if name := wildcards.get("variant"):
         settings = settings["variants"][name]
     training = settings["meta_training"]

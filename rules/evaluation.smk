@@ -3,7 +3,7 @@
 
 rule evaluate:
     input:
-        theta=results("theta", early=True),
+        theta=of_part("evaluation", results("theta", early=True)),
         best=results("best"),
     output:
         result("evaluation_runs"),

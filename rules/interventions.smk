@@ -3,7 +3,9 @@
 
 rule intervene:
     input:
-        theta=result("theta"),
+        theta=of_part(
+            "interventions", lambda wildcards: result("theta").format(**wildcards)
+        ),
         linearization=result("linearization"),
     output:
         result("intervention_runs"),
@@ -122,7 +124,7 @@ rule distill:
 
 rule run_away:
     input:
-        theta=results("theta"),
+        theta=of_part("interventions", results("theta")),
         selection=results("selection"),
         best=results("best"),
         linearization=results("linearization"),

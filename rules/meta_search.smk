@@ -45,7 +45,7 @@ rule meta_search_rank:
     input:
         results=lambda wildcards: expand(
             result("trial"),
-            place=range(rungs(wildcards)[int(wildcards.rung)]["trials"]),
+            place=range(trials(wildcards, int(wildcards.rung))),
             **wildcards,
         ),
     output:

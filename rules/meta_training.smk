@@ -3,7 +3,7 @@
 
 rule meta_train:
     input:
-        start=weights_file("{task}/seed_{seed}.npz", of=folder_begun_from),
+        start=weights_file(RELEASED["theta"], of=folder_begun_from),
         sums=weights_file("SHA256SUMS", of=folder_begun_from),
     output:
         theta=result("theta"),
@@ -28,7 +28,7 @@ rule meta_train:
         steps=study("tasks", "{task}", "steps"),
         optimizer=study("tasks", "{task}", "optimizer"),
         meta_training=training,
-        start=weights_sums("{task}/seed_{seed}.npz", of=folder_begun_from),
+        start=weights_sums(RELEASED["theta"], of=folder_begun_from),
     message:
         says("Meta-training on {wildcards.task}, seed {wildcards.seed}")
     script:

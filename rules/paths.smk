@@ -30,7 +30,7 @@ def results(kind, early=False, only=None):
 
 def _paths(place, scale, task, optimizers, early):
     """The paths of one task, for every seed and optimizer that the place names."""
-    settings = STUDIES[scale]["tasks"][task]
+    settings = settings_of(scale, task)
     seeds = list(settings["seeds"])
     if early and settings["early"]:
         seeds.append(settings["early"]["seed"])
@@ -41,6 +41,18 @@ def _paths(place, scale, task, optimizers, early):
     return expand(
         place, **{key: value for key, value in values.items() if f"{{{key}}}" in place}
     )
+
+
+def of_part(block, find):
+    """A function of the wildcards: what ``find`` finds, if the block of settings has as many parts."""
+
+    def find_of_part(wildcards):
+        scale, task = wildcards.scale, wildcards.task
+        parts = range(settings_of(scale, task)[block]["parts"])
+        entry(parts, int(wildcards.part), f"part {{}} of the {block} of {task}", scale)
+        return find(wildcards)
+
+    return find_of_part
 
 
 def of_every_task(kind):
@@ -97,7 +109,7 @@ def folder_begun_from(wildcards):
 
     The training that ends early begins anew: it shows what an optimizer is like that has hardly learned.
     """
-    task = STUDIES[wildcards.scale]["tasks"][wildcards.task]
+    task = settings_of(wildcards.scale, wildcards.task)
     early = task["early"] and task["early"]["seed"] == int(wildcards.seed)
     return f"{wildcards.task}.start", None if early else task.get("start")
 
@@ -159,13 +171,55 @@ def weights_sums(*names, of=folder_taken):
     return find
 
 
+# What a folder of released weights calls the files of an optimizer and of a tuned baseline.
+RELEASED = {
+    "theta": "{task}/seed_{seed}.npz",
+    "curve": "{task}/seed_{seed}.csv",
+    "best": "baselines/{task}/{optimizer}/best.json",
+    "trials": "baselines/{task}/{optimizer}/trials.csv",
+}
+
+
+class Filled(dict):
+    """What fills the wildcards of a job that is only thought of."""
+
+    __getattr__ = dict.__getitem__
+
+
+def look_for_weights(scale):
+    """Refuse a scale whose folders of released weights lack what it takes of them.
+
+    Jobs say so, too, but where their results are there already, Snakemake takes those for up to date
+    and passes over what is wrong with the job.
+    """
+    for task, settings in STUDIES[scale]["tasks"].items():
+        early = [settings["early"]["seed"]] if settings["early"] else []
+        trained = [{"seed": str(seed)} for seed in [*settings["seeds"], *early]]
+        tuned = [{"optimizer": name} for name in STUDIES[scale]["baselines"]]
+        wanted = [("theta", folder_begun_from, trained)]
+        if STUDIES.takes_weights(scale):
+            wanted = [
+                *((kind, folder_taken, trained) for kind in ("theta", "curve")),
+                *((kind, folder_taken, tuned) for kind in ("best", "trials")),
+            ]
+        for kind, of, places in wanted:
+            for place in places:
+                weights_file(RELEASED[kind], of)(
+                    Filled(scale=scale, task=task, **place)
+                )
+        released_collection(Filled(scale=scale, task=task))
+
+
 def rung_before(wildcards):
     """The ranking of the rung before and the states in which it left its trials."""
-    rung = int(wildcards.rung) - 1
+    rung, scale = int(wildcards.rung) - 1, wildcards.scale
+    places = range(trials(wildcards, rung + 1))
+    what = f"place {{}} in rung {rung + 1} of the search on {wildcards.task}"
+    entry(places, int(wildcards.place), what, scale)
     if rung < 0:
         return []
     keys = {"scale": wildcards.scale, "task": wildcards.task, "rung": rung}
-    places = range(rungs(wildcards)[rung]["trials"])
+    places = range(trials(wildcards, rung))
     return [
         result("ranking").format(**keys),
         *(result("trial_state").format(place=i, **keys) for i in places),

@@ -5,7 +5,13 @@ def variant(*keys):
     """A function of the wildcards that looks keys up in the settings of the task's variant."""
 
     def find(wildcards):
-        value = variants_of(wildcards.scale, wildcards.task)[wildcards.variant]
+        scale, task = wildcards.scale, wildcards.task
+        value = entry(
+            variants_of(scale, task),
+            wildcards.variant,
+            f"variant {{}} of {task}",
+            scale,
+        )
         for key in keys:
             value = value[key]
         return value
@@ -15,7 +21,7 @@ def variant(*keys):
 
 def variants_of(scale, task):
     """The settings of a task's variants, by name."""
-    found = STUDIES[scale]["tasks"][task].get("variants")
+    found = settings_of(scale, task).get("variants")
     if not found:
         raise WorkflowError(
             f"config key 'scales.{scale}.settings.{task}.variants' is missing: there is nothing to count"

@@ -1,10 +1,16 @@
 # Released optimizers and tuned baselines stand in for meta-training and tuning, at scales that name their folder.
 
+if workflow.is_main_process:
+    try:
+        look_for_weights(SCALE)
+    except StoreError as error:
+        raise WorkflowError(str(error)) from None
+
 
 rule take_optimizer:
     input:
-        theta=weights_file("{task}/seed_{seed}.npz"),
-        curve=weights_file("{task}/seed_{seed}.csv"),
+        theta=weights_file(RELEASED["theta"]),
+        curve=weights_file(RELEASED["curve"]),
         sums=weights_file("SHA256SUMS"),
     output:
         theta=result("theta"),
@@ -24,7 +30,7 @@ rule take_optimizer:
         runtime=5,
     params:
         code=code("take_optimizer.py", "family"),
-        sums=weights_sums("{task}/seed_{seed}.npz", "{task}/seed_{seed}.csv"),
+        sums=weights_sums(RELEASED["theta"], RELEASED["curve"]),
         optimizer=study("tasks", "{task}", "optimizer"),
     message:
         says("Taking the released optimizer of {wildcards.task}, seed {wildcards.seed}")
@@ -34,8 +40,8 @@ rule take_optimizer:
 
 rule take_baseline:
     input:
-        best=weights_file("baselines/{task}/{optimizer}/best.json"),
-        trials=weights_file("baselines/{task}/{optimizer}/trials.csv"),
+        best=weights_file(RELEASED["best"]),
+        trials=weights_file(RELEASED["trials"]),
         sums=weights_file("SHA256SUMS"),
     output:
         best=result("best"),
@@ -55,8 +61,8 @@ rule take_baseline:
     params:
         code=code("take_baseline.py"),
         sums=weights_sums(
-            "baselines/{task}/{optimizer}/best.json",
-            "baselines/{task}/{optimizer}/trials.csv",
+            RELEASED["best"],
+            RELEASED["trials"],
         ),
     message:
         says("Taking the released {wildcards.optimizer} of {wildcards.task}")

@@ -147,6 +147,13 @@ def test_nothing_is_left_beside_the_results(saved):
     assert list(saved.parent.iterdir()) == []
 
 
+def test_what_cannot_be_removed_costs_no_results(path):
+    path.mkdir(parents=True)
+    with Checkpoint.locked(path, IDENTITY) as checkpoint:
+        assert checkpoint.load(()) is None and "can't be read" in checkpoint.refusal
+        checkpoint.remove()
+
+
 def test_the_lock_excludes_a_second_holder(path):
     with Checkpoint.locked(path, IDENTITY):
         with pytest.raises(CheckpointLockedError, match="another process is computing this"):

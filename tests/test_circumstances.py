@@ -205,7 +205,7 @@ def test_a_module_finds_the_projects_weights(outer: Path) -> None:
     assert not planned(outer, "--config", "scale=released", "--", f"sub/{THETA}")
     # One's own goes before it; a file without a checksum is no released one.
     (outer / "weights/SHA256SUMS").write_text("0" * 64 + "  rosenbrock/seed_1.npz\n")
-    with pytest.raises(AssertionError, match=r"weights/SHA256SUMS has no checksum of rosenbrock/"):
+    with pytest.raises(AssertionError, match=r"weights/SHA256SUMS has no checksum of linear_reg"):
         planned(outer, "--config", "scale=released", "--", f"sub/{THETA}")
 
 
@@ -233,10 +233,19 @@ def test_what_a_training_starts_from_is_looked_for_before_it_runs(tmp_path: Path
         planned(tmp_path, *arguments, place.format(0))
     sums.parent.mkdir()
     sums.write_text("0" * 64 + "  linear_regression/seed_1.npz\n")
+    # Also where results are there already, which Snakemake would take for up to date.
+    selection = tmp_path / "results/smoke/meta_training/linear_regression/selection.json"
+    selection.parent.mkdir(parents=True)
+    selection.touch()
     with pytest.raises(AssertionError, match=r"seed_0.npz; it has linear_regression/seed_1.npz"):
-        planned(tmp_path, *arguments, place.format(0))
-    with pytest.raises(AssertionError, match=r"lists linear_regression/seed_1.npz, but .* is not"):
+        planned(tmp_path, *arguments, "results/smoke/figures/fig4_learning_rate_schedules.pdf")
+    names = [f"linear_regression/seed_{seed}.npz" for seed in (0, 1)]
+    sums.write_text("".join(f"{'0' * 64}  {name}\n" for name in names))
+    with pytest.raises(AssertionError, match=r"lists linear_regression/seed_0.npz, but .* is not"):
         planned(tmp_path, *arguments, place.format(1))
+    for name in names:
+        (sums.parent / name).parent.mkdir(exist_ok=True)
+        (sums.parent / name).touch()
     # The training that ends early begins anew, and asks for none.
     assert planned(tmp_path, *arguments, place.format(7)) == Counter(meta_train=1)
 

@@ -26,6 +26,7 @@ from lopt.claims.sizes import smaller, stated_sizes
 from lopt.claims.summary import items, summarize
 from lopt.claims.verdicts import AGREES, DIFFERS, VERDICTS, sampling_error, signed_error, tolerance
 from lopt.config import merge
+from lopt.records import checksums
 from lopt.records.analysis import Code, Linearization
 from lopt.records.evaluation import Evaluation
 from lopt.records.published import Published, published_values
@@ -954,6 +955,25 @@ def test_nulls_are_taken_where_they_are_stored(tmp_path):
     path.unlink()
     with pytest.raises(StoreError, match=r"responses.npz: there is no such file"):
         gather(files, task)
+
+
+def test_nulls_are_all_that_their_list_says(tmp_path):
+    """A lost one would go from the claims without a word, one of another run would answer for it."""
+    folder, files = tmp_path / "nulls/rosenbrock", Results(tmp_path, synthetic.SEEDS)
+    for name in ("adam", "untrained"):
+        save_json(folder / name / "missing.json", {})
+    save_json(tmp_path / "nulls/rosenbrock.json", checksums.found(folder))
+    assert files.null_names("rosenbrock") == ["adam", "untrained"]
+    save_json(folder / "momentum/missing.json", {})
+    with pytest.raises(StoreError, match=r"momentum/missing.json: another's, says the list"):
+        files.null_names("rosenbrock")
+    (folder / "momentum/missing.json").unlink()
+    save_json(folder / "adam/missing.json", {"responses": "there are none"})
+    with pytest.raises(StoreError, match=r"adam/missing.json: changed"):
+        files.null_names("rosenbrock")
+    (folder / "adam/missing.json").unlink()
+    with pytest.raises(StoreError, match=r"adam/missing.json: missing"):
+        files.null_names("rosenbrock")
 
 
 # --- the table -----------------------------------------------------------------------------------

@@ -338,6 +338,61 @@ def test_a_wrong_cell_is_named_with_its_line(tmp_path, name, column, cell, expec
     refused(lambda: load(path), path, expected)
 
 
+OWN = {"task": "rosenbrock", "home": "rosenbrock", "variant": "gru_32", "rung": 1, "place": 2}
+
+
+def stored_as(path, columns, rows=1, **own):
+    """Store a table that has what its columns ask for, and says of itself what it is of."""
+    cells = {}
+    for name, kind in columns.items():
+        choices = kind.choices if isinstance(kind, Text) else (max(kind.low, 0.0),)
+        cells[name] = [choices[0] if choices else "any"] * rows
+    own = {name: value for name, value in own.items() if name in columns or name == "place"}
+    store.save_table(path, pd.DataFrame(cells | own))
+
+
+@pytest.mark.parametrize(
+    ("columns", "load", "asked"),
+    [
+        (stored.INTERVENTIONS, stored.load_interventions, ["task"]),
+        (stored.DISTILLED, stored.load_distilled, ["task"]),
+        (stored.CENSUS_MEASURED, stored.load_census_measured, ["task", "variant"]),
+        (
+            stored.SEARCH_TRIALS | {"task": Text()},
+            stored.load_search_trials,
+            ["task", "rung", "place"],
+        ),
+        (
+            stored.TRANSFER_RUNS,
+            lambda path, home: stored.load_transfer_runs([path], home),
+            ["home"],
+        ),
+    ],
+)
+def test_a_table_of_something_else_is_refused(tmp_path, columns, load, asked):
+    path = tmp_path / "table.csv"
+    own = {name: OWN[name] for name in asked}
+    stored_as(path, columns, **OWN)
+    assert len(load(path, **own)) == 1
+    for name, value in own.items():
+        other = 3 if isinstance(value, int) else "other"
+        refused(lambda name=name, other=other: load(path, **own | {name: other}), path, name)
+
+
+def test_a_part_of_the_runs_away_from_home_that_is_there_twice_is_refused(tmp_path):
+    paths = [tmp_path / f"transfer_part_{part}.csv" for part in range(2)]
+    stored_as(paths[0], stored.TRANSFER_RUNS, rows=2, home="mine", order=[0, 2])
+    stored_as(paths[1], stored.TRANSFER_RUNS, rows=1, home="mine", order=[1])
+    runs = stored.load_transfer_runs(paths, "mine")
+    assert runs["order"].tolist() == [0, 1, 2]
+    for missing_or_twice in (paths[:1], [paths[0], paths[0]], paths[1:]):
+        refused(
+            lambda given=missing_or_twice: stored.load_transfer_runs(given, "mine"),
+            missing_or_twice[0],
+            "each run once",
+        )
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"\xff\xfe\x00", b"a,a\n1,2\n", b'a,b\n1,"2\n', b"a\x00"]
 )
@@ -367,6 +422,14 @@ def test_a_benchmark_is_its_last_row(tmp_path):
     refused(lambda: stored.load_benchmark(path), path, "has no row")
     path.write_text("s\tcpu_time\n1\t2\n")
     refused(lambda: stored.load_benchmark(path), path, "max_rss")
+    path.write_text("s\tmax_rss\n2.0\tNA\n")
+    assert stored.load_benchmark(path)["s"] == 2.0
+    path.write_text("s\tmax_rss\n2.0\t1e400\n")
+    refused(lambda: stored.load_benchmark(path), path, "max_rss is inf, expected a number of at")
+    path.write_text("s\tmax_rss\n-2.0\t300\n")
+    refused(lambda: stored.load_benchmark(path), path, "s is -2.0")
+    path.write_text("")
+    refused(lambda: stored.load_benchmark(path), path, "delete it")
 
 
 def test_a_complaint_says_where():

@@ -28,6 +28,8 @@ FIGURES = [
     "fig7_stability",
 ]
 
+RUNGS = [{"trials": 3, "meta_steps": 100}, {"trials": 2, "meta_steps": 200}]
+
 pytestmark = pytest.mark.workflow
 
 
@@ -173,6 +175,36 @@ def test_file_of_another_scale_by_path(tmp_path):
     folder = copy_project(tmp_path)
     wanted = jobs(folder, "results/paper/meta_training/rosenbrock/seed_2/theta.npz")
     assert wanted == Counter({("meta_train", "rosenbrock"): 1})
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("one/analysis/digits/seed_0/responses.npz", "task digits; it has rosenbrock."),
+        (
+            "one/evaluation/rosenbrock/part_2.npz",
+            "part 2 of the evaluation of rosenbrock; it has 0, 1.",
+        ),
+        ("one/baselines/rosenbrock/rmsprop/best.json", "baseline rmsprop; it has adam."),
+        (
+            "one/meta_search/rosenbrock/rung_1/place_2.csv",
+            "place 2 in rung 1 of the search on rosenbrock; ",
+        ),
+        (
+            "smoke/census/linear_regression/gru/seed_0/theta.npz",
+            "variant gru of linear_regression; ",
+        ),
+    ],
+)
+def test_a_path_that_its_scale_does_not_have_is_one_message(tmp_path, target, message):
+    settings = {"rosenbrock": {"evaluation": {"parts": 2}, "meta_search": {"rungs": RUNGS}}}
+    scale = {"tasks": ["rosenbrock"], "baselines": ["adam"], "settings": settings}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"scales": {"one": scale}}))
+    files = ("--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config.yaml"))
+    run = snakemake(tmp_path, "--dry-run", *files, "mine.yaml", "--", f"results/{target}")
+    assert run.returncode != 0
+    assert f"The scale {target.split('/')[0]} has no {message}" in run.stdout
+    assert "KeyError" not in run.stdout and "IndexError" not in run.stdout
 
 
 @pytest.mark.parametrize(

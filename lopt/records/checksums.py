@@ -2,8 +2,9 @@
 
     stated(folder)      from its SHA256SUMS, a line per file as sha256sum writes it
     found(folder)       computed
+    require(folder, sums)   that it has these and no others
 
-Both are {name within the folder: SHA-256 as 64 hexadecimal digits}.
+All are {name within the folder: SHA-256 as 64 hexadecimal digits}.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from lopt.records.atomic import StoreError, load_bytes
 from lopt.records.entries import brief
 
-__all__ = ["SUMS", "found", "of_file", "stated"]
+__all__ = ["SUMS", "found", "of_file", "require", "stated"]
 
 SUMS = "SHA256SUMS"
 
@@ -42,6 +43,22 @@ def found(folder: str | Path) -> dict[str, str]:
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def require(folder: str | Path, sums: Mapping[str, str]) -> None:
+    """Check that the files below ``folder`` are those of ``sums``, hidden ones left out.
+
+    Raises:
+        StoreError: naming one that is missing, changed, or not among them.
+    """
+    there = found(folder)
+    for name in sorted({*sums, *there}):
+        if sums.get(name) != there.get(name):
+            what = "missing" if name not in there else "changed" if name in sums else "another's"
+            raise StoreError(
+                f"{Path(folder) / name}: {what}, says the list of the folder's files; to make it anew, "
+                "delete the folder"
+            )
 
 
 def of_file(path: str | Path) -> str:

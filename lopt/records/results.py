@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from lopt.records import store, stored
+from lopt.records import checksums, store, stored
 from lopt.records.analysis import FixedPointAnalysis, Linearization, Responses, Trajectories
 from lopt.records.census import Similarity
 from lopt.records.entries import Each, Text
@@ -23,7 +23,7 @@ from lopt.records.interventions import Stability
 from lopt.records.layout import Files
 from lopt.records.portraits import CommonOptimizers, Portrait
 
-__all__ = ["STAGES", "Results"]
+__all__ = ["STAGES", "Results", "require_nulls"]
 
 STAGES = {
     "trajectories": Trajectories,
@@ -32,6 +32,16 @@ STAGES = {
     "responses": Responses,
 }
 """What the analysis of one optimizer stores, by stage."""
+
+
+def require_nulls(folder: Path, sums: str | Path) -> None:
+    """Check that a folder of nulls holds what its list says; one that was stored without a list may hold any.
+
+    Raises:
+        StoreError: naming a file that is missing, changed, or not on the list.
+    """
+    if Path(sums).exists():
+        checksums.require(folder, store.load_json(sums, Each(Text())))
 
 
 class Results:
@@ -140,11 +150,11 @@ class Results:
 
     def interventions(self, task: str) -> pd.DataFrame:
         """Return what every intervention costs, and the baselines beside them."""
-        return stored.load_interventions(self._files.path("interventions", task=task))
+        return stored.load_interventions(self._files.path("interventions", task=task), task)
 
     def distilled(self, task: str) -> pd.DataFrame:
         """Return the distilled optimizers, read off and tuned; it has no row if none could be."""
-        return stored.load_distilled(self._files.path("distilled", task=task))
+        return stored.load_distilled(self._files.path("distilled", task=task), task)
 
     def transfer(self) -> pd.DataFrame:
         """Return how optimizers of all tasks did away from home, beside what foretells it."""
@@ -169,8 +179,13 @@ class Results:
         return store.load(path, Similarity, expect={"task": task})[0]
 
     def null_names(self, task: str) -> list[str]:
-        """Return the optimizers that statements are held against, of those that are stored."""
+        """Return the optimizers that statements are held against, of those that are stored.
+
+        Raises:
+            StoreError: if the folder does not have the files that the list beside it says.
+        """
         folder = self._files.path("nulls", task=task)
+        require_nulls(folder, self._files.path("nulls_sums", task=task))
         return sorted(path.parent.name for path in folder.glob("*/missing.json"))
 
     def null(self, task: str, name: str) -> tuple[dict[str, Any], Evaluation | None]:

@@ -12,7 +12,7 @@ Trained optimizers themselves are loaded by ``lopt.learned.stored``, which knows
 
 import itertools
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lopt.facts import hyperparameters
 from lopt.parameters import Field
 from lopt.records import store
 from lopt.records.census import ANSWERS
-from lopt.records.entries import Each, ListOf, Number, Optional, Text
+from lopt.records.entries import Each, ListOf, Number, Optional, Text, brief
 from lopt.records.store import StoreError
 
 __all__ = [
@@ -183,6 +183,9 @@ SEARCH_TRIALS = {
 }
 
 
+BENCHMARK = {"s": Number(low=0, missing=True), "max_rss": Number(low=0, missing=True)}
+
+
 def load_training(path: str | Path, task: str, seed: int) -> dict[str, Any]:
     """Return what a trained optimizer's file says of its training, whichever family it is of.
 
@@ -321,22 +324,30 @@ def load_validation(path: str | Path) -> pd.DataFrame:
     return store.load_table(path, VALIDATION)
 
 
-def load_interventions(path: str | Path) -> pd.DataFrame:
+def load_interventions(path: str | Path, task: str | None = None) -> pd.DataFrame:
     """Return what interventions cost, one on an optimizer a row, and the baselines beside them.
 
+    Args:
+        path: of the file.
+        task: that it must be of.
+
     Raises:
-        StoreError: as ``lopt.records.store.load_table``.
+        StoreError: as ``lopt.records.store.load_table``; if it is another task's.
     """
-    return store.load_table(path, INTERVENTIONS)
+    return store.load_table(path, _of(INTERVENTIONS, task=task))
 
 
-def load_distilled(path: str | Path) -> pd.DataFrame:
+def load_distilled(path: str | Path, task: str | None = None) -> pd.DataFrame:
     """Return the numbers of distilled optimizers, and which share of the learned one's lead they recover.
 
+    Args:
+        path: of the file.
+        task: that it must be of.
+
     Raises:
-        StoreError: as ``lopt.records.store.load_table``.
+        StoreError: as ``lopt.records.store.load_table``; if it is another task's.
     """
-    return store.load_table(path, DISTILLED)
+    return store.load_table(path, _of(DISTILLED, task=task))
 
 
 def load_transfer(path: str | Path) -> pd.DataFrame:
@@ -348,13 +359,21 @@ def load_transfer(path: str | Path) -> pd.DataFrame:
     return store.load_table(path, TRANSFER)
 
 
-def load_transfer_runs(path: str | Path) -> pd.DataFrame:
-    """Return a part of one task's runs away from home; ``order`` is a run's place among all of them.
+def load_transfer_runs(paths: Sequence[str | Path], home: str) -> pd.DataFrame:
+    """Return the runs of one task's optimizers away from home, from the files of all parts, in their order.
 
     Raises:
-        StoreError: as ``lopt.records.store.load_table``.
+        StoreError: as ``lopt.records.store.load_table``; if a part is of another task, if runs are missing
+            or there twice.
     """
-    return store.load_table(path, TRANSFER_RUNS)
+    parts = [store.load_table(path, _of(TRANSFER_RUNS, home=home)) for path in paths]
+    runs = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_values("order")
+    if runs["order"].tolist() != list(range(len(runs))):
+        raise StoreError(
+            f"{', '.join(map(str, paths))}: parts of one whole should have each run once, found the runs "
+            f"{brief(str(runs['order'].tolist()))}"
+        )
+    return runs
 
 
 def load_census(path: str | Path) -> pd.DataFrame:
@@ -366,22 +385,47 @@ def load_census(path: str | Path) -> pd.DataFrame:
     return store.load_table(path, CENSUS)
 
 
-def load_census_measured(path: str | Path) -> pd.DataFrame:
+def load_census_measured(
+    path: str | Path, task: str | None = None, variant: str | None = None
+) -> pd.DataFrame:
     """Return what was measured of every optimizer of a census.
 
+    Args:
+        path: of the file.
+        task: that it must be of.
+        variant: that it must be of.
+
     Raises:
-        StoreError: as ``lopt.records.store.load_table``.
+        StoreError: as ``lopt.records.store.load_table``; if it is another task's or variant's.
     """
-    return store.load_table(path, CENSUS_MEASURED)
+    return store.load_table(path, _of(CENSUS_MEASURED, task=task, variant=variant))
 
 
-def load_search_trials(path: str | Path) -> pd.DataFrame:
+def load_search_trials(
+    path: str | Path, task: str | None = None, rung: int | None = None, place: int | None = None
+) -> pd.DataFrame:
     """Return trials of a search for a recipe of meta-training.
 
+    Args:
+        path: of the file.
+        task: that they must be of.
+        rung: that they must be of.
+        place: that they must have.
+
     Raises:
-        StoreError: as ``lopt.records.store.load_table``.
+        StoreError: as ``lopt.records.store.load_table``; if they are others.
     """
-    return store.load_table(path, SEARCH_TRIALS)
+    return store.load_table(path, _of(SEARCH_TRIALS, task=task, rung=rung, place=place))
+
+
+def _of(columns: Mapping[str, Any], **about: str | int | None) -> dict[str, Any]:
+    """Return the columns of a table whose every row has what is asked for, where that is not None."""
+    asked = {
+        name: Text((value,)) if isinstance(value, str) else Number(value, value, integer=True)
+        for name, value in about.items()
+        if value is not None
+    }
+    return {**columns, **asked}
 
 
 def load_claims(path: str | Path) -> pd.DataFrame:
@@ -403,9 +447,18 @@ def load_benchmark(path: str | Path) -> dict[str, Any]:
     which is that of the last look, is left out.
 
     Raises:
-        StoreError: as ``lopt.records.store.load_table``; if the file has no row.
+        StoreError: as ``lopt.records.store.load_table``; if the file has no row, or what it says was not
+            measured. Since no rule makes such a file anew, the message says how to go on without it.
     """
-    table = store.load_table(path, ("s", "max_rss"), separator="\t")
-    if not len(table):
-        raise StoreError(f"{path}: has no row")
-    return table.iloc[-1].to_dict()
+    try:
+        table = store.load_table(path, ("s", "max_rss"), separator="\t")
+        if not len(table):
+            raise StoreError(f"{path}: has no row")
+        row = table.iloc[-1].to_dict()
+        for name, kind in BENCHMARK.items():
+            # What could not be measured is NA or -.
+            if not kind.allows(pd.to_numeric(row[name], errors="coerce")):
+                raise StoreError(f"{path}: {name} is {brief(str(row[name]))}, expected {kind}")
+    except StoreError as error:
+        raise StoreError(f"{error}. To go on without what it measured, delete it") from None
+    return row

@@ -15,7 +15,10 @@ from lopt.records.published import published_values
 
 
 def main(wildcards, inputs, params, output) -> None:
-    measured = pd.concat(map(stored.load_census_measured, inputs.measured), ignore_index=True)
+    measured = pd.concat(
+        [stored.load_census_measured(path, **identify(path)) for path in inputs.measured],
+        ignore_index=True,
+    )
     failed = pd.concat(
         [failures(path, identify(path)["task"]) for path in inputs.collections],
         ignore_index=True,

@@ -8,8 +8,10 @@ import pandas as pd
 
 from lopt.lineage import write_record
 from lopt.records import store, stored
+from lopt.records.layout import identify
 
 store.save_table(
-    snakemake.output[0], pd.concat([stored.load_search_trials(path) for path in snakemake.input])
+    snakemake.output[0],
+    pd.concat([stored.load_search_trials(path, **identify(path)) for path in snakemake.input]),
 )
 write_record(snakemake)

@@ -20,13 +20,16 @@ from lopt.lineage import write_record
 from lopt.meta_training.loop import Training
 from lopt.meta_training.trial import run_trial, trial_at
 from lopt.records import store, stored
+from lopt.records.layout import identify
 from lopt.tasks import make_task
 from lopt.tuning import SearchRange
 
 
 def main(wildcards, inputs, params, output) -> None:
     search, rung, place = params.meta_search, int(wildcards.rung), int(wildcards.place)
-    ranked = stored.load_search_trials(inputs.before[0]) if rung else None
+    ranked = (
+        stored.load_search_trials(inputs.before[0], **identify(inputs.before[0])) if rung else None
+    )
     trial = trial_at(place, rung, search["rungs"], ranked)
     row = run_trial(
         Training(

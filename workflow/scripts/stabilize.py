@@ -17,6 +17,7 @@ from lopt.records import store, stored
 from lopt.records.analysis import Linearization
 from lopt.records.evaluation import LEARNED
 from lopt.records.layout import identify
+from lopt.records.results import require_nulls
 from lopt.tasks import make_task, sample_batch
 
 FEW = 4  # problems of many parameters
@@ -28,6 +29,7 @@ def linearizations(wildcards, inputs, params):
         place = identify(path)
         yield LEARNED, place["seed"], store.load(path, Linearization, expect=place)[0]
     folder = Path(inputs.nulls[0])
+    require_nulls(folder, inputs.nulls_sums[0])
     for name in params.baselines:
         path = folder / name / "linearization.npz"
         if path.exists():

@@ -15,10 +15,10 @@ from lopt.records.layout import identify
 def main(inputs, output) -> None:
     homes = {}
     for path in inputs:
-        homes.setdefault(identify(path)["task"], []).append(stored.load_transfer_runs(path))
+        homes.setdefault(identify(path)["task"], []).append(path)
     tables = []
-    for parts in homes.values():
-        table = pd.concat([part for part in parts if len(part)]).sort_values("order")
+    for home, paths in homes.items():
+        table = stored.load_transfer_runs(paths, home)
         there = table[(table["condition"] == "task") & (table["home"] == table["task"])]
         at_home = table["optimizer"].map(there.set_index("optimizer")["meta_objective"])
         tables.append(table.assign(over_home=table["meta_objective"] / at_home))
