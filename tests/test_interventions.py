@@ -143,6 +143,20 @@ def test_costs_by_hand():
     assert changed.curvature_correlation == pytest.approx(-1.0)
 
 
+def test_the_error_of_a_cost_is_that_of_a_ratio():
+    """Intact meta-objectives 0.75, 0.5, 1 and twice as much without memory: the cost is known exactly.
+
+    The third problem is no better solved intact, and so it is not the intervention that breaks it.
+    """
+    losses = [[[2.0, 1.0], [2.0, 0.0], [2.0, 2.0]], [[2.0, 2.0]] * 3]
+    evaluation = Evaluation(np.array(["learned", "adam"]), np.array([0, -1]), np.array(losses))
+    doubled = runs([[2, 4], [2, 2], [2, 6]])
+    changed = cost_table("task", 0, doubled, evaluation).set_index("optimizer").loc["no_memory"]
+    assert changed.cost == pytest.approx(2.0) and changed.cost_se == pytest.approx(0.0, abs=1e-12)
+    assert changed.difference_se == pytest.approx(0.25 / 3**0.5)
+    assert changed.broken == 2 and changed.diverged == 0
+
+
 @pytest.mark.parametrize("lost", [np.nan, np.inf, 1e9])
 def test_diverged_runs_are_counted_and_never_averaged_away(lost):
     found = runs([[2, 1], [2, lost], [2, 1]])
