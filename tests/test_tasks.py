@@ -13,6 +13,7 @@ from sklearn.metrics import log_loss
 
 from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
+from lopt.tasks.base import log10_losses
 from lopt.tasks.digits import Digits
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
@@ -144,6 +145,11 @@ def test_make_task_names_what_is_wrong():
         make_task("mnist")
     with pytest.raises(ValueError, match=r"'rosenbrock'.*half_width"):
         make_task("rosenbrock", {"half_width": 1.0})
+
+
+def test_logarithms_of_losses_end_at_the_smallest_float32():
+    found = log10_losses(jnp.asarray([0.0, 1e-30, 100.0], jnp.float32))
+    np.testing.assert_allclose(found, [np.log10(2.0**-126), -30.0, 2.0], rtol=1e-7)
 
 
 # Linear regression.
