@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lopt.learned.adjoint import adjoint_meta_gradient
 from lopt.learned.adjoint_bound import factors, scaled
 from lopt.learned.base import LearnedFamily
 from lopt.learned.gru import GRU, GRUTheta
@@ -200,3 +201,29 @@ def test_an_adjoint_that_is_not_finite_is_dropped():
     np.testing.assert_allclose(
         scaled(x_bar, found), [[0.6, 0.8], [0, 0], [0, 0], [0, 0]], rtol=1e-6
     )
+
+
+def test_states_are_dropped_with_the_adjoint_that_is_not_finite():
+    """Descent that halves x each time; where the gradient is 2 the derivative of the step overflows.
+
+    Every other step adds 1 to the state's cotangent: what is left is that of the step before.
+    """
+
+    def step(theta, h, g):
+        return h, -theta.rate * g, g
+
+    def step_adjoint(theta, g, h_bar, x_bar):
+        overflow = jnp.where(g == 2.0, jnp.inf, 0.0)
+        return h_bar + 1.0 + overflow, overflow, Rate(jnp.zeros(()), jnp.zeros((1, 1)))
+
+    problems = Start(jnp.asarray([[4.0, 0.0]]), jnp.ones((1, 2)))
+    _, found = jax.jit(
+        lambda theta: adjoint_meta_gradient(
+            *(Bowl(), theta, problems, 4, 4),
+            parts=lambda theta: theta,
+            step=step,
+            step_adjoint=step_adjoint,
+            bound=1.0,
+        )
+    )(Rate(jnp.asarray(0.5), jnp.zeros((1, 1))))
+    np.testing.assert_allclose(found.initial_state, 2.0)  # of two components

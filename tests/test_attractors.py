@@ -9,7 +9,11 @@ import scipy.optimize
 
 from lopt import load_released
 from lopt.analysis.attractors import find_attractors
-from lopt.analysis.fixed_points import analyze_fixed_points, convergence_point
+from lopt.analysis.fixed_points import (
+    analyze_fixed_points,
+    convergence_point,
+    find_fixed_points,
+)
 from lopt.analysis.root_search import float64, run_map
 from lopt.learned import make_family
 from lopt.learned.gru import GRUTheta
@@ -64,6 +68,16 @@ def test_every_attractor_is_listed_with_basin_rate_and_drift():
     assert study.attractor_stable.tolist() == [1, 1, 0]
     assert study.attractor_basin_shares[2] == 0.0
     assert study.convergence_point[0] == pytest.approx(-root) and study.basin_share == 0.6
+
+
+def test_of_points_that_no_run_ends_at_the_stable_are_listed_first():
+    """However often a search met the other."""
+    component = optimizer(lambda h, g: jnp.tanh(2.0 * h + g[..., None]))
+    met = find_fixed_points(component, [[0.0], [0.0], [0.9]], presearch_steps=0, mixing_steps=0)
+    assert met.distinct_counts.tolist() == [2, 1] and met.distinct_points[0] == 0.0
+    found = find_attractors(component, [[-0.5]], others=met)
+    assert found.basin_shares.tolist() == [1.0, 0.0, 0.0]
+    assert found.stable.tolist() == [1, 1, 0] and found.points[2] == 0.0
 
 
 @pytest.mark.parametrize("separation", [1e-2, 1e-5, 1e-8])
@@ -129,6 +143,28 @@ def test_cycles_are_no_points():
     found = find_attractors(rotation(), RANDOM.normal(size=(4, 2)))
     assert found.codes[0] == Code.LIMIT_CYCLE and found.periods[0] == 0
     assert found.basin_shares[0] == 1.0
+
+
+def test_a_cycle_is_as_stable_as_the_product_of_its_steps_in_their_order():
+    """Three states, each with a linear map about it to the next; the maps don't commute."""
+    states = jnp.asarray([[1.0, 0.0], [-1.0, 1.0], [0.0, -2.0]])
+    maps = jnp.asarray(
+        [[[0.9, 0.8], [0.0, 0.4]], [[0.3, 0.0], [0.9, 0.8]], [[0.5, -0.7], [0.6, 0.2]]]
+    )
+
+    def transition(h, g):
+        here = jnp.argmin(jnp.sum((h[..., None, :] - states) ** 2, axis=-1), axis=-1)
+        away = jnp.einsum("...ij,...j->...i", maps[here], h - states[here])
+        return states[(here + 1) % 3] + away + 0.0 * g[..., None]
+
+    def radius(*order):
+        product = np.linalg.multi_dot([np.asarray(maps[k]) for k in order])
+        return np.abs(np.linalg.eigvals(product)).max() ** (1 / 3)
+
+    found = find_attractors(optimizer(transition, 2), np.asarray(states) + 1e-3)
+    assert found.codes.tolist() == [Code.LIMIT_CYCLE] and found.periods.tolist() == [3]
+    assert found.spectral_radii[0] == pytest.approx(radius(2, 1, 0), rel=1e-9)
+    assert abs(radius(2, 1, 0) - radius(0, 1, 2)) > 0.1 and found.stable.tolist() == [1]
 
 
 def test_a_cycle_around_a_stable_point_is_told_from_it():

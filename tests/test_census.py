@@ -208,6 +208,20 @@ def test_where_a_published_number_falls(value, relation, place, below):
     assert (row["lowest"], row["median"], row["highest"]) == (0.5, 1.0, 2.0)
 
 
+@pytest.mark.parametrize(("relation", "beyond"), [("=", "above"), ("<", "within")])
+def test_a_published_number_is_within_where_it_may_be_as_far_as_it_was_read(relation, beyond):
+    """To 0.05 decades, or 0.05."""
+    for comparison, moved in (
+        ("decades", lambda by: 10.0 * 10.0**by),
+        ("difference", lambda by: 10.0 + by),
+    ):
+        value = published(10.0, comparison, relation)
+        found = [draws.place(value, moved(low), moved(low + 1.0)) for low in (0.04, 0.06)]
+        assert found == ["within", "below"]
+        found = [draws.place(value, moved(high - 1.0), moved(high)) for high in (-0.04, -0.06)]
+        assert found == ["within", beyond]
+
+
 def test_a_number_without_a_place_is_found_too():
     value = published(3.0, "difference", quantity="leading_eigenvalue", at=np.nan)
     table = draws.intervals(numbers([1.0, 2.0, 3.0], np.nan, "leading_eigenvalue"), [value])

@@ -87,6 +87,11 @@ def test_another_identity_is_refused_and_named(saved, change, named):
     assert refusal == f"{saved}: made with another {named}"
 
 
+def test_what_the_identity_no_longer_has_is_named_too(saved):
+    fewer = {key: IDENTITY[key] for key in ("task", "seed", "versions")}
+    assert load(saved, identity=fewer) == (None, f"{saved}: made with another widths")
+
+
 @pytest.mark.parametrize(
     "template",
     [

@@ -19,7 +19,7 @@ from lopt.claims.evidence import Absent, AbsentError, Null, TaskResults, gather,
 from lopt.claims.measure import CRITERIA, MODULES, QUANTITIES
 from lopt.claims.modes import cancellation_ratio, impulse_response, whole_modes
 from lopt.claims.power import null_answers, separates
-from lopt.claims.registry import Measurement
+from lopt.claims.registry import ABOVE, AT_LEAST, AT_MOST, BELOW, Criterion, Measurement
 from lopt.claims.sampling import robust_mean
 from lopt.claims.shapes import straightness, turning, vertical_share
 from lopt.claims.sizes import smaller, stated_sizes
@@ -281,6 +281,22 @@ def test_an_s_turns_both_ways_and_a_c_only_one(results):
         assert criterion.answer(criterion.measure(curve, 1)) == expected
 
 
+def test_the_step_from_arm_to_arm_belongs_to_both(results):
+    """Up, right; right, up: each arm turns by 90 degrees, one of them at its first point."""
+    criterion = CRITERIA["fixed_points_trace_s_curve"]
+    projected = np.zeros((6, synthetic.AXES))
+    projected[:, :2] = [[0, 0], [0, 1], [1, 1], [2, 1], [2, 2], [2, 3]]
+    arms = {
+        "constant_gradients": np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]),
+        "constant_gradient_branches": np.zeros(6, int),
+        "projected_constant_gradient": projected,
+    }
+    linear = results["linear_regression"]
+    short = linear.optimizers[1].responses._replace(**arms)
+    short = with_optimizer(linear, 1, responses=short)
+    assert criterion.measure(short, 1) == pytest.approx(90.0)
+
+
 def test_the_s_curve_is_that_of_the_convergence_points_branch(results):
     criterion, linear = CRITERIA["fixed_points_trace_s_curve"], results["linear_regression"]
     x = np.concatenate([-np.linspace(1.0, 0.1, 8), np.linspace(0.1, 1.0, 8)])
@@ -347,6 +363,18 @@ def test_winning_is_paired_problem_by_problem(results):
     assert CRITERIA["ends_below_adam"].answer(criterion.measure(both, 1)) == "unknown"
 
 
+def test_winning_takes_two_standard_errors(results):
+    """Differences of the meta-objectives of mean -0.1 and standard error 0.1 / score."""
+    linear, apart = results["linear_regression"], np.tile([-1.0, 1.0], 50)
+    for score, expected in ((2.1, "yes"), (1.9, "no")):
+        losses = np.ones((100, 3))
+        losses[:, 2] += 3.0 * (-0.1 + (0.1 / score) * 99**0.5 * apart)
+        changed = with_losses(linear, learned=losses, adam=np.ones((100, 3)))
+        measured = CRITERIA["beats_adam"].measure(changed, 1)
+        assert measured == pytest.approx(-score)
+        assert CRITERIA["beats_adam"].answer(measured) == expected
+
+
 def early_with(results: TaskResults, alphas, eigenvalues) -> TaskResults:
     """An early optimizer of these modes."""
     modes = with_modes(results.early.linearization, alphas, eigenvalues)
@@ -374,6 +402,7 @@ def test_the_early_optimizer_is_one_mode_and_which(results):
     assert np.isnan(one.measure(early_with(linear, [0.0], [0.9]), 1))
     # Its rate is half of the optimum's: the pair counts as a whole.
     pair = early_with(linear, [1.88 + 1j, 1.88 - 1j], [0.881j, -0.881j])
+    assert one.measure(pair, 1) == pytest.approx(1.0)
     assert optimal.measure(pair, 1) == pytest.approx(0.0, abs=1e-9)
 
 
@@ -499,6 +528,11 @@ def test_the_autonomous_path_ends_where_it_should(results):
     rosenbrock = results["rosenbrock"]
     # The path is exp(-k / 40) in each of 24 entries, h* is 0.1: from 0.9 to 0.1 - e^-5.
     assert criterion.measure(rosenbrock, 0) == pytest.approx((0.1 - math.exp(-5.0)) / 0.9)
+    # However far away it was in between.
+    path = np.interp(STEPS, [0, 100, 200], [1.1, 9.1, 0.3])[:, None] * np.ones(synthetic.STATE)
+    states = rosenbrock.optimizers[0].trajectories._replace(autonomous_states=path)
+    changed = with_optimizer(rosenbrock, 0, trajectories=states)
+    assert criterion.measure(changed, 0) == pytest.approx(0.2)
 
 
 def test_straight_lines_and_published_decay(results):
@@ -550,6 +584,135 @@ def test_gradients_met(results):
     assert math.isnan(value(linear, "gradient_quantile", 0.3))
 
 
+def with_optimizer(results: TaskResults, seed: int, **stages) -> TaskResults:
+    optimizer = results.optimizers[seed]._replace(**stages)
+    return results._replace(optimizers={**results.optimizers, seed: optimizer})
+
+
+def test_where_the_variance_of_the_states_peaks_and_what_is_left_of_it(results):
+    rosenbrock = results["rosenbrock"]
+    variance = np.interp(STEPS, [0, 50, 200], [1.0, 5.0, 0.5])
+    known = rosenbrock.optimizers[0].trajectories._replace(total_variance=variance)
+    changed = with_optimizer(rosenbrock, 0, trajectories=known)
+    peaks, decays = CRITERIA["state_variance_peaks_early"], CRITERIA["state_variance_decays"]
+    assert peaks.measure(changed, 0) == 50 / 200
+    assert decays.measure(changed, 0) == pytest.approx(0.5 / 5.0)
+    still = known._replace(total_variance=np.zeros(201))
+    still = with_optimizer(rosenbrock, 0, trajectories=still)
+    assert np.isnan([peaks.measure(still, 0), decays.measure(still, 0)]).all()
+
+
+def test_the_leading_mode_is_slow_beside_the_others_and_in_itself(results):
+    criterion, rosenbrock = (
+        CRITERIA["slow_mode_carries_largest_learning_rate"],
+        results["rosenbrock"],
+    )
+    modes, low = rosenbrock.optimizers[0].linearization, CRITERIA["next_mode_has_low_rate"]
+    rates = np.full(synthetic.STATE, 0.1)
+    rates[1], rates[2] = 1.0, 0.3
+    # One of the others is faster than the leading mode in no way: it decays as slowly.
+    for own, expected in ((0.9, 22 / 23), (0.49, 0.0)):
+        eigenvalues = np.full(synthetic.STATE, 0.2)
+        eigenvalues[:2] = own
+        planted = with_modes(modes, rates, eigenvalues)
+        changed = with_optimizer(rosenbrock, 0, linearization=planted)
+        assert criterion.measure(changed, 0) == pytest.approx(expected)
+        # The next is the slowest of the others, not that of the largest rate among them.
+        assert low.measure(changed, 0) == pytest.approx(0.1)
+
+
+def test_the_arm_that_saturates_less_decides(results):
+    linear, grid = results["linear_regression"], np.linspace(-5.0, 5.0, 1001)
+    sloped = with_responses(linear, 1, saturation_slopes=np.array([0.01, 0.3]))
+    assert CRITERIA["initial_update_saturates"].measure(sloped, 1) == 0.3
+    # Clipped at 1 on one side and at 2 on the other: half a linear update at 2 and at 4.
+    clipped = with_responses(
+        linear,
+        1,
+        update_gradients=grid,
+        initial_updates=-6.0 * np.clip(grid, -2.0, 1.0),
+        initial_intercept=np.array(0.0),
+        initial_learning_rate=np.array(6.0),
+    )
+    limits = clipping_gradients(clipped.optimizers[1].responses)
+    np.testing.assert_allclose(limits, [4.0, 2.0], atol=0.011)
+    measured = CRITERIA["gradients_reach_saturation"].measure(clipped, 1)
+    assert measured == pytest.approx(value(linear, "gradients_beyond", 4.0), rel=0.01)
+    assert measured < 0.9 * value(linear, "gradients_beyond", 2.0)
+    # 90 % of the largest update, at 1.8 and at 0.9.
+    assert value(clipped, "saturation_gradient") == pytest.approx(math.sqrt(1.8 * 0.9), abs=0.01)
+
+
+def test_the_decay_is_looked_at_half_way_to_the_end(results):
+    criterion, linear = CRITERIA["schedule_decays_linearly"], results["linear_regression"]
+    # The peak is at 40, so that half of the way is at 120: straight to there, and flat from there on.
+    rates = np.interp(STEPS, [0, 40, 120, 200], [1.0, 10.0, 2.0, 2.0])
+    changed = with_responses(linear, 1, autonomous_learning_rates=rates)
+    assert criterion.measure(changed, 1) == pytest.approx(1.0)
+    nearly = 10.0 - 1e-3 * rates  # rises as straight: what it falls by is nothing
+    changed = with_responses(linear, 1, autonomous_learning_rates=nearly)
+    assert criterion.measure(changed, 1) == 0.0
+
+
+def test_the_rate_falls_along_both_arms_or_not_at_all(results):
+    criterion, linear = (
+        CRITERIA["learning_rate_falls_along_both_arms"],
+        results["linear_regression"],
+    )
+    falling = np.linspace(2.0, 1.0, 8)
+
+    def measured(negative, positive):
+        rates = np.concatenate([negative[::-1], positive])
+        return criterion.measure(
+            with_responses(linear, 1, constant_gradient_learning_rates=rates), 1
+        )
+
+    assert measured(falling, falling + 2.0) == measured(falling + 2.0, falling) == 3.0 / 4.0
+    assert measured(falling, falling - 2.0) == np.inf  # what begins at 0 has nothing to fall from
+
+
+def test_the_optimizer_is_stable_at_a_share_of_the_spectrum(results):
+    """A heavy ball of limit 1; between two curvatures of the grid its limit is known better."""
+    linear, criterion = results["linear_regression"], CRITERIA["stable_at_the_tasks_curvatures"]
+    record = linear.stability
+    (row,) = np.flatnonzero((record.optimizers == "learned") & (record.seeds == 1))
+    rates, limits = record.rates.copy(), record.stable_up_to.copy()
+    curvatures = np.geomspace(1e-2, 1e2, 61)
+    rates[:] = 0.5
+    rates[row], limits[row] = np.where(curvatures < 0.9, 0.5, 1.5), 1.1
+    stability = record._replace(
+        curvatures=curvatures,
+        rates=rates,
+        stable_up_to=limits,
+        met_curvatures=np.array([-1.0, 0.0, 0.1, 1.05, 20.0]),
+        met_weights=np.array([0.4, 0.1, 0.2, 0.1, 0.2]),
+    )
+    changed = linear._replace(stability=stability)
+    assert criterion.measure(changed, 1) == pytest.approx(0.3 / 0.5)
+    assert value(changed, "stable_up_to") == 1.1
+
+
+def test_what_is_recovered_is_recovered_by_numbers_read_off(results):
+    linear = results["linear_regression"]
+    table = pd.DataFrame(
+        [(1, "tuned", 0.9, 0.01), (0, "read off", 0.7, 0.02), (1, "read off", 0.4, 0.05)],
+        columns=["seed", "numbers", "share", "share_se"],
+    )
+    changed = linear._replace(distilled=table)
+    measured = QUANTITIES["distilled_share"].measure(changed, 1, math.nan)
+    assert (measured.value, measured.standard_error) == (0.4, 0.05)
+
+
+def test_what_the_drift_costs_has_no_sign(results):
+    linear = results["linear_regression"]
+    table = linear.interventions.copy()
+    own = (table["optimizer"] == "no_drift") & (table["seed"] == 1)
+    for difference in (-0.5, 0.5):
+        table.loc[own, ["difference", "difference_se"]] = [difference, 0.1]
+        changed = linear._replace(interventions=table)
+        assert CRITERIA["drift_costs_nothing"].measure(changed, 1) == pytest.approx(5.0)
+
+
 def test_every_eigenvalue_counts_and_rounding_does_not(results):
     criterion, rosenbrock = CRITERIA["all_eigenvalues_inside_circle"], results["rosenbrock"]
     modes = rosenbrock.optimizers[0].linearization
@@ -583,6 +746,21 @@ def test_drift_flatness_and_conditions_are_those_of_the_records(results):
 
 
 # --- the verdict ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sense", "expected"),
+    [
+        (AT_LEAST, ["no", "yes", "yes"]),
+        (ABOVE, ["no", "no", "yes"]),
+        (AT_MOST, ["yes", "yes", "no"]),
+        (BELOW, ["yes", "no", "no"]),
+    ],
+)
+def test_where_yes_begins(sense, expected):
+    criterion = Criterion("a statement", "a number", sense, 1.5, (), lambda results, seed: math.nan)
+    assert [criterion.answer(number) for number in (1.4, 1.5, 1.6)] == expected
+    assert criterion.answer(math.nan) == "unknown"
 
 
 def verdicts(results, *values, settings=STUDY) -> list[str]:
@@ -734,6 +912,8 @@ def test_only_what_a_quantity_rests_on_is_called_smaller():
     assert smaller("two_moons", narrow, STUDY["two_moons"], [], SIZES) == [
         "problem.hidden_widths [16, 16] < [64, 64, 64]"
     ]
+    fewer_layers = merge(STUDY["two_moons"], {"problem": {"hidden_widths": [64]}})
+    assert len(smaller("two_moons", fewer_layers, STUDY["two_moons"], [], SIZES)) == 1
     for scale in ("paper", "laptop", "smoke"):
         settings = STUDIES[scale]["tasks"]
         for task in STUDY:
@@ -816,6 +996,14 @@ def test_a_curve_is_one_item(results, errors, distance, found):
 def test_a_point_that_cannot_be_measured_is_far_away(results):
     table = a_curve(results, [0.0, 0.0, math.nan, math.nan, math.nan])
     assert items(table).loc[0, ["verdict", "distance"]].tolist() == ["differs", math.inf]
+    table = a_curve(results, [-0.5, -0.5, math.nan, math.nan, math.nan])  # nor is it better
+    assert items(table).loc[0, ["verdict", "distance"]].tolist() == ["differs", -math.inf]
+
+
+def test_what_is_better_at_one_place_excuses_nothing_at_another(results):
+    """The median of the errors is on the better side; half of the points are too far on the other."""
+    assert items(a_curve(results, [-0.5, 0.3])).loc[0, "verdict"] == "differs"
+    assert items(a_curve(results, [-0.5, 0.1])).loc[0, "verdict"] == "exceeds"
 
 
 def test_without_a_better_side_a_curve_never_exceeds(results):
@@ -995,6 +1183,8 @@ def test_the_table_has_a_row_per_number_and_per_statement_and_seed(results, tabl
     )
     assert len(table) == expected
     assert (table["plotted"] == "yes").sum() == len(values)
+    others = table[(table["plotted"] == "no") & (table["published"] != "")]
+    assert len(others) and (others["counted"] == "no").all()
     first = table[(table["name"] == "one_convergence_point") & (table["task"] == "rosenbrock")]
     assert first["seed"].tolist() == ["0", "1", "2"]
     numbers = table[table["name"] == "autonomous_learning_rate_peak"].iloc[0]

@@ -46,6 +46,13 @@ def test_pushes_and_memory_saturate(x64):
     assert float(component.readout(h)) == pytest.approx(memory - 2.0)
 
 
+def test_it_comes_to_rest_once_the_schedule_has_ended(x64):
+    component = Distilled().component(THETA)
+    rest = jnp.asarray([0.0, 0.0, 12.0 + 40.0 * 30.0])
+    for h in (rest, rest.at[2].add(-1.0)):
+        np.testing.assert_array_equal(component.transition(h, jnp.zeros(())), rest)
+
+
 def analyzed(theta: DistilledTheta, steps: int = 200) -> DistilledTheta:
     """The numbers read off a distilled optimizer that a run of large gradients brought to its limits."""
     component = Distilled().component(theta)

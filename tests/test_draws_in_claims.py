@@ -46,6 +46,8 @@ def test_three_seeds_are_a_measured_spread(results):
     expected = 4.302653 * math.sqrt(2.0) * np.log10(ours).std(ddof=1)  # Student's t, two degrees
     assert row["allowance_from"] == "seeds"
     assert float(row["allowance"]) == pytest.approx(expected, rel=1e-4) and expected > 0.0
+    generous = row_of(results, a_value(published=repr(ours[0]))._replace(allowance=9.0))
+    assert generous["allowance"] == row["allowance"]  # in its place, whichever is larger
     low, high = draws.interval(ours, "decades")
     assert float(row["draw_low"]) == pytest.approx(low, rel=1e-4)
     assert float(row["draw_high"]) == pytest.approx(high, rel=1e-4)

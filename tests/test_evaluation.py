@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lopt.evaluation import DIVERGENCE_FACTOR, loss_curves, summarize
-from lopt.records.evaluation import Evaluation
+from lopt.records.evaluation import Evaluation, EvaluationRuns, gathered
 
 
 def evaluation(losses, dtype=np.float32) -> Evaluation:
@@ -73,6 +73,36 @@ def test_diverged_runs_are_counted_and_stay_in_the_means():
     assert list(table["diverged"]) == [0, 2, 1]
     assert table["meta_objective"][0] == 1.0 and math.isnan(table["meta_objective"][1])
     assert table["meta_objective"][2] == math.inf and table["final_loss"][2] == math.inf
+
+
+def test_parts_are_gathered_in_the_order_of_the_problems():
+    """A number says what it is of: 100 for the run, 10 for the problem, 1 for the iteration."""
+    losses = 100.0 * np.arange(2)[:, None, None] + 10.0 * np.arange(3)[:, None] + np.arange(4)
+    accuracy = losses[..., -1] / 1000.0
+
+    def part(*problems, optimizers=("learned", "adam")):
+        chosen = list(problems)
+        return EvaluationRuns(
+            np.array(optimizers),
+            np.array([7, -1]),
+            losses[:, chosen],
+            np.array(chosen),
+            np.array(["accuracy"]),
+            accuracy[None][:, :, chosen],
+        )
+
+    found, measures = gathered([part(2, 0), part(1)])
+    assert found.optimizers.tolist() == ["learned", "adam"] and found.seeds.tolist() == [7, -1]
+    np.testing.assert_array_equal(found.losses, losses)
+    assert list(measures) == ["accuracy"]
+    np.testing.assert_array_equal(measures["accuracy"], accuracy)
+    for parts, message in (
+        ([part(0, 1), part(2, optimizers=("adam", "learned"))], "of different optimizers"),
+        ([part(0), part(2)], r"have the problems \[0, 2\]"),
+        ([part(0, 1), part(1, 2)], r"have the problems \[0, 1, 1, 2\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gathered(parts)
 
 
 def test_means_do_not_overflow_float32():

@@ -937,6 +937,18 @@ def test_figure_6_draws_costs_and_says_what_diverged(drawn):
         np.testing.assert_allclose(line.get_ydata()[~finite], 4.0 * 0.03)  # the median
 
 
+def test_dots_of_figure_6_are_the_other_seeds(drawn):
+    for column in drawn("fig6_interventions")[0].columns:
+        seeds = synthetic.SEEDS[column.task]
+        table = synthetic.interventions(column.task, seeds)
+        others = table[table.seed != shown(column.task)]
+        for row in column.interventions:
+            if row.name in set(table.optimizer):
+                costs = others[others.optimizer == row.name].cost
+                np.testing.assert_allclose(row.others, costs, rtol=1e-12)
+                assert len(row.others) == len(seeds) - 1
+
+
 def test_figure_6_has_interventions_in_order_on_the_first_panel(drawn):
     figure = drawn("fig6_interventions")[1]
     names = [label.get_text() for label in panel(figure, 0, 0).get_yticklabels()]

@@ -85,6 +85,22 @@ def test_a_slope_that_holds_for_tiny_gradients_only_says_so():
     assert (large.gains < 1.0).all()
 
 
+def test_a_slope_that_is_off_by_more_than_two_says_so():
+    """-(g + c g^3) has the gain 1 + 3/4 c A^2 at the amplitude A."""
+    for at_the_typical, code in (
+        (0.4, RateCode.NOT_REPRESENTATIVE),
+        (0.6, RateCode.SMOOTH),
+        (1.9, RateCode.SMOOTH),
+        (2.1, RateCode.NOT_REPRESENTATIVE),
+    ):
+        cubic = (at_the_typical - 1.0) / 0.75
+        component = memoryless(lambda g, c=cubic: -(g + c * g**3))
+        found = rates_at_zero(component, STATES, 1.0)
+        np.testing.assert_allclose(found.gains, at_the_typical, rtol=1e-9)
+        assert (found.codes == code).all()
+        np.testing.assert_allclose(found.learning_rates, 1.0)
+
+
 def test_smooth_updates_are_left_alone_whatever_their_scale():
     for typical in (1e-8, 1e-3, 1.0, 1e5):
         momentum = Momentum().component(MomentumTheta(learning_rate=3.7, momentum=0.9))

@@ -13,6 +13,7 @@ from lopt.analysis.costs import broken_table, cost_table, joined
 from lopt.analysis.curvature import curvatures_along_runs, spectrum, start_properties
 from lopt.analysis.interventions import intervene, mode_counts, variants
 from lopt.analysis.linearization import linearize
+from lopt.keys import stream
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers.from_optax import from_optax
@@ -143,6 +144,20 @@ def test_costs_by_hand():
     assert changed.curvature_correlation == pytest.approx(-1.0)
 
 
+def test_the_error_of_a_cost_is_that_of_a_ratio():
+    """Intact meta-objectives 0.75, 0.5, 1 and twice as much without memory: the cost is known exactly.
+
+    The third problem is no better solved intact, and so it is not the intervention that breaks it.
+    """
+    losses = [[[2.0, 1.0], [2.0, 0.0], [2.0, 2.0]], [[2.0, 2.0]] * 3]
+    evaluation = Evaluation(np.array(["learned", "adam"]), np.array([0, -1]), np.array(losses))
+    doubled = runs([[2, 4], [2, 2], [2, 6]])
+    changed = cost_table("task", 0, doubled, evaluation).set_index("optimizer").loc["no_memory"]
+    assert changed.cost == pytest.approx(2.0) and changed.cost_se == pytest.approx(0.0, abs=1e-12)
+    assert changed.difference_se == pytest.approx(0.25 / 3**0.5)
+    assert changed.broken == 2 and changed.diverged == 0
+
+
 @pytest.mark.parametrize("lost", [np.nan, np.inf, 1e9])
 def test_diverged_runs_are_counted_and_never_averaged_away(lost):
     found = runs([[2, 1], [2, lost], [2, 1]])
@@ -194,6 +209,17 @@ def test_curvatures_of_few_parameters_and_of_many(x64):
         apart = problems.start - problems.optimum
         slope = np.linalg.norm(np.einsum("pij,pj->pi", problems.hessian, apart), axis=1)
         np.testing.assert_allclose(gradients, slope, rtol=1e-12)
+
+
+def test_lanczos_is_the_quadrature_of_what_its_vector_sees(x64):
+    """sum_i w_i theta_i^k = v^T H^k v, of the unit vector that it starts from."""
+    problem = jax.tree.map(lambda leaf: leaf[0], quadratics(1, 40))
+    values, weights = spectrum(LinearRegression(dimension=40), problem, jnp.zeros(40))
+    v = jax.random.normal(stream(0, "analysis", "lanczos"), (40,), jnp.float32)
+    v = np.asarray(v / jnp.linalg.norm(v), np.float64)
+    for power in (1, 2, 5):
+        seen = v @ np.linalg.matrix_power(np.asarray(problem.hessian), power) @ v
+        assert float(weights @ values**power) == pytest.approx(seen, rel=1e-5)
 
 
 def test_curvatures_along_runs_leave_out_what_diverged(x64):

@@ -168,6 +168,8 @@ def test_the_lstms_input_is_continuous_and_has_a_derivative_everywhere(x64):
         below, above = log_and_sign(sign * edge * jnp.array([1 - 1e-9, 1 + 1e-9]))
         np.testing.assert_allclose(below, above, atol=1e-8)
     np.testing.assert_allclose(log_and_sign(jnp.array(np.e**-5)), [-0.5, 1.0], rtol=1e-14)
+    found = log_and_sign(jnp.array([-(np.e**-9), np.e**-11]))  # both beside the edge
+    np.testing.assert_allclose(found, [[-0.9, -1.0], [-1.0, np.e**-1]], rtol=1e-12)
     slopes = jax.vmap(jax.jacfwd(log_and_sign))(jnp.array([0.0, 1e-6, 0.02, -0.02]))
     expected = [[0, np.exp(10)], [0, np.exp(10)], [5, 0], [-5, 0]]
     np.testing.assert_allclose(slopes, expected, rtol=1e-13)

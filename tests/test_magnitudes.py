@@ -25,6 +25,8 @@ def test_gradients_met_are_those_of_the_runs():
         share = np.mean(sizes < met[name])
         assert abs(share - level) <= 0.01, (name, share)
     assert met["smallest"] < met["median"] < met["largest"]
+    # Beyond each end is one gradient in a thousand, of 640.
+    assert np.mean(sizes < met["smallest"]) < 0.003 and np.mean(sizes > met["largest"]) < 0.003
 
 
 def test_what_is_not_finite_is_not_counted_and_zeros_are_the_smallest():

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from lopt.learned.gru import GRU, GRUTheta
@@ -131,6 +132,34 @@ def test_each_problem_is_clipped_by_its_norm_before_the_mean():
             wanted = np.mean(clipped, axis=0)
             found = np.concatenate([np.ravel(leaf) for leaf in found])
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+
+
+@dataclasses.dataclass(frozen=True)
+class Rough(Bounded):
+    """Rosenbrock whose loss and gradient are numbers everywhere; its second derivative is not beyond."""
+
+    def loss(self, problem, x):
+        beyond = problem.start[0] > self.limit
+        rough = jnp.where(beyond, (0.0 * x[0]) ** 1.5, 0.0)
+        return Rosenbrock.loss(self, problem, x) + rough
+
+
+def test_a_problem_without_a_finite_gradient_is_left_out_though_its_losses_are_finite():
+    family = GRU(4, 0.01, 0.02)
+    theta = jax.tree.map(jnp.float32, random_theta(family))
+    problems = sample_batch(Rough(), jax.random.key(1), 2)
+    task = Rough(limit=float(problems.start[:, 0].mean()))
+    kept = int(np.argmin(problems.start[:, 0]))
+    clipped = jax.jit(
+        lambda theta, problems: clipped_meta_gradient(task, family, theta, problems, 2, norm=1e9)
+    )
+    both, twice, lost = (
+        clipped(theta, jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], problems))
+        for chosen in (np.arange(2), np.full(2, kept), np.full(2, 1 - kept))
+    )
+    assert np.isnan(optax.tree.norm(lost[1]))
+    for found, wanted in zip(*map(jax.tree.leaves, (both, twice)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_without_a_finite_problem_the_clipped_gradient_is_none():

@@ -23,6 +23,7 @@ from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
 from lopt.learned.gru import GRU
 from lopt.learned.stored import load_optimizer
+from lopt.meta_training import loop
 from lopt.meta_training.abreast import initial_states, of_seed, train_abreast
 from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
@@ -33,8 +34,10 @@ from lopt.meta_training.loop import (
     initial_state,
     meta_train,
     train_chunk,
+    validation_problems,
 )
-from lopt.records import stored
+from lopt.meta_training.outcome import gradients_met, store_trained
+from lopt.records import store, stored
 from lopt.tasks import sample_batch
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.unrolling import evaluate, meta_objective
@@ -200,6 +203,24 @@ def test_the_best_theta_by_validation_is_kept(run):
     assert values[best] < 1.0  # an untrained optimizer does nothing, whose meta-objective is 1
 
 
+def test_the_best_theta_is_what_is_stored_and_told_of(run, tmp_path):
+    training, states, curve = run
+    last = states[-1]
+    assert not same_bytes(last.best_theta, last.theta)
+    paths = tmp_path / "theta.npz", tmp_path / "curve.csv"
+    facts = store_trained(*paths, training, SEED, last, curve, {"seed": SEED})
+    theta, metadata = store.load(paths[0], type(last.theta), expect=facts)
+    assert same_bytes(theta, last.best_theta)
+    assert metadata["meta_step"] == int(last.best_step) and metadata["skipped_steps"] == 3
+    assert metadata["validation_meta_objective"] == float(last.best_validation)
+    problems = validation_problems(training.task, SETTINGS.validation_problems)
+    met = gradients_met(training.task, FAMILY, last.best_theta, problems, steps=STEPS)
+    others = gradients_met(training.task, FAMILY, last.theta, problems, steps=STEPS)
+    assert metadata["gradients"] == met != others
+    table = stored.load_curve(paths[1])
+    assert table["step"].tolist() == [point.step for point in curve]
+
+
 def test_a_training_that_learned_nothing_is_an_error(run):
     """The optimizer does nothing before training: its meta-objective is exactly 1."""
     training, states, _ = run
@@ -273,6 +294,23 @@ def test_with_a_clip_per_problem_the_others_of_the_batch_still_count(run):
     assert np.all(norms <= 0.05 * (1 + 1e-6)) and np.any(norms > 0.025)
 
 
+def test_gradients_are_bounded_and_clipped_as_the_settings_say(monkeypatch):
+    asked = set()
+
+    def gradient(task, family, theta, problems, steps, block, bound, norm=None):
+        asked.add((bound, norm))
+        return jnp.zeros(()), theta
+
+    monkeypatch.setattr(loop, "meta_gradient", gradient)
+    monkeypatch.setattr(loop, "clipped_meta_gradient", gradient)
+    for bound, norm in ((None, None), (2.5, None), (None, 0.5), (2.5, 0.5)):
+        training = trained_on(Rosenbrock(), adjoint_bound=bound, problem_clip=norm, chunk=9)
+        state = initial_state(training, SEED)
+        jax.eval_shape(lambda state, t=training: train_chunk(state, SEED, training=t), state)
+        assert asked == {(bound, norm)}
+        asked.clear()
+
+
 def test_too_many_failures_in_a_row_end_the_run():
     """The third failure in a row is meta-step 7, in the middle of a chunk that ends well."""
     training, done = trained_on(failing_at(5, 6, 7), skipped_in_a_row=3), []
@@ -284,9 +322,12 @@ def test_too_many_failures_in_a_row_end_the_run():
 
 
 def test_seeds_in_one_program_are_the_single_runs():
-    """What a GPU does with several seeds of a small task; one of them skips steps, the other none."""
+    """What a GPU does with several seeds of a small task; one of them skips steps, the other none.
+
+    Theta is averaged: what is validated and kept is the average.
+    """
     seeds, task, rows = [SEED, 5], failing_at(5, 6), []
-    training = trained_on(task, meta_steps=6, validation_interval=6)
+    training = trained_on(task, meta_steps=6, validation_interval=6, averaging=0.6)
     assert training.block() == STEPS
     states = initial_states(training, seeds)
     assert same_bytes(train_abreast(training, seeds, states=states, seconds=0.0), states)

@@ -11,7 +11,7 @@ from lopt.records import store
 from lopt.records.published import published_values
 from lopt.records.search_spreads import COLUMNS, PATH, search_spreads
 from lopt.tasks.linear_regression import LinearRegression
-from lopt.tuning import SearchRange, search
+from lopt.tuning import SearchRange, resampling, sample_trials, search
 from lopt.tuning.resampling import contenders, resample, winners
 
 RANGES = {
@@ -75,6 +75,22 @@ def test_a_search_of_the_whole_pool_is_the_studys_search():
         seed=1,
     )
     assert np.any(np.isclose(theirs.table.theta.learning_rate, table["learning_rate"].iloc[0]))
+
+
+def test_the_winner_diverges_neither_where_it_was_chosen_nor_on_fresh_problems(monkeypatch):
+    """The first scores best and diverges on one problem, the second diverges on a fresh one."""
+    scores = {
+        "problems": np.array([[0.0, 1.2], [0.7, 0.7], [0.8, 0.8], [0.9, 0.9]]),
+        "fresh": np.array([[0.5], [1.5], [0.5], [0.5]]),
+    }
+    rates = sample_trials(Momentum(), RANGES, 4, seed=1).learning_rate
+
+    def runs(task, family, thetas, problems, steps):
+        return scores[problems][[list(rates).index(rate) for rate in thetas.learning_rate]]
+
+    monkeypatch.setattr(resampling, "draw_problems", lambda task, count, seed, name: name)
+    monkeypatch.setattr(resampling, "run_trials", runs)
+    assert set(resampled(pool=4, samples=4, divergence_factor=1.0)["trial"]) == {2}
 
 
 def test_spreads_are_those_of_the_winners(tmp_path):

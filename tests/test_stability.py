@@ -105,6 +105,9 @@ def test_grid_and_heavy_ball_follow_the_curvatures_met():
     assert grid[0] == pytest.approx(0.05) and grid[-1] == pytest.approx(80.0)
     rates = closed_loop(optimal_heavy_ball(met, weights), np.array([0.51, 2.0, 7.9])).rates
     np.testing.assert_allclose(rates, (4.0 - 1.0) / (4.0 + 1.0), rtol=1e-6)
+    # Small is what a hundredth of the positive ones stays below, however few are positive.
+    few = np.append(np.full(850, -1.0), np.arange(1.0, 151.0))
+    assert curvature_grid(few, np.full(1000, 1e-3))[0] == pytest.approx(0.2)
     with pytest.raises(ValueError, match="none of the curvatures met is positive"):
         curvature_grid(-met[2:], weights[2:])
 
@@ -128,6 +131,7 @@ def test_a_clock_beside_the_optimizer_changes_no_gain(x64):
         ball.update, np.diag([0.5, 1.0]), np.array([1.0, 0.0]), np.array([-0.2, 0.0])
     )
     assert total_gain(clocked) == pytest.approx(total_gain(ball)) == pytest.approx(0.4)
+    assert total_gain(HeavyBall.of(-0.2, 0.5)) == pytest.approx(-0.4)  # uphill
     np.testing.assert_allclose(
         closed_loop(clocked, np.array([1.0])).rates, closed_loop(ball, np.array([1.0])).rates
     )

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from jaxtyping import Array, Bool, Float, Int
 
-from lopt.records import store
+from lopt.records import checksums, store
 
 
 class Sample(NamedTuple):
@@ -259,6 +259,13 @@ def test_metadata_is_compared_with_what_is_asked_for(path):
         assert str(path) in str(caught.value)
 
 
+def test_one_and_true_are_told_apart(path):
+    for stored, asked, told in ((True, 1, "true, expected 1"), (1, True, "1, expected true")):
+        store.save(path, Other(np.zeros(2)), {"seed": stored})
+        with pytest.raises(store.StoreError, match=f"its seed is {told}"):
+            store.load(path, Other, expect={"seed": asked})
+
+
 def test_what_is_no_file_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
     for load in (lambda path: store.load(path, Other), store.load_json, store.load_table):
@@ -330,6 +337,15 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(path):
     assert path.read_bytes() == b"new"
 
 
+def test_a_file_is_on_the_disk_before_it_is_moved_into_place(path, monkeypatch):
+    """Else a machine that loses its power could keep the name and not the content."""
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("on disk") or fsync(file))
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("in place") or replace(*paths))
+    store.save_json(path, {})
+    assert done == ["on disk", "in place"]
+
+
 @pytest.mark.parametrize("umask", [0o077, 0o022, 0o007, 0o000])
 def test_a_file_has_the_permissions_that_the_umask_leaves(path, umask):
     before = os.umask(umask)
@@ -396,7 +412,17 @@ def test_a_disk_without_space_is_a_message(path):
     assert not list(path.parent.iterdir())
 
 
-# Tables and JSON.
+# Checksums, tables and JSON.
+
+
+def test_a_line_that_is_no_checksum_is_named(tmp_path):
+    sums = tmp_path / checksums.SUMS
+    sums.write_text(f"{'0' * 64}  a\n{'f' * 64}  b c\n")
+    assert checksums.stated(tmp_path) == {"a": "0" * 64, "b c": "f" * 64}
+    for line in ("g" * 64 + "  a", "F" * 64 + "  a", "0" * 64, ""):
+        sums.write_text(f"{'0' * 64}  a\n{line}\n")
+        with pytest.raises(store.StoreError, match="SHA256SUMS, line 2: expected a SHA-256"):
+            checksums.stated(tmp_path)
 
 
 def test_a_table_comes_back(path):

@@ -13,6 +13,7 @@ from sklearn.metrics import log_loss
 
 from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
+from lopt.tasks.base import log10_losses
 from lopt.tasks.digits import Digits
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
@@ -156,6 +157,11 @@ def test_a_task_takes_its_parameters_as_arrays_and_tuples_too():
     assert again == make_task("two_moons", widths) and hash(again) == hash(
         make_task("two_moons", widths)
     )
+
+
+def test_logarithms_of_losses_end_at_the_smallest_float32():
+    found = log10_losses(jnp.asarray([0.0, 1e-30, 100.0], jnp.float32))
+    np.testing.assert_allclose(found, [np.log10(2.0**-126), -30.0, 2.0], rtol=1e-7)
 
 
 # Linear regression.

@@ -22,6 +22,7 @@ from lopt.tuning import (
     sample_trials,
     search,
 )
+from lopt.tuning.random_search import _summarize
 from lopt.unrolling import evaluate, meta_objective
 
 UNIT_PARABOLA = LinearRegression(1, 0.0, 0.0)  # eigenvalue 1: every problem has the same ratios
@@ -139,6 +140,31 @@ def test_a_setting_that_diverges_on_any_problem_loses():
     assert result.winner.trial == winner
     assert 1 < result.winner.rank == result.table.rank[winner] <= result.winner.contenders
     assert result.winner.fresh_diverged == 0
+    # What problems differ by says how well scores are known.
+    errors = expected.std(axis=1, ddof=1) / 4**0.5
+    np.testing.assert_allclose(result.table.standard_error[fine], errors[fine], rtol=1e-3)
+
+
+def test_contenders_within_two_standard_errors_of_the_winner_are_alike(monkeypatch):
+    """Paired differences of 1.9 and 2.1 standard errors; a fourth trial is better on fresh problems."""
+    unit = np.array([1.0, -1.0, 1.0, -1.0]) * 0.75**0.5  # of standard error 0.5
+    winner = np.array([0.1, 0.5, 0.2, 0.4])
+    scores = [winner, winner + 0.95 + unit, winner + 1.05 + unit, winner + 2.0]
+    fresh = [winner, winner, winner, winner - 0.1]
+    given = iter([np.array(scores), np.array(fresh)])
+    monkeypatch.setattr(tuning.random_search, "run_trials", lambda *arguments: next(given))
+    ranges = {"learning_rate": SearchRange(0.5, 8.0), "momentum": NO_MOMENTUM}
+    found = search(UNIT_PARABOLA, Momentum(), ranges, samples=4, problems=4, steps=1, seed=0).winner
+    assert (found.trial, found.rank, found.alike, found.contenders) == (0, 1, 2, 4)
+    assert found.fresh_rank == 2
+
+
+def test_a_score_that_is_not_a_number_has_diverged():
+    """Of a run that overflowed and then came to infinity minus infinity."""
+    score, error, diverged = _summarize(np.array([[0.5, np.nan], [0.5, 0.25]], np.float32), 1e6)
+    assert diverged.tolist() == [1, 0]
+    assert score.tolist() == [np.inf, 0.375]
+    np.testing.assert_allclose(error, [np.nan, 0.125])
 
 
 @pytest.mark.parametrize(
