@@ -16,11 +16,13 @@ from lopt.claims import census, census_page, draws
 from lopt.claims.evidence import Absent, OptimizerResults, TaskResults
 from lopt.claims.measure import CRITERIA
 from lopt.config import ConfigError, merge, resolve
+from lopt.figures import fig8_census
 from lopt.figures.figS_similarity import nearest
 from lopt.learned import make_family
 from lopt.records import collection, store
 from lopt.records.census import NOT_LEARNED
 from lopt.records.published import Published, published_values
+from lopt.records.results import Results
 from lopt.records.store import StoreError
 
 TASK = "linear_regression"
@@ -414,3 +416,27 @@ def test_the_nearest_hand_made_optimizer():
     assert names[learned].tolist() == ["momentum", "rmsprop", "adam", "adam", "adam"]
     alone = record._replace(seeds=np.zeros(len(record.seeds), int))
     assert set(nearest(alone)) == {-1}
+
+
+def test_a_variant_has_one_color_where_tasks_have_different_variants(tmp_path):
+    seeds = {TASK: (0,), "rosenbrock": (0,)}
+    synthetic.write(tmp_path, seeds)
+    for name, table in (
+        ("census.csv", synthetic.census(seeds)),
+        ("census_measured.csv", synthetic.census_measured(seeds)),
+    ):
+        taken_away = (table["task"] == "rosenbrock") & (table["variant"] == "gru_32")
+        store.save_table(tmp_path / name, table[~taken_away])
+    data = fig8_census.read(Results(tmp_path, seeds))
+    figure = fig8_census.draw(data)
+    [legend] = figure.legends
+    told = {
+        text.get_text(): handle.get_markerfacecolor()
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert len(set(told.values())) == 2
+    panels = [panel for panel in figure.axes if panel.get_xlabel() == "distance from the threshold"]
+    for panel, column in zip(panels, data.columns, strict=True):
+        points = [line for line in panel.lines if line.get_marker() == "o"]
+        drawn = {line.get_markerfacecolor() for line in points}
+        assert drawn == {told[data.roles.label(name)] for name in column.variants}
