@@ -40,12 +40,14 @@ def size_of_variant(wildcards):
 
 
 def optimizers_of_variants(here):
-    """The settings of the optimizers of all variants of a scale, by name."""
-    return {
-        name: own["optimizer"]
+    """The settings of the optimizers of all variants of a scale: of each task, by name."""
+    return [
+        {
+            name: own["optimizer"]
+            for name, own in settings.get("variants", {}).items()
+        }
         for settings in here["tasks"].values()
-        for name, own in settings.get("variants", {}).items()
-    }
+    ]
 
 
 def released_collection(wildcards):
