@@ -384,6 +384,9 @@ def test_a_variant_can_be_taken_away():
     ("variants", "message"),
     [
         ({"GRU": {}}, 'variants.GRU\': "GRU" should be a name'),
+        ({"all": {}}, 'variants.all\': "all" is what something else is called'),
+        ({"adam": {}}, 'variants.adam\': "adam" is what something else is called'),
+        ({"rosenbrock": {}}, "variants.rosenbrock"),
         ({"gru_32": {"unitz": 3}}, "variants.gru_32': unknown key"),
         ({"gru_32": {"optimizer": {"units": -1}}}, "variants.gru_32.optimizer.units"),
         ({"gru_32": {"early": None}}, "variants.gru_32.early': a variant has no such key"),
