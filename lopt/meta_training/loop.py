@@ -145,10 +145,17 @@ def initial_state(training: Training, seed: int, theta: PyTree | None = None) ->
     """Return the state before the first meta-step, at ``theta`` (default: the seed's random one).
 
     Raises:
-        ValueError: if theta is empty.
+        ValueError: if theta is empty, or no NamedTuple of float32 arrays: it could not be stored.
     """
     settings = training.settings
     first: Any = training.family.init(stream(seed, "theta")) if theta is None else theta
+    for name, leaf in getattr(first, "_asdict", dict)().items():
+        if getattr(leaf, "dtype", None) != np.float32:
+            found = getattr(leaf, "dtype", type(leaf).__name__)
+            raise ValueError(
+                f"{training.family}: theta.{name} is {found}, expected an array of float32: every stored "
+                "theta is one file of named arrays"
+            )
     if not sum(jnp.size(leaf) for leaf in jax.tree.leaves(first)):
         raise ValueError(f"{training.family}: theta has no entries, so there is nothing to train")
     return State(
