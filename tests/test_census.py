@@ -19,7 +19,7 @@ from lopt.config import ConfigError, merge, resolve
 from lopt.figures import fig8_census
 from lopt.figures.figS_similarity import nearest
 from lopt.learned import make_family
-from lopt.records import collection, store
+from lopt.records import collection, store, stored
 from lopt.records.census import NOT_LEARNED
 from lopt.records.published import Published, published_values
 from lopt.records.results import Results
@@ -99,6 +99,16 @@ def test_a_statement_of_which_nothing_is_known_is_left_out_and_named():
     none = pd.DataFrame(columns=["variant", "task", "place", "ensemble"])
     page = census_page.markdown("x", table, shares, none, none, none)
     assert "drift_costs_nothing" in page.splitlines()[-1] and "1/2 (9% to 91%)" in page
+
+
+def test_where_every_training_failed_there_is_still_a_page_and_a_table(tmp_path):
+    table = statement(["failed"] * 2)
+    shares, none = census.shares(table), pd.DataFrame(columns=["variant", "task"])
+    store.save_table(tmp_path / "census.csv", shares)
+    assert not len(stored.load_census(tmp_path / "census.csv"))
+    places = draws.intervals(table.assign(kind=census.NUMBER), [published(2.0, "has_schedule")])
+    page = census_page.markdown("x", table, shares, none, none, places)
+    assert "2 optimizers" in page and "has_schedule" in page.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("name", "sign"), [("has_schedule", 1.0), ("state_variance_decays", -1.0)])
@@ -214,6 +224,21 @@ def test_a_number_without_a_place_is_found_too():
     value = published(3.0, "difference", quantity="leading_eigenvalue", at=np.nan)
     table = draws.intervals(numbers([1.0, 2.0, 3.0], np.nan, "leading_eigenvalue"), [value])
     assert len(table) == 1 and table["draws"].tolist() == [3]
+
+
+def test_a_page_says_whether_nothing_is_published_or_too_few_were_trained():
+    table = statement(["yes"] * 2)
+    shares, none = (
+        census.shares(table),
+        pd.DataFrame(columns=["variant", "task", "place", "ensemble"]),
+    )
+    few = draws.intervals(numbers([1.0, 2.0]), [published(2.0)])
+    assert few["place"].tolist() == ["unknown"]
+    for places, told in (
+        (few, "No ensemble has as many."),
+        (none, "Nothing is published of these"),
+    ):
+        assert told in census_page.markdown("x", table, shares, none, none, places)
 
 
 def test_winners_of_searches_are_draws_too():
