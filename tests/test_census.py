@@ -334,6 +334,8 @@ def test_released_optimizers_take_the_place_of_trainings(gathered, tmp_path):
     assert output.read_bytes() == gathered.read_bytes()
     with pytest.raises(StoreError, match=r"lacks seeds \[2\] of gru_2; it has \[0, 1\]"):
         census_collection.take(folder / f"{TASK}.zip", output, {"gru_2": [1, 2]})
+    with pytest.raises(StoreError, match="lacks the tuned adam; it has momentum"):
+        census_collection.take(folder / f"{TASK}.zip", output, {}, baselines=["momentum", "adam"])
     damaged = folder / f"{TASK}.zip"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(StoreError, match="damaged or was changed"):
@@ -351,6 +353,36 @@ def test_the_same_optimizers_make_the_same_bytes(gathered, tmp_path):
     files = collection.load_collection(gathered)
     collection.pack(tmp_path / "again.zip", dict(reversed(files.items())))
     assert (tmp_path / "again.zip").read_bytes() == gathered.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"optimizer": {"units": 4}}, "optimizer.units 2, but the configuration says 4"),
+        (
+            {"meta_training": {"clip": 0.1}},
+            "meta_training.clip 1.0, but the configuration says 0.1",
+        ),
+        ({"meta_training": {"averaging": 0.9}}, "meta_training.averaging None, but .* says 0.9"),
+        ({"steps": 100}, "steps None, but the configuration says 100"),
+        ({"meta_training": {"chunk": 5, "memory_budget_gb": 1.0}}, ""),
+    ],
+)
+def test_what_was_trained_otherwise_does_not_stand_in(gathered, tmp_path, change, told):
+    folder, output = tmp_path / "weights", tmp_path / "optimizers.zip"
+    census_collection.release(gathered.parents[2], folder)
+    released = folder / f"{TASK}.zip"
+    trained = {
+        "optimizer": {"family": "gru", "units": 2, "input_scale": 1.0, "output_scale": 1.0},
+        "meta_training": {"meta_steps": 40, "learning_rate": 0.5, "clip": 1.0},
+    }
+    census_collection.take(released, output, {"gru_2": [0]}, {"gru_2": trained}, ["momentum"])
+    asked = {"gru_2": merge(trained, change)}
+    if told:
+        with pytest.raises(StoreError, match=f"gru_2, seed 0, was trained with {told}"):
+            census_collection.take(released, output, {"gru_2": [0]}, asked)
+    else:
+        census_collection.take(released, output, {"gru_2": [0]}, asked)
 
 
 @pytest.mark.parametrize("name", ["../evil/x/theta.npz", "a/b/c/d.npz", "gru/seed_0/theta.py"])
