@@ -150,13 +150,21 @@ def trained(
         seeds: these alone (default: all that there are).
 
     Raises:
-        StoreError: if the file is damaged, or an optimizer is not what it is said to be.
+        StoreError: if the file is damaged or has none of this variant, or an optimizer is not what it is
+            said to be.
     """
     members = []
     with _unpacked(path) as (folder, files):
-        for seed in unpacked_seeds(files, variant) if seeds is None else seeds:
+        known = unpacked_seeds(files, variant)
+        if not known:
+            there = sorted({name.split("/")[0] for name in files} - {"baselines"})
+            raise StoreError(
+                f"{path}: has no optimizers of {variant!r}; it has files of {', '.join(there) or 'none'}"
+            )
+        for seed in known if seeds is None else seeds:
             place = folder / variant / f"seed_{seed}"
-            family, theta, _ = load_optimizer(place / "theta.npz", task=task, seed=seed)
+            family, theta, metadata = load_optimizer(place / "theta.npz", task=task, seed=seed)
+            store.require_values(place / "theta.npz", metadata, {"variant": variant})
             run = store.load_json(place / "run.json", RUN)
             members.append(Member(seed, family, theta, run["failure"]))
     return members
@@ -280,11 +288,17 @@ def describe(folder: str | Path) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def _unpacked(path: str | Path):
-    """Yield a folder with a collection's files, and the files; the folder goes at the end."""
+    """Yield a folder with a collection's files, and the files; the folder goes at the end.
+
+    What is wrong with a file there is told of the collection.
+    """
     files = load_collection(path)
     with tempfile.TemporaryDirectory(prefix="lopt_census_") as folder:
         unpack(files, folder)
-        yield Path(folder), files
+        try:
+            yield Path(folder), files
+        except StoreError as error:
+            raise StoreError(str(error).replace(f"{folder}/", f"{path}: ")) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -312,8 +312,18 @@ def test_gathered_optimizers_are_the_trained_ones(gathered):
     known = members[0].family.init(jax.random.key(0))
     assert all(map(np.array_equal, jax.tree.leaves(members[0].theta), jax.tree.leaves(known)))
     assert census_collection.baselines(gathered)["momentum"]["hyperparameters"]["momentum"] == 0.9
-    with pytest.raises(StoreError, match="its task is"):
+    with pytest.raises(StoreError, match=r"optimizers.zip: gru_2/seed_0/theta.npz: its task is"):
         census_collection.trained(gathered, "rosenbrock", "gru_2")
+    with pytest.raises(StoreError, match="no optimizers of 'gru'; it has files of gru_2, lstm_2"):
+        census_collection.trained(gathered, TASK, "gru")
+
+
+def test_an_optimizer_of_another_variant_is_not_this_ones(gathered, tmp_path):
+    files = collection.load_collection(gathered)
+    swapped = {"gru_2/seed_0/theta.npz": files["lstm_2/seed_0/theta.npz"]}
+    collection.pack(tmp_path / "swapped.zip", files | swapped)
+    with pytest.raises(StoreError, match='its variant is "lstm_2", expected "gru_2"'):
+        census_collection.trained(tmp_path / "swapped.zip", TASK, "gru_2", [0])
 
 
 def test_the_table_of_failures_says_when_and_after_which_gradient(gathered):
@@ -395,6 +405,19 @@ def test_what_is_no_collection_is_refused(name, tmp_path):
     path.write_bytes(b"PK no archive")
     with pytest.raises(StoreError, match="damaged, or not a collection"):
         collection.load_collection(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_another_compression_is_refused_damaged_or_not(method, tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("gru/seed_0/run.json", bytes(range(256)))
+    for damage in (0, 1):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 3] ^= damage
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="not compressed as a collection is"):
+            collection.load_collection(path)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
