@@ -43,6 +43,9 @@ RUN = {
 }
 OF_A_TRAINING = ("theta.npz", "run.json", "curve.csv")
 OF_A_BASELINE = ("best.json", "trials.csv")
+HOW = {f"meta_training.{key}" for key in ("chunk", "checkpoint_seconds", "memory_budget_gb")}
+"""Settings of how a training is run, which change nothing of what it leads to."""
+ANEW = "Ask for what it has, or train anew: collection: null in the scale"
 
 
 class Member(NamedTuple):
@@ -72,34 +75,67 @@ def gather(path: str | Path, trained: Sequence[Path], baselines: Sequence[Path])
     pack(path, files)
 
 
-def take(released: str | Path, path: str | Path, variants: Mapping[str, Sequence[int]]) -> None:
-    """Copy a released collection after its checksum, and that it has every seed, were found right.
+def take(
+    released: str | Path,
+    path: str | Path,
+    variants: Mapping[str, Sequence[int]],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    baselines: Sequence[str] = (),
+) -> None:
+    """Copy a released collection after its checksum, and that it has what is asked for, were found right.
 
     Args:
         released: the file, in a folder with a list of checksums.
         path: where to.
         variants: the seeds that are asked for, by variant.
+        settings: by variant what its optimizers' metadata must say: ``problem``, ``steps``,
+            ``optimizer``, ``meta_training`` (default: anything).
+        baselines: the tuned ones that are asked for.
 
     Raises:
-        StoreError: if it is damaged or was changed, or lacks an optimizer.
+        StoreError: if it is damaged or was changed, lacks an optimizer, or has one that was trained
+            otherwise.
     """
     released = Path(released)
-    wanted, content = checksums.stated(released.parent), store.load_bytes(released)
+    sums, content = checksums.stated(released.parent), store.load_bytes(released)
     found = checksums.of_file(released)
-    if wanted.get(released.name) != found:
+    if sums.get(released.name) != found:
         raise StoreError(
             f"{released}: its SHA-256 is {found}, but {released.parent / SUMS} says "
-            f"{wanted.get(released.name, 'nothing of it')}; it is damaged or was changed"
+            f"{sums.get(released.name, 'nothing of it')}; it is damaged or was changed"
         )
-    files = load_collection(released)
-    for variant, seeds in variants.items():
-        known = unpacked_seeds(files, variant)
-        if missing := sorted(set(seeds) - set(known)):
+    with _unpacked(released) as (folder, files):
+        tuned = {name.split("/")[1] for name in files if name.endswith("/best.json")}
+        if missing := sorted(set(baselines) - tuned):
             raise StoreError(
-                f"{released}: lacks seeds {missing} of {variant}; it has {known or 'none'}. Ask for "
-                "those, or train anew: collection: null in the scale"
+                f"{released}: lacks the tuned {', '.join(missing)}; it has {', '.join(sorted(tuned))}. {ANEW}"
             )
+        for variant, seeds in variants.items():
+            known = unpacked_seeds(files, variant)
+            if missing := sorted(set(seeds) - set(known)):
+                raise StoreError(
+                    f"{released}: lacks seeds {missing} of {variant}; it has {known or 'none'}. {ANEW}"
+                )
+            for seed in seeds if settings else ():
+                metadata = store.load_metadata(folder / variant / f"seed_{seed}" / "theta.npz")
+                wanted = _flat(settings[variant])
+                had = _flat({key: metadata.get(key) for key in settings[variant]})
+                for key in sorted({*wanted, *had} - HOW):
+                    if had.get(key) != wanted.get(key):
+                        raise StoreError(
+                            f"{released}: {variant}, seed {seed}, was trained with {key} {had.get(key)}, but "
+                            f"the configuration says {wanted.get(key)}. {ANEW}"
+                        )
     store.save_bytes(path, content)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the keys of nested ones as ``outer.inner``."""
+    found = {}
+    for key, value in settings.items():
+        inner = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{key}.{name}".removesuffix("."): each for name, each in inner.items()}
+    return found
 
 
 def trained(
@@ -114,13 +150,21 @@ def trained(
         seeds: these alone (default: all that there are).
 
     Raises:
-        StoreError: if the file is damaged, or an optimizer is not what it is said to be.
+        StoreError: if the file is damaged or has none of this variant, or an optimizer is not what it is
+            said to be.
     """
     members = []
     with _unpacked(path) as (folder, files):
-        for seed in unpacked_seeds(files, variant) if seeds is None else seeds:
+        known = unpacked_seeds(files, variant)
+        if not known:
+            there = sorted({name.split("/")[0] for name in files} - {"baselines"})
+            raise StoreError(
+                f"{path}: has no optimizers of {variant!r}; it has files of {', '.join(there) or 'none'}"
+            )
+        for seed in known if seeds is None else seeds:
             place = folder / variant / f"seed_{seed}"
-            family, theta, _ = load_optimizer(place / "theta.npz", task=task, seed=seed)
+            family, theta, metadata = load_optimizer(place / "theta.npz", task=task, seed=seed)
+            store.require_values(place / "theta.npz", metadata, {"variant": variant})
             run = store.load_json(place / "run.json", RUN)
             members.append(Member(seed, family, theta, run["failure"]))
     return members
@@ -244,11 +288,17 @@ def describe(folder: str | Path) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def _unpacked(path: str | Path):
-    """Yield a folder with a collection's files, and the files; the folder goes at the end."""
+    """Yield a folder with a collection's files, and the files; the folder goes at the end.
+
+    What is wrong with a file there is told of the collection.
+    """
     files = load_collection(path)
     with tempfile.TemporaryDirectory(prefix="lopt_census_") as folder:
         unpack(files, folder)
-        yield Path(folder), files
+        try:
+            yield Path(folder), files
+        except StoreError as error:
+            raise StoreError(str(error).replace(f"{folder}/", f"{path}: ")) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

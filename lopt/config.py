@@ -257,6 +257,8 @@ def _complete_task(
 
 
 NOT_OF_A_VARIANT = ("variants", "early", "start")
+NO_VARIANT = ("all", "baselines", "learned", "published", "searches", "statement")
+"""What the census calls something else: a sum of variants, a folder beside theirs, a column of its page."""
 
 
 def _variant_of(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -271,6 +273,11 @@ def _variant_error(name: Any, change: Any, schema: Mapping[str, Any]) -> tuple[s
         )
     if change is None:
         return None
+    if name in (*NO_VARIANT, *TASKS.names(), *BASELINES.names()):
+        return (
+            "(top level)",
+            f"{found(name)} is what something else is called; give it another name",
+        )
     if error := schema_error(change, schema):
         return error
     for key in NOT_OF_A_VARIANT:

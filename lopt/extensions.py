@@ -115,21 +115,30 @@ def size(optimizer: Mapping[str, Any]) -> str:
     return " x ".join(str(optimizer[key]) for key in keys)
 
 
-def variant_labels(optimizers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def variant_labels(tasks: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
     """Return how variants are called in figures: family and size, and the name where two have the same.
 
-    >>> gru = {"family": "gru", "units": 8}
-    >>> variant_labels({"small": {"family": "gru", "units": 4}, "slow": gru, "fast": gru})
+    One that is another optimizer on another task is called by its name alone.
+
+    Args:
+        tasks: of each task its variants' optimizers, by name.
+
+    >>> gru, ugrnn = {"family": "gru", "units": 8}, {"family": "ugrnn", "units": 2}
+    >>> variant_labels([{"small": {"family": "gru", "units": 4}, "slow": gru, "fast": gru}])
     {'small': 'GRU 4', 'slow': 'GRU 8 (slow)', 'fast': 'GRU 8 (fast)'}
+    >>> variant_labels([{"own": gru, "other": ugrnn}, {"own": ugrnn}])
+    {'own': 'own', 'other': 'UGRNN 2'}
     """
-    found = {}
-    for name, optimizer in optimizers.items():
-        family = optimizer["family"]
-        label = FAMILIES.facts(family).constants.get("label", family)
-        found[name] = f"{label} {size(optimizer)}".strip()
-    count = Counter(found.values())
+    found: dict[str, set[str]] = {}
+    for optimizers in tasks:
+        for name, optimizer in optimizers.items():
+            family = optimizer["family"]
+            label = FAMILIES.facts(family).constants.get("label", family)
+            found.setdefault(name, set()).add(f"{label} {size(optimizer)}".strip())
+    labels = {name: "".join(own) if len(own) == 1 else name for name, own in found.items()}
+    count = Counter(labels.values())
     return {
-        name: label if count[label] == 1 else f"{label} ({name})" for name, label in found.items()
+        name: label if count[label] == 1 else f"{label} ({name})" for name, label in labels.items()
     }
 
 

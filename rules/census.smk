@@ -54,6 +54,8 @@ rule gather_census:
         code=code("gather_census.py"),
         sum=collection_sum,
         variants=lambda wildcards: variant_seeds(wildcards.scale, wildcards.task),
+        settings=collection_settings,
+        baselines=study("baselines"),
     message:
         says("Gathering the optimizers of {wildcards.task}")
     script:

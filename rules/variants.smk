@@ -36,8 +36,16 @@ def variant_seeds(scale, task):
 
 def training_problem_of_variant(wildcards):
     """The problem of a variant's meta-training, likewise."""
-    own = variant()(wildcards)
-    return {**own["problem"], **(own["meta_training_problem"] or {})}
+    return trained_with(variant()(wildcards))["problem"]
+
+
+def trained_with(own):
+    """What an optimizer of these settings is meta-trained with, as its file says it."""
+    problem = {**own["problem"], **(own["meta_training_problem"] or {})}
+    return {
+        "problem": problem,
+        **{key: own[key] for key in ("steps", "optimizer", "meta_training")},
+    }
 
 
 def size_of_variant(wildcards):
@@ -46,12 +54,11 @@ def size_of_variant(wildcards):
 
 
 def optimizers_of_variants(here):
-    """The settings of the optimizers of all variants of a scale, by name."""
-    return {
-        name: own["optimizer"]
+    """The settings of the optimizers of all variants of a scale: of each task, by name."""
+    return [
+        {name: own["optimizer"] for name, own in settings.get("variants", {}).items()}
         for settings in here["tasks"].values()
-        for name, own in settings.get("variants", {}).items()
-    }
+    ]
 
 
 def released_collection(wildcards):
@@ -76,6 +83,14 @@ def collected(wildcards):
         "best": results("best")(wildcards),
         "trials": results("trials")(wildcards),
     }
+
+
+def collection_settings(wildcards):
+    """What the optimizers of a released file must have been trained with, by variant, or nothing."""
+    if not released_collection(wildcards):
+        return None
+    variants = variants_of(wildcards.scale, wildcards.task)
+    return {name: trained_with(own) for name, own in variants.items()}
 
 
 def collection_sum(wildcards):

@@ -16,11 +16,13 @@ from lopt.claims import census, census_page, draws
 from lopt.claims.evidence import Absent, OptimizerResults, TaskResults
 from lopt.claims.measure import CRITERIA
 from lopt.config import ConfigError, merge, resolve
+from lopt.figures import fig8_census
 from lopt.figures.figS_similarity import nearest
 from lopt.learned import make_family
-from lopt.records import collection, store
+from lopt.records import collection, store, stored
 from lopt.records.census import NOT_LEARNED
 from lopt.records.published import Published, published_values
+from lopt.records.results import Results
 from lopt.records.store import StoreError
 
 TASK = "linear_regression"
@@ -97,6 +99,16 @@ def test_a_statement_of_which_nothing_is_known_is_left_out_and_named():
     none = pd.DataFrame(columns=["variant", "task", "place", "ensemble"])
     page = census_page.markdown("x", table, shares, none, none, none)
     assert "drift_costs_nothing" in page.splitlines()[-1] and "1/2 (9% to 91%)" in page
+
+
+def test_where_every_training_failed_there_is_still_a_page_and_a_table(tmp_path):
+    table = statement(["failed"] * 2)
+    shares, none = census.shares(table), pd.DataFrame(columns=["variant", "task"])
+    store.save_table(tmp_path / "census.csv", shares)
+    assert not len(stored.load_census(tmp_path / "census.csv"))
+    places = draws.intervals(table.assign(kind=census.NUMBER), [published(2.0, "has_schedule")])
+    page = census_page.markdown("x", table, shares, none, none, places)
+    assert "2 optimizers" in page and "has_schedule" in page.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("name", "sign"), [("has_schedule", 1.0), ("state_variance_decays", -1.0)])
@@ -228,6 +240,21 @@ def test_a_number_without_a_place_is_found_too():
     assert len(table) == 1 and table["draws"].tolist() == [3]
 
 
+def test_a_page_says_whether_nothing_is_published_or_too_few_were_trained():
+    table = statement(["yes"] * 2)
+    shares, none = (
+        census.shares(table),
+        pd.DataFrame(columns=["variant", "task", "place", "ensemble"]),
+    )
+    few = draws.intervals(numbers([1.0, 2.0]), [published(2.0)])
+    assert few["place"].tolist() == ["unknown"]
+    for places, told in (
+        (few, "No ensemble has as many."),
+        (none, "Nothing is published of these"),
+    ):
+        assert told in census_page.markdown("x", table, shares, none, none, places)
+
+
 def test_winners_of_searches_are_draws_too():
     winners = pd.DataFrame({"loss_100": [1.0, 2.0, 4.0], "learning_rate": [0.1, 0.1, 0.2]})
     values = [
@@ -299,8 +326,18 @@ def test_gathered_optimizers_are_the_trained_ones(gathered):
     known = members[0].family.init(jax.random.key(0))
     assert all(map(np.array_equal, jax.tree.leaves(members[0].theta), jax.tree.leaves(known)))
     assert census_collection.baselines(gathered)["momentum"]["hyperparameters"]["momentum"] == 0.9
-    with pytest.raises(StoreError, match="its task is"):
+    with pytest.raises(StoreError, match=r"optimizers.zip: gru_2/seed_0/theta.npz: its task is"):
         census_collection.trained(gathered, "rosenbrock", "gru_2")
+    with pytest.raises(StoreError, match="no optimizers of 'gru'; it has files of gru_2, lstm_2"):
+        census_collection.trained(gathered, TASK, "gru")
+
+
+def test_an_optimizer_of_another_variant_is_not_this_ones(gathered, tmp_path):
+    files = collection.load_collection(gathered)
+    swapped = {"gru_2/seed_0/theta.npz": files["lstm_2/seed_0/theta.npz"]}
+    collection.pack(tmp_path / "swapped.zip", files | swapped)
+    with pytest.raises(StoreError, match='its variant is "lstm_2", expected "gru_2"'):
+        census_collection.trained(tmp_path / "swapped.zip", TASK, "gru_2", [0])
 
 
 def test_the_table_of_failures_says_when_and_after_which_gradient(gathered):
@@ -321,6 +358,8 @@ def test_released_optimizers_take_the_place_of_trainings(gathered, tmp_path):
     assert output.read_bytes() == gathered.read_bytes()
     with pytest.raises(StoreError, match=r"lacks seeds \[2\] of gru_2; it has \[0, 1\]"):
         census_collection.take(folder / f"{TASK}.zip", output, {"gru_2": [1, 2]})
+    with pytest.raises(StoreError, match="lacks the tuned adam; it has momentum"):
+        census_collection.take(folder / f"{TASK}.zip", output, {}, baselines=["momentum", "adam"])
     damaged = folder / f"{TASK}.zip"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(StoreError, match="damaged or was changed"):
@@ -340,6 +379,36 @@ def test_the_same_optimizers_make_the_same_bytes(gathered, tmp_path):
     assert (tmp_path / "again.zip").read_bytes() == gathered.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"optimizer": {"units": 4}}, "optimizer.units 2, but the configuration says 4"),
+        (
+            {"meta_training": {"clip": 0.1}},
+            "meta_training.clip 1.0, but the configuration says 0.1",
+        ),
+        ({"meta_training": {"averaging": 0.9}}, "meta_training.averaging None, but .* says 0.9"),
+        ({"steps": 100}, "steps None, but the configuration says 100"),
+        ({"meta_training": {"chunk": 5, "memory_budget_gb": 1.0}}, ""),
+    ],
+)
+def test_what_was_trained_otherwise_does_not_stand_in(gathered, tmp_path, change, told):
+    folder, output = tmp_path / "weights", tmp_path / "optimizers.zip"
+    census_collection.release(gathered.parents[2], folder)
+    released = folder / f"{TASK}.zip"
+    trained = {
+        "optimizer": {"family": "gru", "units": 2, "input_scale": 1.0, "output_scale": 1.0},
+        "meta_training": {"meta_steps": 40, "learning_rate": 0.5, "clip": 1.0},
+    }
+    census_collection.take(released, output, {"gru_2": [0]}, {"gru_2": trained}, ["momentum"])
+    asked = {"gru_2": merge(trained, change)}
+    if told:
+        with pytest.raises(StoreError, match=f"gru_2, seed 0, was trained with {told}"):
+            census_collection.take(released, output, {"gru_2": [0]}, asked)
+    else:
+        census_collection.take(released, output, {"gru_2": [0]}, asked)
+
+
 @pytest.mark.parametrize("name", ["../evil/x/theta.npz", "a/b/c/d.npz", "gru/seed_0/theta.py"])
 def test_what_is_no_collection_is_refused(name, tmp_path):
     path = tmp_path / "x.zip"
@@ -350,6 +419,19 @@ def test_what_is_no_collection_is_refused(name, tmp_path):
     path.write_bytes(b"PK no archive")
     with pytest.raises(StoreError, match="damaged, or not a collection"):
         collection.load_collection(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_another_compression_is_refused_damaged_or_not(method, tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("gru/seed_0/run.json", bytes(range(256)))
+    for damage in (0, 1):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 3] ^= damage
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="not compressed as a collection is"):
+            collection.load_collection(path)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
@@ -396,6 +478,9 @@ def test_a_variant_can_be_taken_away():
     ("variants", "message"),
     [
         ({"GRU": {}}, 'variants.GRU\': "GRU" should be a name'),
+        ({"all": {}}, 'variants.all\': "all" is what something else is called'),
+        ({"adam": {}}, 'variants.adam\': "adam" is what something else is called'),
+        ({"rosenbrock": {}}, "variants.rosenbrock"),
         ({"gru_32": {"unitz": 3}}, "variants.gru_32': unknown key"),
         ({"gru_32": {"optimizer": {"units": -1}}}, "variants.gru_32.optimizer.units"),
         ({"gru_32": {"early": None}}, "variants.gru_32.early': a variant has no such key"),
@@ -428,3 +513,27 @@ def test_the_nearest_hand_made_optimizer():
     assert names[learned].tolist() == ["momentum", "rmsprop", "adam", "adam", "adam"]
     alone = record._replace(seeds=np.zeros(len(record.seeds), int))
     assert set(nearest(alone)) == {-1}
+
+
+def test_a_variant_has_one_color_where_tasks_have_different_variants(tmp_path):
+    seeds = {TASK: (0,), "rosenbrock": (0,)}
+    synthetic.write(tmp_path, seeds)
+    for name, table in (
+        ("census.csv", synthetic.census(seeds)),
+        ("census_measured.csv", synthetic.census_measured(seeds)),
+    ):
+        taken_away = (table["task"] == "rosenbrock") & (table["variant"] == "gru_32")
+        store.save_table(tmp_path / name, table[~taken_away])
+    data = fig8_census.read(Results(tmp_path, seeds))
+    figure = fig8_census.draw(data)
+    [legend] = figure.legends
+    told = {
+        text.get_text(): handle.get_markerfacecolor()
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert len(set(told.values())) == 2
+    panels = [panel for panel in figure.axes if panel.get_xlabel() == "distance from the threshold"]
+    for panel, column in zip(panels, data.columns, strict=True):
+        points = [line for line in panel.lines if line.get_marker() == "o"]
+        drawn = {line.get_markerfacecolor() for line in points}
+        assert drawn == {told[data.roles.label(name)] for name in column.variants}

@@ -163,6 +163,10 @@ def test_the_portrait_shows_two_of_each_class():
 # The four files.
 
 
+MANY_DIMENSIONS = b"\0\0\x08\xff" + 255 * b"\0\0\0\x01" + b"\0"
+EMPTY_AND_HUGE = b"\0\0\x08\x03" + b"\0\0\0\0" + 8 * b"\xff"
+
+
 def idx_bytes(array) -> bytes:
     array = np.asarray(array, np.uint8)
     header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -227,6 +231,8 @@ def without_end(content):
         ("train-labels-idx1-ubyte", lambda _: b"", r"not an IDX file"),
         ("train-labels-idx1-ubyte", lambda _: b"\0\0\x08\x03\0", r"ends within its header"),
         ("train-labels-idx1-ubyte", lambda _: b"\0\0\x0d\x01\0\0\0\0", r"of unsigned bytes"),
+        ("train-labels-idx1-ubyte", lambda _: MANY_DIMENSIONS, r"header says what no array is"),
+        ("train-labels-idx1-ubyte", lambda _: EMPTY_AND_HUGE, r"header says what no array is"),
         ("train-labels-idx1-ubyte", lambda _: idx_bytes([3]), r"1 labels of 12 images"),
         ("train-labels-idx1-ubyte", lambda _: idx_bytes([10] * 12), r"label 10, expected below 10"),
         ("t10k-images-idx3-ubyte.gz", without_end, r"damaged, or not compressed"),

@@ -725,6 +725,35 @@ def test_tuning(drawn, results):
             assert published == ({PUBLISHED_RATES[task]} if name == "momentum" else set())
 
 
+class WithoutRates(Results):
+    """Results whose momentum has no learning rate: the first of its numbers is another, 0 in one trial."""
+
+    def best(self, task, optimizer):
+        best = super().best(task, optimizer)
+        if optimizer != "momentum":
+            return best
+        return best | {"hyperparameters": {"share": 0.5, "half_life": 2.0}}
+
+    def trials(self, task, optimizer):
+        table = super().trials(task, optimizer)
+        if optimizer != "momentum":
+            return table
+        shares = np.linspace(0.0, 1.0, len(table))
+        return table.assign(share=shares).drop(columns="learning_rate")
+
+
+def test_the_tuning_of_a_baseline_without_a_learning_rate(folder):
+    module, task = import_module("lopt.figures.figS_tuning"), "rosenbrock"
+    data = module.read(WithoutRates(folder, {task: (0, 1, 2)}, ("momentum", "adam")))
+    figure = module.draw(data)
+    above, below = figure.axes
+    assert above.get_xlabel() == "share" and above.get_xscale() == "linear"
+    assert below.get_xlabel() == "learning rate" and below.get_xscale() == "log"
+    assert lines(above, marker="*")[0].get_xdata()[0] == 0.5
+    table = module.numbers(data)
+    assert set(table.loc[table["panel"] == "a", "x_quantity"]) == {"share"}
+
+
 @pytest.fixture
 def opened(monkeypatch):
     """The results opened through the store, in order."""

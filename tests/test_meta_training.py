@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -251,6 +252,26 @@ def test_an_empty_theta_has_nothing_to_train(run):
         ValueError, match=r"GRU.*: theta has no entries, so there is nothing to train"
     ):
         initial_state(run[0], SEED, theta=())
+
+
+class Nested(NamedTuple):
+    """A theta that is more than named arrays."""
+
+    weights: Any
+
+
+@pytest.mark.parametrize(
+    ("weights", "found"),
+    [
+        ({"inner": jnp.ones(2)}, "dict"),
+        ([jnp.ones(2), jnp.ones(2)], "list"),
+        (jnp.ones(2, jnp.bfloat16), "bfloat16"),
+        (jnp.ones(2, jnp.int32), "int32"),
+    ],
+)
+def test_a_theta_that_could_not_be_stored_is_refused_before_it_is_trained(run, weights, found):
+    with pytest.raises(ValueError, match=f"theta.weights is {found}, expected an array of float32"):
+        initial_state(run[0], SEED, theta=Nested(weights))
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 from sklearn.datasets import make_moons
 from sklearn.metrics import log_loss
 
+from lopt.meta_training.loop import validation_problems
 from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
 from lopt.tasks.base import log10_losses
@@ -18,6 +19,7 @@ from lopt.tasks.digits import Digits
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tasks.two_moons import TwoMoons
+from lopt.tuning import draw_problems
 from lopt.unrolling import evaluate
 
 SMALL = {
@@ -87,6 +89,36 @@ def test_components_that_are_not_those_of_init_are_refused():
             problems,
             steps=2,
         )
+
+
+@dataclass(frozen=True)
+class Shifted(Rosenbrock):
+    """Rosenbrock and a constant, divided by whether there is one."""
+
+    constant: float = 0.0
+    divisor: float = 1.0
+
+    def loss(self, problem, x):
+        return (super().loss(problem, x) + self.constant) / self.divisor
+
+
+@pytest.mark.parametrize(
+    ("task", "loss"),
+    [
+        (Shifted(constant=-1e6), "-"),
+        (Shifted(divisor=jnp.inf), "0,"),
+        (Shifted(divisor=0.0), "inf"),
+        (Shifted(constant=jnp.nan), "nan"),
+    ],
+)
+def test_a_loss_that_is_not_above_0_at_the_start_is_refused_before_anything_runs(task, loss):
+    """Below 0 the meta-objective, a ratio to it, would reward climbing."""
+    message = rf"the loss at the start is {loss}.* in 3 of 3 problems not a number above 0"
+    with pytest.raises(ValueError, match=message):
+        validation_problems(task, 3)
+    with pytest.raises(ValueError, match=message):
+        draw_problems(task, 3, 0, "problems")
+    validation_problems(Shifted(constant=1.0), 3)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -27,7 +27,7 @@ from lopt.claims.registry import ABOVE, AT_LEAST, EARLY
 from lopt.records.census import ANSWERS, FAILED
 from lopt.records.evaluation import LEARNED
 from lopt.records.published import Published
-from lopt.records.stored import CENSUS_MEASURED
+from lopt.records.stored import CENSUS, CENSUS_MEASURED
 
 __all__ = [
     "NUMBER",
@@ -172,7 +172,7 @@ def shares(measured: pd.DataFrame, published: Iterable[Published] = ()) -> pd.Da
                     "threshold": criterion.threshold,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(CENSUS))
 
 
 def rank_correlations(measured: pd.DataFrame) -> pd.DataFrame:

@@ -43,7 +43,8 @@ def markdown(
         "",
     ]
     known = draws[draws["place"] != "unknown"]
-    parts += _table(_places(known)) if len(known) else ["Nothing is published of these tasks."]
+    nothing = "No ensemble has as many." if len(draws) else "Nothing is published of these tasks."
+    parts += _table(_places(known)) if len(known) else [nothing]
     searches = draws[draws["ensemble"].astype(str).str.startswith(SEARCHES)]
     if len(searches):
         parts += ["", "How often a search ends below the published value:", ""]

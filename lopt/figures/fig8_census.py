@@ -13,6 +13,7 @@ Draws two rows, a column per task, both with a line per statement:
      lies at the edge.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -84,9 +85,12 @@ def draw(data: Data) -> Figure:
         return layout.sentence("No optimizer of this census could be measured.")
     height = max(1.05, 0.2 + LINE * len(data.statements))
     figure, axes = layout.panels([height, height], len(data.columns))
+    variants = list(dict.fromkeys(name for column in data.columns for name in column.variants))
+    # One color a variant, in all columns: tasks may have others.
+    colors = {name: COLORS[place % len(COLORS)] for place, name in enumerate(variants)}
     for place, ((top, bottom), column) in enumerate(zip(axes.T, data.columns, strict=True)):
         _matrix(top, column, data)
-        _strips(bottom, column, data)
+        _strips(bottom, column, data, colors)
         names = [_words(name, data.roles) for name in data.statements]
         for panel in (top, bottom):
             panel.set_yticks(range(len(names)), names if place == 0 else [""] * len(names))
@@ -97,11 +101,7 @@ def draw(data: Data) -> Figure:
     axes[1, 0].set_ylabel("every optimizer's number")
     layout.column_titles(axes, data.roles.titles(data.columns))
     layout.row_letters(axes)
-    variants = list(dict.fromkeys(name for column in data.columns for name in column.variants))
-    handles = [
-        style.mark(data.roles.label(name), "o", _color(place))
-        for place, name in enumerate(variants)
-    ]
+    handles = [style.mark(data.roles.label(name), "o", color) for name, color in colors.items()]
     layout.legend(figure, handles)
     layout.small_print(figure, data.scale, data.roles.seeds(data.columns))
     return figure
@@ -112,10 +112,6 @@ def _words(statement: str, roles: Roles) -> str:
     for name in roles.baselines:
         statement = statement.replace(name, roles.label(name))
     return statement.replace("s_curve", "S-curve").replace("_", " ")
-
-
-def _color(place: int) -> str:
-    return COLORS[place % len(COLORS)]
 
 
 def _matrix(panel: Axes, column: Column, data: Data) -> None:
@@ -154,7 +150,7 @@ def _distances(found: pd.DataFrame, entry: pd.Series) -> Float[np.ndarray, " opt
     return away / unit
 
 
-def _strips(panel: Axes, column: Column, data: Data) -> None:
+def _strips(panel: Axes, column: Column, data: Data, colors: Mapping[str, str]) -> None:
     panel.axvline(0.0, color=style.INK, linewidth=0.6, zorder=1)
     for row, name in enumerate(data.statements):
         entries = column.shares[column.shares["statement"] == name]
@@ -163,14 +159,14 @@ def _strips(panel: Axes, column: Column, data: Data) -> None:
         found = column.measured[column.measured["name"] == name]
         shown = np.clip(_distances(found, entries.iloc[0]), -FARTHEST, FARTHEST)
         places = np.array([column.variants.index(each) for each in found["variant"]])
-        for place in range(len(column.variants)):
+        for place, variant in enumerate(column.variants):
             own = (places == place) & ~np.isnan(shown)
             height = row + 0.6 * ((place + 0.5) / len(column.variants) - 0.5)
             panel.plot(
                 shown[own],
                 np.full(own.sum(), height),
                 "o",
-                color=_color(place),
+                color=colors[variant],
                 markersize=1.6,
                 alpha=0.8,
                 zorder=2,

@@ -3,10 +3,10 @@
 Reads, per task and baseline: ``baselines/<task>/<optimizer>/{best.json,trials.csv}``; and the published
 learning rates, of tuned momentum alone, from ``lopt/records/published.csv``.
 
-Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate, the
-winner as a star, the published rate as a dashed line. Trials that a rung of the halving dropped are light:
-their scores belong to fewer problems and steps. Trials that diverged on some problem have no score; they are
-ticks along the top.
+Draws a row per baseline, a column per task: the meta-objective of every trial against its learning rate (of a
+baseline that has none, its first hyperparameter), the winner as a star, the published rate as a dashed line.
+Trials that a rung of the halving dropped are light: their scores belong to fewer problems and steps. Trials
+that diverged on some problem have no score; they are ticks along the top.
 """
 
 import re
@@ -33,6 +33,8 @@ a star, the published rate (of momentum) dashed.
 """
 READS = ("baselines", "trials")
 
+RATE = "learning_rate"
+
 PUBLISHED = {"color": style.INK, "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 4}
 
 
@@ -42,7 +44,7 @@ class Column(NamedTuple):
     task: str
     trials: dict[str, pd.DataFrame]
     winners: dict[str, tuple[float, float]]
-    """Learning rate and meta-objective of the best trial."""
+    """Value and meta-objective of the best trial."""
     published: dict[str, float]
     """Published learning rates, of the baselines that have one."""
 
@@ -53,6 +55,8 @@ class Data(NamedTuple):
     scale: str
     roles: Roles
     optimizers: tuple[str, ...]
+    against: dict[str, str]
+    """The hyperparameter that each baseline's trials are drawn against."""
     columns: tuple[Column, ...]
 
 
@@ -62,7 +66,7 @@ def read(results: Results) -> Data:
     Raises:
         StoreError: if a file is missing or damaged.
     """
-    columns = []
+    columns, against = [], {}
     published = {
         (value.task, match[1]): float(value.published)
         for value in published_values()
@@ -72,12 +76,17 @@ def read(results: Results) -> Data:
         winners = {}
         for name in results.baselines:
             best = results.best(task, name)
-            rate = float(best["hyperparameters"]["learning_rate"])
-            winners[name] = rate, float(best["meta_objective"])
+            found = best["hyperparameters"]
+            against[name] = RATE if RATE in found else next(iter(found))
+            winners[name] = float(found[against[name]]), float(best["meta_objective"])
         trials = {name: results.trials(task, name) for name in results.baselines}
-        rates = {name: rate for (of, name), rate in published.items() if of == task}
+        rates = {
+            name: rate
+            for (of, name), rate in published.items()
+            if of == task and against.get(name) == RATE
+        }
         columns.append(Column(task, trials, winners, rates))
-    return Data(results.scale, Roles.of(results), results.baselines, tuple(columns))
+    return Data(results.scale, Roles.of(results), results.baselines, against, tuple(columns))
 
 
 @style.styled
@@ -87,10 +96,12 @@ def draw(data: Data) -> Figure:
     colors = {name: data.roles.role(name).color for name in data.optimizers}
     for panels, column in zip(axes.T, data.columns, strict=True):
         for panel, name in zip(panels, data.optimizers, strict=True):
-            _trials(panel, colors[name], column.trials[name], column.winners[name])
+            table = column.trials[name]
+            _trials(panel, colors[name], table, table[data.against[name]], column.winners[name])
+            if panel is panels[-1] or data.against[name] != RATE:
+                panel.set_xlabel(data.against[name].replace("_", " "))
             if name in column.published:
                 panel.axvline(column.published[name], **PUBLISHED)
-        panels[-1].set_xlabel("learning rate")
     for panel, name in zip(axes[:, 0], data.optimizers, strict=True):
         panel.set_ylabel(f"{data.roles.label(name)}: meta-objective")
     layout.column_titles(axes, data.roles.titles(data.columns))
@@ -131,14 +142,18 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table.rung == table.rung.max()) & np.isfinite(table.score)]
 
 
-def _trials(panel: Axes, color: str, table: pd.DataFrame, winner: tuple[float, float]) -> None:
-    panel.set(xscale="log", yscale="log")
+def _trials(
+    panel: Axes, color: str, table: pd.DataFrame, values: pd.Series, winner: tuple[float, float]
+) -> None:
+    """Draw the trials of one search against ``values``, those of a hyperparameter."""
+    decades = bool((values > 0.0).all())  # else one of its values is 0, or negative
+    panel.set(xscale="log" if decades else "linear", yscale="log")
     for part, look in (
         (_dropped(table), {"color": "#C4C4C4", "alpha": 0.6, "zorder": 1}),
         (_scored(table), {"color": color, "alpha": 0.6, "zorder": 2}),
     ):
-        panel.plot(part.learning_rate, part.score, "o", markersize=1.8, mew=0.0, **look)
-    diverged = table.learning_rate[~np.isfinite(table.score)]
+        panel.plot(values[part.index], part.score, "o", markersize=1.8, mew=0.0, **look)
+    diverged = values[~np.isfinite(table.score)]
     along_the_top = blended_transform_factory(panel.transData, panel.transAxes)
     panel.plot(
         diverged,
@@ -155,7 +170,8 @@ def _trials(panel: Axes, color: str, table: pd.DataFrame, winner: tuple[float, f
     low, high = ticks.log_limits(np.append(scores, winner[1]), 10.0, margin=1.3)
     # Standing still scores 1; leave room for the ticks at the top.
     panel.set_ylim(max(low, winner[1] / 3.0), 1.6 * min(high, 3.0))
-    panel.set_xlim(*ticks.log_limits(table.learning_rate, 20.0, margin=1.6))
+    if decades:
+        panel.set_xlim(*ticks.log_limits(values, 20.0, margin=1.6))
     ticks.modest_ticks(panel)
 
 
@@ -165,13 +181,14 @@ def numbers(data: Data) -> pd.DataFrame:
     for column in data.columns:
         for row, name in enumerate(data.optimizers):
             table, panel = column.trials[name], tables.panel_letter(row)
-            x, y = ("learning_rate", table.learning_rate), ("meta_objective", table.score)
+            drawn = data.against[name]
+            x, y = (drawn, table[drawn]), ("meta_objective", table.score)
             parts.append(tables.rows(panel, column.task, -1, name, x, y, ("rung", table.rung)))
-            rate, score = column.winners[name]
-            x, y = ("learning_rate", rate), ("meta_objective", score)
+            value, score = column.winners[name]
+            x, y = (drawn, value), ("meta_objective", score)
             parts.append(tables.rows(panel, column.task, -1, f"{name}, winner", x, y))
             if name in column.published:
-                x = ("learning_rate", column.published[name])
+                x = (RATE, column.published[name])
                 parts.append(
                     tables.rows(panel, column.task, -1, f"{name}, published", x, ("", np.nan))
                 )

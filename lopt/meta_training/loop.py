@@ -42,6 +42,7 @@ from lopt.keys import stream
 from lopt.learned.base import LearnedFamily
 from lopt.meta_training.gradient import block_length, clipped_meta_gradient, meta_gradient
 from lopt.tasks import Task, sample_batch
+from lopt.tasks.flat import check_first_losses
 from lopt.unrolling import evaluate, meta_objective
 
 __all__ = [
@@ -144,10 +145,17 @@ def initial_state(training: Training, seed: int, theta: PyTree | None = None) ->
     """Return the state before the first meta-step, at ``theta`` (default: the seed's random one).
 
     Raises:
-        ValueError: if theta is empty.
+        ValueError: if theta is empty, or no NamedTuple of float32 arrays: it could not be stored.
     """
     settings = training.settings
     first: Any = training.family.init(stream(seed, "theta")) if theta is None else theta
+    for name, leaf in getattr(first, "_asdict", dict)().items():
+        if getattr(leaf, "dtype", None) != np.float32:
+            found = getattr(leaf, "dtype", type(leaf).__name__)
+            raise ValueError(
+                f"{training.family}: theta.{name} is {found}, expected an array of float32: every stored "
+                "theta is one file of named arrays"
+            )
     if not sum(jnp.size(leaf) for leaf in jax.tree.leaves(first)):
         raise ValueError(f"{training.family}: theta has no entries, so there is nothing to train")
     return State(
@@ -231,7 +239,8 @@ def meta_train(
     Raises:
         MetaTrainingError: after ``settings.skipped_in_a_row`` meta-gradients in a row that are
             not finite.
-        ValueError: if the memory budget is too small for any division into blocks.
+        ValueError: if the memory budget is too small for any division into blocks, or a loss is no positive
+            number at the start of a problem.
     """
     settings = training.settings
     reached = initial_state(training, seed) if state is None else state
@@ -305,8 +314,14 @@ def check_learned(training: Training, seed: int, state: State, start: State | No
 
 
 def validation_problems(task: Task, count: int) -> PyTree:
-    """Every seed is validated on the same problems: seeds are compared by this number."""
-    return sample_batch(task, stream(0, "validation"), count)
+    """Every seed is validated on the same problems: seeds are compared by this number.
+
+    Raises:
+        ValueError: if the loss at the start of one is no positive number.
+    """
+    problems = sample_batch(task, stream(0, "validation"), count)
+    check_first_losses(task, problems)
+    return problems
 
 
 def _check_skipped(

@@ -22,6 +22,7 @@ __all__ = ["LARGEST", "load_collection", "pack", "unpack", "unpacked_seeds"]
 
 LARGEST = 2**30  # bytes, unpacked
 NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9_]+/[a-z]+\.(npz|json|csv)")
+METHODS = (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a ZIP archive can say
 
 
@@ -59,6 +60,8 @@ def load_collection(path: str | Path) -> dict[str, bytes]:
                     raise StoreError(
                         f"{path}: holds {name[:80]!r}, which is no file of a collection"
                     )
+            if any(entry.compress_type not in METHODS for entry in entries):
+                raise StoreError(f"{path}: damaged, or not compressed as a collection is")
             if len(set(names)) < len(names):
                 raise StoreError(f"{path}: holds two files of one name")
             size = sum(entry.file_size for entry in entries)

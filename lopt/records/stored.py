@@ -27,6 +27,7 @@ from lopt.records.entries import Each, ListOf, Number, Optional, Text, brief
 from lopt.records.store import StoreError
 
 __all__ = [
+    "CENSUS",
     "CENSUS_MEASURED",
     "OPTIMIZER",
     "TRAINED",
@@ -155,12 +156,14 @@ TRANSFER_RUNS = TRANSFER | {"order": COUNT}
 CENSUS_KIND = dict.fromkeys(("task", "variant", "family", "size"), Text())
 CENSUS = {
     **CENSUS_KIND,
-    **dict.fromkeys(("statement", "question", "published", "criterion"), Text()),
+    **dict.fromkeys(("statement", "question"), Text()),
     "optimizers": Number(low=1, integer=True),
     **dict.fromkeys(ANSWERS, COUNT),
-    **dict.fromkeys(("share", "low", "high", "threshold"), ANY),
-    "sense": Text(),
+    **dict.fromkeys(("share", "low", "high"), ANY),
+    **dict.fromkeys(("published", "criterion", "sense"), Text()),
+    "threshold": ANY,
 }
+"""Columns of a census's shares, a statement and a kind of optimizer a row."""
 CENSUS_MEASURED = {
     **CENSUS_KIND,
     "recipe": Text(),

@@ -1,6 +1,7 @@
 r"""A task as an optimizer meets it: a loss of a flat vector, at an iteration.
 
     x_0    = start(task, problem)                  what ``task.init`` returns, raveled [components]
+    check_first_losses(task, problems)             f_0(x_0) is what a meta-objective divides by
     f_k(x) = flat_loss(task)(problem, x, k)        the loss at iteration k, where x[k] is looked at
 
 Optimizers here act on every component alone: what runs them sees vectors, while a task may keep its
@@ -14,15 +15,25 @@ however often it computes them again.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from lopt.tasks.base import Task, is_stochastic
 
-__all__ = ["FlatLoss", "flat_loss", "is_stochastic", "iterations", "parameters", "start"]
+__all__ = [
+    "FlatLoss",
+    "check_first_losses",
+    "flat_loss",
+    "is_stochastic",
+    "iterations",
+    "parameters",
+    "start",
+]
 
 FlatLoss = Callable[[Any, Float[Array, " components"], Any], Float[Array, ""]]
 
@@ -60,6 +71,37 @@ def flat_loss(task: Task) -> FlatLoss:
         return value
 
     return loss
+
+
+def check_first_losses(task: Task, problems: PyTree) -> None:
+    """Raise unless every problem's loss is a positive number where its optimization starts.
+
+    The meta-objective is made of f(x_k) / f(x_0). Of a negative f(x_0) it would reward climbing.
+
+    Args:
+        task: that the problems are of.
+        problems: a batch, stacked along the leading axis.
+
+    Raises:
+        ValueError: with how many are not, and one of their losses.
+    """
+    losses = np.asarray(_first_losses(problems, task=task), np.float64)
+    wrong = losses[~(np.isfinite(losses) & (losses > 0.0))]
+    if wrong.size:
+        raise ValueError(
+            f"{task}: the loss at the start is {wrong[0]:g}, in {wrong.size} of {losses.size} problems not a "
+            "number above 0, and the meta-objective divides by it; add a constant to the loss, or sample "
+            "other problems"
+        )
+
+
+@partial(
+    jax.jit,
+    static_argnames=("task",),
+    compiler_options={"xla_backend_optimization_level": 0},  # it runs once
+)
+def _first_losses(problems: PyTree, *, task: Task) -> Float[Array, " problems"]:
+    return jax.vmap(lambda problem: flat_loss(task)(problem, start(task, problem), 0))(problems)
 
 
 def iterations(task: Task, steps: int) -> Int[Array, " steps"] | None:

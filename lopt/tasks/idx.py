@@ -122,4 +122,7 @@ def read_idx(path: Path, sha256: str | None = None) -> UInt8[np.ndarray, "..."]:
         raise ValueError(
             f"{path}: holds {len(content) - start} numbers, its header says {count} {shape}"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # too many dimensions, or none of them and too long others
+        raise ValueError(f"{path}: its header says what no array is: {error}") from None

@@ -38,6 +38,7 @@ from jaxtyping import Float, Int
 from lopt.keys import stream
 from lopt.optimizers import OptimizerFamily
 from lopt.tasks import Task
+from lopt.tasks.flat import check_first_losses
 from lopt.tuning.ranges import SearchRange, pick, sample_trials
 from lopt.tuning.trials import run_trials
 
@@ -175,7 +176,7 @@ def search(
 
     Raises:
         ValueError: if a rung asks for more than the full stage, the ranges do not fit the family,
-            or every trial diverges.
+            a loss is no positive number at the start of a problem, or every trial diverges.
     """
     for rung in rungs:
         if rung.problems > problems or rung.steps > steps:
@@ -237,8 +238,14 @@ def search(
 
 
 def draw_problems(task: Task, count: int, seed: int, name: str) -> Any:
-    """Return the problems that choose (``name`` "problems") or the fresh ones ("fresh"), stacked."""
-    return _sample(task, jax.random.split(stream(seed, "tuning", name), count))
+    """Return the problems that choose (``name`` "problems") or the fresh ones ("fresh"), stacked.
+
+    Raises:
+        ValueError: if the loss at the start of one is no positive number.
+    """
+    problems = _sample(task, jax.random.split(stream(seed, "tuning", name), count))
+    check_first_losses(task, problems)
+    return problems
 
 
 @partial(jax.jit, static_argnames="task")

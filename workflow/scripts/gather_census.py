@@ -12,7 +12,9 @@ from lopt.lineage import write_record
 
 def main(inputs, params, output) -> None:
     if params.sum:
-        census_collection.take(inputs.released, output[0], params.variants)
+        census_collection.take(
+            inputs.released, output[0], params.variants, params.settings, params.baselines
+        )
         return
     census_collection.gather(
         output[0],

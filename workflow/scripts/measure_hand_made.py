@@ -13,7 +13,12 @@ from lopt.tasks import make_task
 
 def main(wildcards, inputs, params, output) -> None:
     task = make_task(wildcards.task, params.problem)
-    tuned = {name: best["hyperparameters"] for name, best in baselines(inputs[0]).items()}
+    # A released file may have more of them than the scale.
+    tuned = {
+        name: best["hyperparameters"]
+        for name, best in baselines(inputs[0]).items()
+        if name in params.baselines
+    }
     hand_made, moves = dynamics.hand_made(
         task,
         tuned,

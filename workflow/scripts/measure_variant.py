@@ -59,8 +59,8 @@ def main(wildcards, inputs, params, output) -> None:
     results = TaskResults(
         evaluation=evaluation,
         learning_rates={
-            name: float(entry["hyperparameters"].get("learning_rate", "nan"))
-            for name, entry in best.items()
+            name: float(best[name]["hyperparameters"].get("learning_rate", "nan"))
+            for name in hand_made.optimizers.tolist()
         },
         optimizers=optimizers,
         selected=min(optimizers, default=-1),
