@@ -33,7 +33,7 @@ HOMES = {
     "lopt.learned.base": ["LearnedFamily"],
     "lopt.learned.foreign_weights": ["read_weights"],
     "lopt.learned.released": ["load_released"],
-    "lopt.learned.stored": ["load_optimizer"],
+    "lopt.learned.stored": ["load_optimizer", "save_optimizer"],
     "lopt.records.foreign_arrays": ["read_arrays"],
     "lopt.records.store": ["StoreError", "load", "save"],
     "lopt.records.results": ["Results"],

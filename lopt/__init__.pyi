@@ -35,6 +35,7 @@ from lopt.learned.lstm import LSTM as LSTM
 from lopt.learned.mlp import MLP as MLP
 from lopt.learned.released import load_released as load_released
 from lopt.learned.stored import load_optimizer as load_optimizer
+from lopt.learned.stored import save_optimizer as save_optimizer
 from lopt.learned.ugrnn import UGRNN as UGRNN
 from lopt.learned.vanilla_rnn import VanillaRNN as VanillaRNN
 from lopt.meta_training.gradient import meta_gradient as meta_gradient

@@ -38,7 +38,7 @@ import pandas as pd
 
 from lopt.learned import make_family
 from lopt.learned.released import check_those_that_stay, checked, digest, load_released
-from lopt.learned.stored import load_optimizer
+from lopt.learned.stored import load_optimizer, save_optimizer
 from lopt.meta_training.loop import validation_problems
 from lopt.meta_training.outcome import gradients_met
 from lopt.printing import tell
@@ -123,7 +123,7 @@ def release(results: str | Path, folder: str | Path) -> list[str]:
         raise StoreError(f"{results}: holds neither trained optimizers nor tuned baselines")
     check_those_that_stay(folder, {*copies, *(name for name, _, _ in thetas)})
     for name, theta, metadata in thetas:
-        store.save(folder / name, theta, metadata)
+        save_optimizer(folder / name, theta, metadata)
     for name, content in copies.items():
         store.save_bytes(folder / name, content)
     attractors.update(folder / ATTRACTORS, found)
@@ -190,7 +190,7 @@ def record_gradients(folder: str | Path) -> list[str]:
         found.append((name, theta, metadata | {"gradients": met}))
     check_those_that_stay(folder)
     for name, theta, metadata in found:
-        store.save(folder / name, theta, metadata)
+        save_optimizer(folder / name, theta, metadata)
     if found:
         _write_sums(folder)
         write_cards(folder)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -254,24 +253,16 @@ def test_an_empty_theta_has_nothing_to_train(run):
         initial_state(run[0], SEED, theta=())
 
 
-class Nested(NamedTuple):
-    """A theta that is more than named arrays."""
-
-    weights: Any
-
-
-@pytest.mark.parametrize(
-    ("weights", "found"),
-    [
-        ({"inner": jnp.ones(2)}, "dict"),
-        ([jnp.ones(2), jnp.ones(2)], "list"),
-        (jnp.ones(2, jnp.bfloat16), "bfloat16"),
-        (jnp.ones(2, jnp.int32), "int32"),
-    ],
-)
-def test_a_theta_that_could_not_be_stored_is_refused_before_it_is_trained(run, weights, found):
-    with pytest.raises(ValueError, match=f"theta.weights is {found}, expected an array of float32"):
-        initial_state(run[0], SEED, theta=Nested(weights))
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.int32], ids=str)
+def test_a_theta_that_could_not_be_stored_is_refused_before_it_is_trained(run, dtype):
+    theta = {"layers": [jnp.ones(2), jnp.ones(2, dtype)]}
+    name = jnp.dtype(dtype).name
+    with pytest.raises(
+        ValueError, match=f"theta's layers.1 is {name}, expected an array of float32"
+    ):
+        initial_state(run[0], SEED, theta=theta)
+    with pytest.raises(ValueError, match=r"theta has two arrays called a\.b"):
+        initial_state(run[0], SEED, theta={"a": {"b": jnp.ones(2)}, "a.b": jnp.ones(2)})
 
 
 def test_the_average_of_theta_is_kept_where_it_is_asked_for(run, tmp_path):

@@ -34,7 +34,8 @@ class LearnedFamily(Protocol):
     """A family of learned optimizers; subclasses are frozen dataclasses.
 
     Attributes:
-        theta_type: the NamedTuple of the weights.
+        theta_type: the type of the weights: a NamedTuple of arrays, whose annotations their file is held
+            against, or of any other pytree of them.
         label: what figures and tables call the family.
         sizes: the settings that count as its size, for example ("units",).
         row_numbers: of a family with ``units`` and a meta-gradient of its own, what ``unroll_bytes`` is made

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lopt.learned.base import LearnedFamily
+from lopt.learned.theta import named, shaped
 from lopt.records.entries import brief
 from lopt.records.foreign_arrays import read_arrays
 from lopt.records.store import StoreError
@@ -49,16 +50,17 @@ def read_weights(
     """
     arrays, names = read_arrays(path), dict(names or {})
     expected = jax.eval_shape(family.init, jax.random.key(0))
-    if unknown := sorted(names.keys() - set(expected._fields)):
+    fields = named(expected)
+    if unknown := sorted(names.keys() - set(fields)):
         raise ValueError(
             f"names has {', '.join(map(str, unknown))}; a theta of the {family.label} has "
-            f"{', '.join(expected._fields)}"
+            f"{', '.join(fields)}"
         )
     found = {}
-    for field, wanted in expected._asdict().items():
+    for field, wanted in fields.items():
         source = names[field] if field in names else field
         found[field] = _checked(path, field, source, arrays, wanted.shape, family)
-    return family.check(type(expected)(**found))
+    return family.check(shaped(expected, found))
 
 
 def _checked(

@@ -2,18 +2,21 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from lopt.learned import make_family
 from lopt.learned.base import LearnedFamily
+from lopt.learned.theta import is_flat, named, shaped
 from lopt.records import safetensors, store, stored
 from lopt.records.entries import Optional, Text, brief
 from lopt.records.store import StoreError
 
-__all__ = ["export_safetensors", "import_safetensors", "load_optimizer"]
+__all__ = ["export_safetensors", "import_safetensors", "load_optimizer", "save_optimizer"]
 
 
 def load_optimizer(
@@ -55,17 +58,36 @@ def load_optimizer(
         asked = {"task": task, "seed": seed}
         asked = {name: value for name, value in asked.items() if value is not None}
         entries = stored.TRAINED if asked else stored.OPTIMIZER
+        template = jax.eval_shape(family.init, jax.random.key(0))
         if Path(path).suffix == ".safetensors":
-            theta = _theta_of_safetensors(path, family.theta_type)
+            theta = _theta_of(path, template, safetensors.read(path))
             store.require(path, metadata, entries)
             store.require_values(path, metadata, asked)
+        elif is_flat(template):
+            theta, _ = store.load(path, type(template), expect=asked, entries=entries)
         else:
-            theta, _ = store.load(path, family.theta_type, expect=asked, entries=entries)
+            schema = type(template).__name__
+            arrays, _ = store.load_named(path, schema, expect=asked, entries=entries)
+            theta = _theta_of(path, template, arrays)
         return family, family.check(theta), metadata
     except StoreError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"{path}: {brief(str(error))}") from None
+
+
+def save_optimizer(path: str | Path, theta: Any, metadata: Mapping[str, Any]) -> None:
+    """Store a theta, any pytree of float32 arrays, with its metadata, as ``load_optimizer`` reads it.
+
+    Raises:
+        StoreError: if an array does not have the shape or kind that its annotation states, or it can't be
+            written.
+        ValueError: if two arrays would have one name (``lopt.learned.theta``).
+    """
+    if is_flat(theta):
+        store.save(path, theta, metadata)
+    else:
+        store.save_named(path, type(theta).__name__, named(theta), metadata)
 
 
 def export_safetensors(path: str | Path, output: str | Path) -> None:
@@ -76,7 +98,7 @@ def export_safetensors(path: str | Path, output: str | Path) -> None:
     """
     _, theta, metadata = load_optimizer(path)
     safetensors.write(
-        output, theta._asdict(), {"lopt": json.dumps(metadata, sort_keys=True), "format": "np"}
+        output, named(theta), {"lopt": json.dumps(metadata, sort_keys=True), "format": "np"}
     )
 
 
@@ -87,7 +109,7 @@ def import_safetensors(path: str | Path, output: str | Path) -> None:
         StoreError: if the file is damaged or holds no optimizer of lopt.
     """
     _, theta, metadata = load_optimizer(path)
-    store.save(output, theta, metadata)
+    save_optimizer(output, theta, metadata)
 
 
 def _metadata_of_safetensors(path: str | Path) -> dict[str, Any]:
@@ -101,11 +123,11 @@ def _metadata_of_safetensors(path: str | Path) -> dict[str, Any]:
     return metadata
 
 
-def _theta_of_safetensors(path: str | Path, kind: Any) -> Any:
-    arrays = safetensors.read(path)
-    if set(arrays) != set(kind._fields):
-        raise StoreError(f"{path}: has the arrays {list(arrays)}, expected {list(kind._fields)}")
+def _theta_of(path: str | Path, template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     for name, array in arrays.items():
         if array.dtype != np.float32:
             raise StoreError(f"{path}: {name} is {array.dtype}, expected float32")
-    return kind(**arrays)
+    try:
+        return shaped(template, arrays)
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}") from None

@@ -40,6 +40,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from lopt.config import MetaTrainingSettings
 from lopt.keys import stream
 from lopt.learned.base import LearnedFamily
+from lopt.learned.theta import named
 from lopt.meta_training.gradient import block_length, clipped_meta_gradient, meta_gradient
 from lopt.tasks import Task, sample_batch
 from lopt.tasks.flat import check_first_losses
@@ -145,18 +146,20 @@ def initial_state(training: Training, seed: int, theta: PyTree | None = None) ->
     """Return the state before the first meta-step, at ``theta`` (default: the seed's random one).
 
     Raises:
-        ValueError: if theta is empty, or no NamedTuple of float32 arrays: it could not be stored.
+        ValueError: if theta is empty, or no pytree of float32 arrays with a name each: it could not be
+            stored.
     """
     settings = training.settings
     first: Any = training.family.init(stream(seed, "theta")) if theta is None else theta
-    for name, leaf in getattr(first, "_asdict", dict)().items():
+    arrays = named(first)
+    for name, leaf in arrays.items():
         if getattr(leaf, "dtype", None) != np.float32:
             found = getattr(leaf, "dtype", type(leaf).__name__)
             raise ValueError(
-                f"{training.family}: theta.{name} is {found}, expected an array of float32: every stored "
-                "theta is one file of named arrays"
+                f"{training.family}: theta's {name} is {found}, expected an array of float32, which is what "
+                "is stored"
             )
-    if not sum(jnp.size(leaf) for leaf in jax.tree.leaves(first)):
+    if not sum(leaf.size for leaf in arrays.values()):
         raise ValueError(f"{training.family}: theta has no entries, so there is nothing to train")
     return State(
         step=jnp.zeros((), jnp.int32),

@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Array, Int, PyTree
 
 from lopt.learned.base import LearnedFamily
+from lopt.learned.stored import save_optimizer
 from lopt.magnitudes import (
     QUANTILE_LEVELS,
     count_magnitudes,
@@ -79,7 +80,7 @@ def store_trained(
     check_learned(training, seed, state, start)
     store.save_table(curve_path, pd.DataFrame(curve, columns=CurvePoint._fields))
     whole = {**metadata, **learned_facts(training, state)}
-    store.save(theta_path, state.best_theta, whole)
+    save_optimizer(theta_path, state.best_theta, whole)
     return whole
 
 

@@ -3,15 +3,15 @@
 Arrays are stored as ``.npz`` without pickle, one NamedTuple a file, with a JSON entry of metadata. The
 NamedTuple's jaxtyping annotations are the file's schema: on save and on load every array is
 checked for its dtype kind and shape, dimensions of the same name must agree across fields, and the file
-must have been written from the same type. All of that is known from the file's headers: nothing is unpacked
-before it is found right. Tables are those of ``lopt.records.tables``. Every write is atomic
-(``lopt.records.atomic``).
+must have been written from the same type. (``save_named`` is for arrays of any names, which no type
+describes.) All of that is known from the file's headers: nothing is unpacked before it is found right. Tables
+are those of ``lopt.records.tables``. Every write is atomic (``lopt.records.atomic``).
 """
 
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
@@ -27,12 +27,14 @@ __all__ = [
     "load_bytes",
     "load_json",
     "load_metadata",
+    "load_named",
     "load_table",
     "require",
     "require_values",
     "save",
     "save_bytes",
     "save_json",
+    "save_named",
     "save_table",
     "write_atomically",
 ]
@@ -58,13 +60,38 @@ def save(path: str | Path, record: NamedTuple, metadata: Mapping[str, Any] | Non
     """
     arrays = {name: np.asarray(value) for name, value in record._asdict().items()}
     _check_arrays(path, type(record), arrays)
-    entry = {
-        **(metadata or {}),
-        "schema": type(record).__name__,
-        "schema_version": SCHEMA_VERSION,
-    }
-    arrays[METADATA] = np.array(json.dumps(entry, sort_keys=True))
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    _write(path, type(record).__name__, arrays, metadata)
+
+
+def save_named(
+    path: str | Path,
+    schema: str,
+    arrays: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Store arrays of any names, which no type describes, with their metadata.
+
+    Raises:
+        StoreError: if something is no array of numbers, or has the name of the metadata.
+    """
+    found = {name: np.asarray(value) for name, value in arrays.items()}
+    for name, array in found.items():
+        _check_kind(path, name, array)
+    if METADATA in found:
+        raise StoreError(f"{path}: no array can be called {METADATA!r}; rename it")
+    _write(path, schema, found, metadata)
+
+
+def _write(
+    path: str | Path,
+    schema: str,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any] | None,
+) -> None:
+    entry = {**(metadata or {}), "schema": schema, "schema_version": SCHEMA_VERSION}
+    text = np.array(json.dumps(entry, sort_keys=True))
+    whole = {**arrays, METADATA: text}
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **whole))
 
 
 def load(
@@ -91,17 +118,43 @@ def load(
     """
     kinds = {each.__name__: each for each in get_args(kind) or (kind,)}
     with _reading(path) as file:
-        found = file.metadata.get("schema"), file.metadata.get("schema_version")
-        if not isinstance(found[0], str) or found[0] not in kinds or found[1] != SCHEMA_VERSION:
-            raise StoreError(
-                f"{path}: holds {brief(str(found[0]))} (version {brief(str(found[1]))}), expected "
-                f"{' or '.join(kinds)} (version {SCHEMA_VERSION})"
-            )
-        kind = kinds[found[0]]
+        kind = kinds[_schema(path, file.metadata, list(kinds))]
         _check_arrays(path, kind, file.headers)
         _check_metadata(path, file.metadata, expect or {}, entries)
         record = kind._make(_array(file.archive, name) for name in kind._fields)
         return record, file.metadata
+
+
+def load_named(
+    path: str | Path,
+    schema: str,
+    *,
+    expect: Mapping[str, Any] | None = None,
+    entries: Kind | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays that ``save_named`` stored, and their metadata.
+
+    ``expect`` and ``entries`` are those of ``load``.
+
+    Raises:
+        StoreError: as ``load``.
+    """
+    with _reading(path) as file:
+        _schema(path, file.metadata, [schema])
+        for name, header in file.headers.items():
+            _check_kind(path, name, header)
+        _check_metadata(path, file.metadata, expect or {}, entries)
+        return {name: _array(file.archive, name) for name in file.headers}, file.metadata
+
+
+def _schema(path: str | Path, metadata: Mapping[str, Any], expected: Sequence[str]) -> str:
+    found, version = metadata.get("schema"), metadata.get("schema_version")
+    if not isinstance(found, str) or found not in expected or version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: holds {brief(str(found))} (version {brief(str(version))}), expected "
+            f"{' or '.join(expected)} (version {SCHEMA_VERSION})"
+        )
+    return found
 
 
 def load_metadata(
@@ -230,6 +283,11 @@ def _metadata(path: str | Path, archive: zipfile.ZipFile, header: _Header | None
     return metadata
 
 
+def _check_kind(path: str | Path, name: str, array: np.ndarray | _Header) -> None:
+    if array.dtype.hasobject:
+        raise StoreError(f"{path}: {name} holds Python objects, expected numbers")
+
+
 def _check_arrays(
     path: str | Path, kind: type[NamedTuple], arrays: Mapping[str, np.ndarray | _Header]
 ) -> None:
@@ -242,8 +300,7 @@ def _check_arrays(
     hints = get_type_hints(kind, include_extras=True)
     for name in kind._fields:
         array, hint = arrays[name], hints[name]
-        if array.dtype.hasobject:
-            raise StoreError(f"{path}: {name} holds Python objects, expected numbers")
+        _check_kind(path, name, array)
         if not hasattr(hint, "dim_str"):
             continue
         if hint.dtypes and array.dtype.name not in hint.dtypes:

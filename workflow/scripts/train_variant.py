@@ -14,6 +14,7 @@ logger = prepare(
 
 import pandas as pd
 
+from lopt.learned.stored import save_optimizer
 from lopt.lineage import write_record
 from lopt.meta_training.loop import CurvePoint, MetaTrainingError, Training, check_learned
 from lopt.meta_training.outcome import learned_facts
@@ -52,7 +53,7 @@ def main(wildcards, params, output) -> None:
             logger.warning("%s: %s", label, reason)
         store.save_json(output.run, run)
         whole = metadata | learned_facts(training, state, failed=bool(reason))
-        store.save(output.theta, state.best_theta, whole)
+        save_optimizer(output.theta, state.best_theta, whole)
 
 
 main(snakemake.wildcards, snakemake.params, snakemake.output)
