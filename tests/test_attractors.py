@@ -42,6 +42,26 @@ def rotated(eigenvalues, point):
     )
 
 
+def test_an_origin_that_is_reached_to_underflow_is_a_fixed_point():
+    """One average has died out to 0 itself; what follows the other is still on its way."""
+    leaks = jnp.array([0.5979, 0.4768, 0.3777, 0.5273])
+
+    def transition(h, g):
+        first = leaks[:2] * h[..., :2] + g[..., None]
+        second = leaks[2:] * h[..., 2:] + 0.1 * jnp.tanh(first)
+        return jnp.concatenate([first, second], axis=-1)
+
+    component = ComponentOptimizer(jnp.zeros(4), transition, lambda h: -h.sum(-1))
+    late = np.random.default_rng(0).normal(size=(16, 4))
+    ends = np.asarray(run_map(transition, float64(late), 0.0, steps=1000))
+    assert (ends[:, 1] == 0.0).all() and (ends[:, 0] != 0.0).all()
+    found = find_attractors(component, late)
+    assert found.codes.tolist() == [Code.CONVERGED] and found.basin_shares.tolist() == [1.0]
+    np.testing.assert_allclose(found.points, 0.0, atol=1e-100)
+    # The sum of the readings of the first two, and of a tenth of them.
+    np.testing.assert_allclose(found.learning_rates, [2.2], rtol=1e-9)
+
+
 def test_every_attractor_is_listed_with_basin_rate_and_drift():
     def transition(h, g):
         return jnp.tanh(2.0 * h + g[..., None])

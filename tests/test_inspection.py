@@ -21,10 +21,11 @@ from lopt.analysis.stability import HeavyBall, stability_record
 from lopt.analysis.trajectories import summarize_trajectories
 from lopt.claims.measure import CRITERIA
 from lopt.inspection import drawn
-from lopt.inspection.causes import cause_sentences
+from lopt.inspection.causes import cause_sentences, intervention_costs
 from lopt.inspection.questions import QUESTIONS
 from lopt.keys import stream
 from lopt.learned.gru import GRU
+from lopt.optimizers import make_baseline
 from lopt.tasks import sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -206,6 +207,23 @@ def test_what_each_mechanism_is_worth_in_closed_form():
     panel = analysis.plot_interventions().axes[0]
     assert "no memory" in [label.get_text() for label in panel.get_yticklabels()]
     assert len(analysis.plot_stability(analysis).axes) == 4
+
+
+@dataclasses.dataclass(frozen=True)
+class BelowZero(LinearRegression):
+    """Losses that begin far below 0, of runs that are as good as ever."""
+
+    def loss(self, problem, x):
+        return super().loss(problem, x) - 1e6
+
+
+def test_where_the_loss_begins_below_0_no_run_is_said_to_diverge(x64):
+    family, theta = make_baseline("momentum", {"learning_rate": 0.1, "momentum": 0.9}, np.float64)
+    component, task = family.component(theta), BelowZero(2)
+    modes = lopt.linearize(component, np.zeros(1))
+    problems = quadratics(2, 2)
+    with pytest.raises(ValueError, match=r"the loss at the start is -1e.*in 2 of 2 problems"):
+        intervention_costs(component, modes, task, problems, steps=3)
 
 
 def costs_of(*costs: float) -> pd.DataFrame:

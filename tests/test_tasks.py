@@ -16,6 +16,7 @@ from lopt.optimizers import make_baseline
 from lopt.tasks import Task, as_dtype, make_task, sample_batch
 from lopt.tasks.base import log10_losses
 from lopt.tasks.digits import Digits
+from lopt.tasks.flat import start
 from lopt.tasks.linear_regression import LinearRegression, Quadratic
 from lopt.tasks.rosenbrock import Rosenbrock
 from lopt.tasks.two_moons import TwoMoons
@@ -89,6 +90,24 @@ def test_components_that_are_not_those_of_init_are_refused():
             problems,
             steps=2,
         )
+
+
+@dataclass(frozen=True)
+class Counting(Rosenbrock):
+    """Rosenbrock whose parameters have something beside them that is no number to optimize."""
+
+    kind: str = "int32"
+
+    def init(self, problem):
+        return {"x": super().init(problem), "beside": jnp.zeros(2, self.kind)}
+
+
+@pytest.mark.parametrize("kind", ["int32", "bool", "complex64"])
+def test_parameters_that_are_not_floating_point_numbers_are_refused(kind):
+    task = Counting(kind=kind)
+    problem = task.sample(jax.random.key(0))
+    with pytest.raises(ValueError, match=rf"init returns\['beside'\] is {kind}, expected floating"):
+        start(task, problem)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,10 @@ def _invert(
     """Return the inverse of ``a``, or its pseudo-inverse in units of ``scale``, and whether it is."""
     if not len(a):
         return a, False
-    unit = np.where(scale > 0.0, scale, 1.0)
+    # An entry without a scale depends on none that has one, for that would give it terms; those may depend
+    # on it.
+    unit = np.where(scale > 0.0, scale, np.min(scale, initial=np.inf, where=scale > 0.0))
+    unit = np.where(np.isfinite(unit), unit, 1.0)
     unit = np.maximum(
         unit, 1e-150 * unit.max()
     )  # the ratio of two is a number, whatever has died out

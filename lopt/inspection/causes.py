@@ -28,6 +28,7 @@ from lopt.records.analysis import Linearization, RateCode, Responses
 from lopt.records.evaluation import LEARNED, Evaluation
 from lopt.records.interventions import InterventionRuns, Stability
 from lopt.tasks import Task
+from lopt.tasks.flat import check_first_losses
 from lopt.unrolling import evaluate
 
 __all__ = ["HEAVY_BALL", "cause_sentences", "intervention_costs", "stability_of"]
@@ -87,7 +88,8 @@ def intervention_costs(
             what does not is left.
 
     Raises:
-        ValueError: if the linearization is not finite, or the intact optimizer diverges or does not move.
+        ValueError: if the linearization is not finite, a loss is no positive number at the start of a
+            problem, or the intact optimizer diverges or does not move.
     """
     family = _TheOne(component._replace(run=None, audit=None))
     made = [
@@ -95,6 +97,7 @@ def intervention_costs(
         for variant in variants(family, (), linearization, mode_counts(linearization))
         if has_slope or variant.name in NOT_LINEARIZED
     ]
+    check_first_losses(task, problems)
     intact = np.asarray(evaluate(task, family, (), problems, steps=steps))
     if np.all(intact == intact[:, :1]):
         raise ValueError(

@@ -42,9 +42,16 @@ def start(task: Task, problem: Any) -> Float[Array, " components"]:
     """Return where the optimization of one problem starts, as a flat vector.
 
     Raises:
-        ValueError: if the task has another number of ``components`` than that.
+        ValueError: if the task has another number of ``components`` than that, or some are no
+            floating-point numbers.
     """
     x = task.init(problem)
+    for place, leaf in jax.tree_util.tree_leaves_with_path(x):
+        if not jnp.issubdtype(kind := jnp.result_type(leaf), jnp.floating):
+            raise ValueError(
+                f"{task}: what its init returns{jax.tree_util.keystr(place)} is {kind}, expected "
+                "floating-point numbers; what is not optimized belongs into the problem"
+            )
     if not _is_flat(x):
         x = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(x)])
     if x.shape != (task.components,):
