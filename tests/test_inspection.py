@@ -358,6 +358,21 @@ def test_a_delay_is_stable_and_does_not_drift():
     assert "stable up to curvature 20" in summary
 
 
+def test_a_memory_that_fades_slowly_is_followed_until_it_has():
+    """Half of what a gradient does comes at once, half over 5,000 steps; and a sum that never ends."""
+
+    def slow(keeps, rate):
+        def step(h, i):
+            after = keeps * h + i.gradient
+            return after, -0.1 * i.gradient - rate * after
+
+        return asked(0.0, step, "momentum")[0]["momentum"]
+
+    assert slow(0.999, 3e-4)[1].startswith("74.8 % of what a gradient does comes after the first")
+    answer, reason = slow(1.0, 1e-7)
+    assert answer == "can't tell" and reason.startswith("what a gradient does goes on after 10,000")
+
+
 def test_a_slope_of_zero_is_one():
     def dead(h, i):
         return (), -0.1 * jnp.sign(i.gradient) * jnp.maximum(jnp.abs(i.gradient) - 0.05, 0.0)

@@ -7,7 +7,8 @@ the study asks the same (``lopt.claims``), the number is the study's own, and so
     momentum     share of what a gradient does that comes after the first step, sum_{k>0} |r_k| / sum_k |r_k|
                  with r_k the impulse response at the convergence point: beta of the heavy ball. It is
                  measured on the linearization (for tiny gradients) and with a gradient of typical size;
-                 both must say the same.
+                 both must say the same. It is followed until the slowest mode has faded, or 10,000 steps;
+                 of what goes on beyond these the share is the least that it can be.
     saturation   slope of the update function at the largest gradients over that at 0, at the initial state
     schedule     largest over smallest effective learning rate without gradients, iterations being real
     adaptation   effective learning rate under the largest constant gradient over that under the smallest
@@ -173,6 +174,14 @@ def _momentum(evidence: Evidence) -> Found:
         return Found(np.nan, "", "no gradient of the size of those met changes its update")
     verdicts = {QUESTIONS["momentum"].answer(share) for share in shares}
     share = shares[0]
+    ends = [linear, *impulses] if has_slope else impulses
+    if verdicts != {YES} and any(_goes_on(each) for each in ends):
+        return Found(
+            share,
+            "",
+            f"what a gradient does goes on after {impulses.shape[1]:,} steps; until then "
+            f"{100 * share:.3g} % of it comes after the first",
+        )
     if len(verdicts) > 1:
         told = ", ".join(f"{100 * each:.3g} %" for each in shares)
         return Found(
@@ -196,6 +205,12 @@ def _later_share(response: Float[np.ndarray, " steps"]) -> float:
     sizes = np.abs(response)
     total = sizes.sum()
     return float(1.0 - sizes[0] / total) if np.isfinite(total) and total > 0.0 else np.nan
+
+
+def _goes_on(response: Float[np.ndarray, " steps"]) -> bool:
+    """Return whether a response has not faded: a tenth of what is later lies in the last half."""
+    later = np.abs(response[1:])
+    return bool(np.sum(later[len(later) // 2 :]) > 0.1 * np.sum(later))
 
 
 @_question(
