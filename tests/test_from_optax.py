@@ -278,6 +278,30 @@ def test_a_late_step_is_where_schedules_and_corrections_have_ended():
     assert float(update) == pytest.approx(-0.1 * 0.55 / np.sqrt(0.2575))
 
 
+def test_what_treats_shapes_otherwise_is_not_said_to_couple():
+    """Weight decay of matrices alone, as is usual: one optimizer for these, another for the rest."""
+    decayed = optax.adamw(RATE, mask=lambda p: jax.tree.map(lambda x: x.ndim >= 2, p))
+    with pytest.raises(
+        ValueError, match="it treats a matrix otherwise than a scalar, as by a mask"
+    ):
+        from_optax(decayed)
+    with pytest.raises(ValueError, match=COUPLED):
+        from_optax(optax.chain(optax.clip_by_global_norm(1.0), decayed))
+
+
+def test_a_flag_that_is_carried_along_forgets_what_it_was():
+    def update(g, state, params=None):
+        rates = jax.tree.map(lambda flag: jnp.where(flag, 0.1, 0.2), state)
+        return jax.tree.map(lambda r, g: -r * g, rates, g), jax.tree.map(lambda g: g > 0.5, g)
+
+    def init(params):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, bool), params)
+
+    component = from_optax(optax.GradientTransformation(init, update), held_count=None)
+    assert component.transition(jnp.ones(2), jnp.asarray(0.1)).tolist() == [0.0, -0.1 * 0.1]
+    np.testing.assert_array_equal(linearize(component, jnp.zeros(2)).momenta, 0.0)
+
+
 def later(inner):
     """A transformation that begins after the steps that an audit looks at first."""
     return optax.conditionally_transform(inner, lambda step, **_: step > 50)

@@ -118,7 +118,7 @@ def from_optax(
         parts = []
         for place, begin, end in zip(places, ends, ends[1:], strict=False):
             part = jnp.asarray(new[place]).astype(dtype).reshape(-1)
-            if not jnp.issubdtype(leaves[place].dtype, jnp.floating):
+            if jnp.issubdtype(leaves[place].dtype, jnp.integer):
                 # An integer passes no derivative on; its increment is a constant of the map.
                 part = h[begin:end] + part - jnp.asarray(old[place]).astype(dtype).reshape(-1)
             parts.append(part)

@@ -176,6 +176,9 @@ class _Runs(NamedTuple):
     """The matrix's state after the last step ..."""
     each: Any
     """... and that of every entry."""
+    coupled: Callable[[], bool]
+    """Says whether the updates of entries of the matrix, or what is common to all, change with the gradients
+    of others."""
 
 
 def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -226,8 +229,26 @@ def _runs_of(transformation: optax.GradientTransformation) -> Callable[..., _Run
             for name, dtype in whole.items()
         }
         together, alone, first, shared, last = run(starts, gradients, moved)
+
+        def coupled() -> bool:
+            changed = np.random.default_rng(1).random(starts.shape) < 0.5
+            others = np.where(changed, -2.0 * gradients, gradients)
+            again, _, _, shared_again, _ = run(starts, others, moved)
+            pairs = [(part[:, ~changed.reshape(-1)] for part in (together, again))]
+            pairs += [
+                pair
+                for pair in zip(*map(jax.tree.leaves, (shared, shared_again)), strict=True)
+                if pair[0].size < starts.size and jnp.issubdtype(pair[0].dtype, jnp.floating)
+            ]
+            return not all(np.array_equal(*pair, equal_nan=True) for pair in pairs)
+
         return _Runs(
-            np.asarray(together, np.float64), np.asarray(alone, np.float64), first, shared, last
+            np.asarray(together, np.float64),
+            np.asarray(alone, np.float64),
+            first,
+            shared,
+            last,
+            coupled,
         )
 
     return runs
@@ -366,6 +387,12 @@ def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
     together, alone, count = runs.together, runs.alone, SIDE * SIDE
     if not _same(together, alone, dtype):
         difference = np.linalg.norm(together - alone) / (np.linalg.norm(alone) or 1.0)
+        if not runs.coupled():
+            raise Unreadable(
+                "it treats a matrix otherwise than a scalar, as by a mask or a partition by shape (relative "
+                f"difference {difference:.2g}): these are several optimizers, of which each can be read by "
+                "itself"
+            )
         raise Unreadable(
             "it couples components: the updates of a matrix are not those of its entries, each alone "
             f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
