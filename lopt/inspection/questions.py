@@ -234,9 +234,15 @@ def _saturation(evidence: Evidence) -> Found:
             order = np.argsort(arm * grid)
             tenth, end = np.interp([largest / 10.0, largest], (arm * grid)[order], change[order])
             growth.append(np.log10(end / tenth) if tenth > 0.0 and end > 0.0 else np.nan)
-        measured = float(np.max(growth))
-        if np.isnan(measured):
-            return Found(measured, "", "no gradient changes its first update")
+        if np.isnan(growth).all():
+            reason = "no gradient changes its first update"
+            if np.any(change):
+                reason = (
+                    f"its first update answers to some gradients only: to none of |g| = {largest / 10:.3g}, "
+                    f"or to none of |g| = {largest:.3g}"
+                )
+            return Found(np.nan, "", reason)
+        measured = float(np.nanmax(growth))
         kind = "it has no slope at g = 0" if none else "its slope at g = 0 is 0"
         return Found(
             measured,
@@ -278,12 +284,14 @@ def _schedule(evidence: Evidence) -> Found:
             "",
             "the rate at g = 0 is not what gradients meet: it depends on their size, and on those before",
         )
-    if evidence.run_rates is None:
-        measured, rates = evidence.measured("has_schedule"), responses.autonomous_learning_rates
-    else:
-        rates = evidence.run_rates
-        low, high = rates.min(), rates.max()
-        measured = float(high / low) if low > 0.0 else np.inf if high > 0.0 else np.nan
+    rates = (
+        responses.autonomous_learning_rates if evidence.run_rates is None else evidence.run_rates
+    )
+    ascends = " (it follows the gradient upward)" if np.all(rates < 0.0) else ""
+    # Of one that ascends throughout, how fast it does.
+    rates = (-rates if ascends else rates) + 0.0  # no negative zero
+    low, high = rates.min(), rates.max()
+    measured = float(high / low) if low > 0.0 else np.inf if high > 0.0 else np.nan
     if not np.all(np.isfinite(rates)) or not np.any(rates):
         return Found(
             np.nan, "", "its effective learning rate is 0, or not finite, without gradients"
@@ -296,7 +304,7 @@ def _schedule(evidence: Evidence) -> Found:
         told.append(f"rises to {rates[peak]:.3g} until iteration {peak}")
     if rates[-1] < 0.999 * rates[peak]:
         told.append(f"falls to {rates[-1]:.3g} at iteration {last}")
-    sentence = f"it is {rates[0]:.4g} at the start"
+    sentence = f"it is {rates[0]:.4g}{ascends} at the start"
     if not told and np.min(rates) < 0.999 * rates[peak]:
         told.append(f"varies between {np.min(rates):.3g} and {rates[peak]:.3g}")
     sentence += f", {' and '.join(told)}" if told else ", and stays so"
@@ -421,6 +429,10 @@ def _forgets(evidence: Evidence) -> Found:
     modes = evidence.results.linearization
     place = int(np.argmax(modes.momenta))
     largest, error = float(modes.momenta[place]), float(modes.eigenvalue_errors[place])
+    # Of modes that were merged because of their rates it is the mean; the slowest of them is slower.
+    slowest_of_all = float(np.max(np.abs(np.linalg.eigvals(modes.jacobian))))
+    if slowest_of_all - largest > max(1e-4, 0.1 * abs(1.0 - largest)):
+        largest = slowest_of_all
     if not error <= max(1e-9, 0.1 * abs(1.0 - largest)):
         return Found(
             largest, "", f"the largest eigenvalue {largest:.6g} is only known to {error:.2g}"
