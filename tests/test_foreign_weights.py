@@ -192,3 +192,22 @@ def test_what_a_family_needs_is_named(tmp_path):
     ):  # fmt: skip
         with pytest.raises(kind, match=message):
             lopt.read_weights(path, other, names)
+
+
+@pytest.mark.parametrize(
+    ("family", "names", "message"),
+    [
+        (lopt.MLP, None, "the family is <class .*MLP'>, expected one with its sizes"),
+        (None, None, "the family is None, expected one with its sizes"),
+        (lopt.MLP(units=4), "biases", "names is a str, expected a dictionary of fields"),
+        (
+            lopt.MLP(units=4),
+            {"input_weights": lambda arrays: [[0.0], [1.0, 2.0]]},
+            r"w.npz: input_weights \(as made of the file's arrays\) is no array: its rows differ",
+        ),
+    ],
+)
+def test_what_is_no_family_no_names_or_no_array_is_named(tmp_path, family, names, message):
+    np.savez(tmp_path / "w.npz", biases=np.zeros((2, 4)))
+    with pytest.raises(ValueError, match=message):
+        lopt.read_weights(tmp_path / "w.npz", family, names)

@@ -278,6 +278,82 @@ def test_a_late_step_is_where_schedules_and_corrections_have_ended():
     assert float(update) == pytest.approx(-0.1 * 0.55 / np.sqrt(0.2575))
 
 
+def test_what_treats_shapes_otherwise_is_not_said_to_couple():
+    """Weight decay of matrices alone, as is usual: one optimizer for these, another for the rest."""
+    decayed = optax.adamw(RATE, mask=lambda p: jax.tree.map(lambda x: x.ndim >= 2, p))
+    with pytest.raises(
+        ValueError, match="it treats a matrix otherwise than a scalar, as by a mask"
+    ):
+        from_optax(decayed)
+    with pytest.raises(ValueError, match=COUPLED):
+        from_optax(optax.chain(optax.clip_by_global_norm(1.0), decayed))
+
+
+def test_a_flag_that_is_carried_along_forgets_what_it_was():
+    def update(g, state, params=None):
+        rates = jax.tree.map(lambda flag: jnp.where(flag, 0.1, 0.2), state)
+        return jax.tree.map(lambda r, g: -r * g, rates, g), jax.tree.map(lambda g: g > 0.5, g)
+
+    def init(params):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, bool), params)
+
+    component = from_optax(optax.GradientTransformation(init, update), held_count=None)
+    assert component.transition(jnp.ones(2), jnp.asarray(0.1)).tolist() == [0.0, -0.1 * 0.1]
+    np.testing.assert_array_equal(linearize(component, jnp.zeros(2)).momenta, 0.0)
+
+
+def later(inner):
+    """A transformation that begins after the steps that an audit looks at first."""
+    return optax.conditionally_transform(inner, lambda step, **_: step > 50)
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (lambda: optax.clip_by_global_norm(1.0), COUPLED),
+        (lambda: optax.add_noise(0.1, 0.5, jax.random.key(0)), RANDOM),
+    ],
+)
+def test_what_begins_later_is_refused_as_if_it_had_begun(inner, message):
+    with pytest.raises(ValueError, match=message):
+        from_optax(optax.chain(later(inner()), sgd))
+
+
+def test_what_begins_later_is_read_as_it_is_then():
+    masked = optax.conditionally_mask(optax.trace(0.9), lambda step, **_: step > 50)
+    component = from_optax(optax.chain(masked, optax.scale(-0.1)))
+    assert component.audit.state_names == ("0.inner_state.trace", "update")
+    np.testing.assert_allclose(linearize(component, np.zeros(2)).momenta, [0.9, 0.0], atol=1e-14)
+    assert from_optax(optax.chain(later(optax.add_decayed_weights(0.1)), sgd)).audit.reads_parameter
+
+
+def test_a_flag_that_is_raised_later_is_what_it_is_at_the_step_held():
+    def update(g, state, params=None):
+        return -jnp.where(state["late"], 0.1, 0.2) * g, {
+            "late": state["count"] >= 50,
+            "count": state["count"] + 1,
+        }
+
+    def init(params):
+        return {"late": jnp.asarray(False), "count": jnp.zeros((), jnp.int32)}
+
+    flagged = optax.GradientTransformation(init, update)
+    for count, rate in ((3, 0.2), (50, 0.2), (51, 0.1), ("late", 0.1)):
+        component = from_optax(flagged, held_count=count)
+        assert effective_learning_rate(component, component.initial_state) == rate
+
+
+@pytest.mark.parametrize(
+    "momentum", [lambda k: 0.9 * (k % 100 > 0), lambda k: jnp.sin(k / 7.0)], ids=str
+)
+def test_what_never_comes_to_an_end_has_no_late_step(momentum):
+    cyclic = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1, momentum=momentum)
+    with pytest.raises(ValueError, match=r"depends on the step for ever.*held_count=k reads it"):
+        from_optax(cyclic)
+    modes = linearize(from_optax(cyclic, held_count=30), np.zeros(2))
+    np.testing.assert_allclose(modes.momenta.max(), abs(momentum(30)), atol=1e-12)
+
+
 def test_injected_hyperparameters_are_no_state():
     injected = optax.inject_hyperparams(optax.sgd)(learning_rate=0.2, momentum=0.5)
     component = from_optax(injected)

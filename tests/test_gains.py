@@ -130,3 +130,17 @@ def test_the_typical_gradient_is_the_median_of_those_met():
     met = synthetic.trajectories("rosenbrock", 0)
     scale = met.gradient_quantiles[0] / -np.log(1.0 - met.gradient_quantile_levels[0])
     assert typical_gradient(met) == pytest.approx(scale * np.log(2.0))
+
+
+def test_a_slope_of_zero_that_secants_fall_to_is_one():
+    """-g^3 and -g |g| are flat at 0; -|g| has no slope there, nor has a sign."""
+    for update, code in (
+        (lambda g: -(g**3), RateCode.SMOOTH),
+        (lambda g: -g * jnp.abs(g), RateCode.SMOOTH),
+        (lambda g: -jnp.abs(g), RateCode.NOT_DIFFERENTIABLE),
+        (lambda g: -jnp.sign(g), RateCode.NOT_DIFFERENTIABLE),
+    ):
+        component = ComponentOptimizer(
+            jnp.zeros(1), lambda h, g, f=update: 0.0 * h + f(g)[..., None], lambda h: h[..., 0]
+        )
+        assert rates_at_zero(component, [[0.0]], 0.5).codes.tolist() == [code]

@@ -376,6 +376,47 @@ def test_a_delay_is_stable_and_does_not_drift():
     assert "stable up to curvature 20" in summary
 
 
+def test_a_memory_that_fades_slowly_is_followed_until_it_has():
+    """Half of what a gradient does comes at once, half over 5,000 steps; and a sum that never ends."""
+
+    def slow(keeps, rate):
+        def step(h, i):
+            after = keeps * h + i.gradient
+            return after, -0.1 * i.gradient - rate * after
+
+        return asked(0.0, step, "momentum")[0]["momentum"]
+
+    assert slow(0.999, 3e-4)[1].startswith("74.8 % of what a gradient does comes after the first")
+    answer, reason = slow(1.0, 1e-7)
+    assert answer == "can't tell" and reason.startswith("what a gradient does goes on after 10,000")
+
+
+def test_a_constant_rate_is_no_schedule_whatever_its_sign():
+    """A transformation without its minus sign, as of a chain that lacks its last link."""
+    told, _ = asked((), lambda h, i: ((), 0.1 * i.gradient), "schedule")
+    assert told["schedule"] == (
+        "no",
+        "it is 0.1 (it follows the gradient upward) at the start, and stays so",
+    )
+
+
+def test_what_answers_to_some_gradients_only_is_not_said_to_answer_to_none():
+    def ternary(h, i):
+        return (), -0.1 * jnp.sign(i.gradient) * (jnp.abs(i.gradient) > 0.5)
+
+    told, _ = asked((), ternary, "saturation")
+    assert told["saturation"][0] == "can't tell"
+    assert told["saturation"][1].startswith("its first update answers to some gradients only")
+    told, _ = asked((), lambda h, i: ((), -0.1 * jnp.maximum(i.gradient, 0.0)), "saturation")
+    assert told["saturation"][0] == "no" and "to the power of 1" in told["saturation"][1]
+
+
+def test_the_slowest_of_merged_modes_is_not_their_mean():
+    """Two memories that the rates can't tell apart: the second moment of Adam is kept at 0.999."""
+    found = lopt.analyze(optax.nadam(0.1), gradients(), starts=4, visited_states=40)
+    assert found.answer("forgets").measured == pytest.approx(0.999, abs=1e-6)
+
+
 def test_a_slope_of_zero_is_one():
     def dead(h, i):
         return (), -0.1 * jnp.sign(i.gradient) * jnp.maximum(jnp.abs(i.gradient) - 0.05, 0.0)

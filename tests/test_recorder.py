@@ -103,3 +103,25 @@ def test_what_is_wrong_is_named(tmp_path):
         lopt.analyze(optax.sgd(0.1), tmp_path / "run.npz")
     with pytest.raises(ValueError, match="losses has shape"), jax.enable_x64(True):
         lopt.drive(lopt.from_optax(optax.sgd(0.1)), np.ones((3, 2)), losses=np.ones(4))
+
+
+def test_numbers_that_are_no_arrays_and_a_loss_that_is_none_are_recorded(tmp_path):
+    recorded = lopt.recorder(optax.sgd(0.1), steps=3)
+    state = recorded.init({"rate": 2.0})
+    _, state = recorded.update({"rate": 1.0}, state, {"rate": 2.0}, value=None)
+    lopt.save_recording(tmp_path / "run.npz", state)
+    kept = lopt.load_recording(tmp_path / "run.npz")
+    assert kept.x.tolist() == [[2.0]] and np.isnan(kept.losses).all()
+
+
+def test_what_a_recorder_cannot_follow_is_told_at_once(tmp_path):
+    recorded = lopt.recorder(optax.sgd(0.1), steps=3)
+    with pytest.raises(ValueError, match="the parameters have no entries"):
+        recorded.init({"a": jnp.zeros((0, 3))})
+    with pytest.raises(ValueError, match="some parameters are complex"):
+        recorded.init({"a": jnp.ones(2, jnp.complex64)})
+    with pytest.raises(ValueError, match=r"value has shape \[2\], expected one loss"):
+        recorded.update(PARAMS, recorded.init(PARAMS), PARAMS, value=jnp.ones(2))
+    states = jax.vmap(recorded.init)(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), PARAMS))
+    with pytest.raises(ValueError, match="the state is of 2 runs at once, as vmap makes them"):
+        lopt.save_recording(tmp_path / "run.npz", states)

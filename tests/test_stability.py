@@ -174,3 +174,13 @@ def test_what_neither_decays_nor_grows_is_stable_nowhere():
     assert stable_range(ball, curvatures) == (0.0, 0.0)
     slow = HeavyBall.of(1e-9, 0.0)
     assert closed_loop(slow, np.array([1e-4])).rates[0] == 1.0 - 1e-13
+
+
+def test_what_grows_in_a_small_part_of_the_parameter_is_not_stable():
+    """Momentum -1: mu^2 + alpha lambda mu - 1 = 0 has a root beyond -1 at every curvature."""
+    alternating = HeavyBall.of(learning_rate=0.1, momentum=-1.0)
+    grid = np.geomspace(1e-5, 10.0, 31)
+    loop = closed_loop(alternating, grid)
+    half = 0.05 * grid
+    np.testing.assert_allclose(loop.rates, half + np.sqrt(half**2 + 1.0), rtol=1e-12)
+    assert stable_range(alternating, grid) == (0.0, 0.0)

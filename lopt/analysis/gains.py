@@ -10,10 +10,11 @@ whatever the intercept is.
 
 A derivative at 0 is believed if it is the limit of the secants: both must agree with it at the two
 smallest of thirteen decades of A below a typical gradient at which rounding leaves them three
-digits. Where it is not (sign, |g|, logarithms of g, a square root) autodiff still returns a number,
-0 or one side's slope or something huge; the gain at the typical gradient is given instead. Where
-it is, but the gain at the typical gradient is another (more than a factor of two, or the other
-sign), the derivative holds only for gradients much smaller than those met, and the code says so.
+digits, or come closer to it by half from one of these to the next (g^3, of slope 0). Where it is
+not (sign, |g|, logarithms of g, a square root) autodiff still returns a number, 0 or one side's
+slope or something huge; the gain at the typical gradient is given instead. Where it is, but the
+gain at the typical gradient is another (more than a factor of two, or the other sign), the
+derivative holds only for gradients much smaller than those met, and the code says so.
 
 Source: Gelb and Vander Velde 1968, Multiple-Input Describing Functions, ch. 2.
 """
@@ -146,7 +147,9 @@ def rates_at_zero(
     codes[outside] = RateCode.NOT_REPRESENTATIVE
     for row in range(len(states)):
         smallest = np.flatnonzero(readable[row])[-2:]  # amplitudes fall
-        if not np.isfinite(derivatives[row]) or (smallest.size and disagrees[row, smallest].all()):
+        far = smallest.size and disagrees[row, smallest].all()
+        nearing = smallest.size == 2 and apart[row, smallest[1]] <= 0.5 * apart[row, smallest[0]]
+        if not np.isfinite(derivatives[row]) or (far and not nearing):
             codes[row] = RateCode.NOT_DIFFERENTIABLE
     rates = np.where(codes == RateCode.NOT_DIFFERENTIABLE, gains, derivatives)
     return RateReadings(rates, derivatives, gains, codes)

@@ -4,7 +4,8 @@ r"""Memory and clock of an optimizer, measured without derivatives of its state.
 
 with dx_k(A) the update k steps after a single gradient A met at state h, gradients 0 after it. Of the heavy
 ball it is alpha beta^k, for every A. It exists where the map has no slope (sign descent), and is
-what a gradient of that size does, where the derivative at 0 holds for smaller ones only (Adam).
+what a gradient of that size does, where the derivative at 0 holds for smaller ones only (Adam). How many of
+its steps there are to look at, the slowest mode says: ``steps_to_fade``.
 
     rate of the run at k:   -d(dx_k)/dg at g = 0, after k steps of gradient 0
 
@@ -25,7 +26,24 @@ from numpy.typing import ArrayLike
 from lopt.arguments import positive, whole
 from lopt.optimizers.component import ComponentOptimizer, Run, check_shapes, running
 
-__all__ = ["impulse_responses", "run_learning_rates"]
+__all__ = ["impulse_responses", "run_learning_rates", "steps_to_fade"]
+
+LEAST_STEPS, MOST_STEPS = 200, 10_000
+TIMESCALES = 5.0  # after which less than 1 % of a mode is left
+
+
+def steps_to_fade(largest: float) -> int:
+    """Return in how many steps a mode whose |eigenvalue| is ``largest`` fades to 1 %: 200 ... 10,000.
+
+    What never fades (1) is followed as long as anything is, what grows no longer than the least.
+
+    >>> [steps_to_fade(largest) for largest in (0.0, 0.9, 0.999, 1.0, 1.01)]
+    [200, 200, 4998, 10000, 200]
+    """
+    if largest > 1.0 + 1e-6:
+        return LEAST_STEPS
+    rate = -np.log(min(max(largest, 1e-300), 1.0 - 1e-15))
+    return int(np.clip(np.ceil(TIMESCALES / rate), LEAST_STEPS, MOST_STEPS))
 
 
 def impulse_responses(

@@ -13,7 +13,8 @@ the joint map of (x, z) is
 Its spectral radius says whether the loop is stable. How fast x decays is another matter: a mode of the state
 that no gradient moves, or no update sees, stays in the spectrum and does nothing. Mode m takes part in x with
 the weight (e_x^T R)_m (R^-1 e_x)_m, whose sum is 1: x_k = sum_m weight_m mu_m^k. The rate is the largest
-|mu_m| among those of at least ``TAKES_PART``.
+|mu_m| among those of at least ``TAKES_PART``; where all of these decay, one that grows counts from
+``GROWS`` on, since in time x is nothing else.
 
 At rest the drift dx* is balanced by the gradient: 0 = dx* + r^T (I - J)^-1 j g, so that
 
@@ -52,6 +53,8 @@ __all__ = [
 
 TAKES_PART = 1e-3
 """The least weight of a mode that x takes part in: a thousandth of where x started."""
+GROWS = 1e-9
+"""The least weight of a mode that grows: far above the rounding of what takes no part."""
 GRID, SMALL_SHARE = 61, 0.01
 ROUNDING = 8.0 * float(np.finfo(float).eps)
 """Of |mu|, for each variable of the loop."""
@@ -106,6 +109,9 @@ def _radius_and_rate(matrix: Float[np.ndarray, "joint joint"]) -> tuple[float, f
         weights = np.ones(len(values))
     seen = weights >= TAKES_PART
     rate = float(sizes[seen].max() if seen.any() else sizes.max())
+    growing = float(sizes[weights >= GROWS].max(initial=0.0))
+    if rate <= 1.0 < growing - ROUNDING * len(matrix):
+        rate = growing
     # What neither decays nor grows has a rate of 1 but for rounding, which must not say which.
     neutral = abs(rate - 1.0) <= ROUNDING * len(matrix)
     return float(sizes.max()), 1.0 if neutral else rate

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from lopt.analysis.checks import check_component
 from lopt.analysis.grids import arms, gradient_edges, update_gradients
-from lopt.analysis.impulses import impulse_responses, run_learning_rates
+from lopt.analysis.impulses import impulse_responses, run_learning_rates, steps_to_fade
 from lopt.analysis.recorded import drive, summarize_recording
 from lopt.analysis.stages import STAGES, gather, stages
 from lopt.analysis.trajectories import DivergedError, summarize_trajectories
@@ -345,6 +345,7 @@ def analyze(
                 subject.component,
                 found.stages["fixed_points"].convergence_point,
                 float(found.stages["responses"].typical_gradient),
+                steps_to_fade(float(np.max(found.stages["linearization"].momenta))),
             )
             if subject.component.run is not None:
                 length = len(found.stages["trajectories"].autonomous_states)

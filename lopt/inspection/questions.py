@@ -7,7 +7,8 @@ the study asks the same (``lopt.claims``), the number is the study's own, and so
     momentum     share of what a gradient does that comes after the first step, sum_{k>0} |r_k| / sum_k |r_k|
                  with r_k the impulse response at the convergence point: beta of the heavy ball. It is
                  measured on the linearization (for tiny gradients) and with a gradient of typical size;
-                 both must say the same.
+                 both must say the same. It is followed until the slowest mode has faded, or 10,000 steps;
+                 of what goes on beyond these the share is the least that it can be.
     saturation   slope of the update function at the largest gradients over that at 0, at the initial state
     schedule     largest over smallest effective learning rate without gradients, iterations being real
     adaptation   effective learning rate under the largest constant gradient over that under the smallest
@@ -173,6 +174,14 @@ def _momentum(evidence: Evidence) -> Found:
         return Found(np.nan, "", "no gradient of the size of those met changes its update")
     verdicts = {QUESTIONS["momentum"].answer(share) for share in shares}
     share = shares[0]
+    ends = [linear, *impulses] if has_slope else impulses
+    if verdicts != {YES} and any(_goes_on(each) for each in ends):
+        return Found(
+            share,
+            "",
+            f"what a gradient does goes on after {impulses.shape[1]:,} steps; until then "
+            f"{100 * share:.3g} % of it comes after the first",
+        )
     if len(verdicts) > 1:
         told = ", ".join(f"{100 * each:.3g} %" for each in shares)
         return Found(
@@ -198,6 +207,12 @@ def _later_share(response: Float[np.ndarray, " steps"]) -> float:
     return float(1.0 - sizes[0] / total) if np.isfinite(total) and total > 0.0 else np.nan
 
 
+def _goes_on(response: Float[np.ndarray, " steps"]) -> bool:
+    """Return whether a response has not faded: a tenth of what is later lies in the last half."""
+    later = np.abs(response[1:])
+    return bool(np.sum(later[len(later) // 2 :]) > 0.1 * np.sum(later))
+
+
 @_question(
     "saturation",
     "Does the update stop growing with the gradient (clipping, normalization)?",
@@ -219,9 +234,15 @@ def _saturation(evidence: Evidence) -> Found:
             order = np.argsort(arm * grid)
             tenth, end = np.interp([largest / 10.0, largest], (arm * grid)[order], change[order])
             growth.append(np.log10(end / tenth) if tenth > 0.0 and end > 0.0 else np.nan)
-        measured = float(np.max(growth))
-        if np.isnan(measured):
-            return Found(measured, "", "no gradient changes its first update")
+        if np.isnan(growth).all():
+            reason = "no gradient changes its first update"
+            if np.any(change):
+                reason = (
+                    f"its first update answers to some gradients only: to none of |g| = {largest / 10:.3g}, "
+                    f"or to none of |g| = {largest:.3g}"
+                )
+            return Found(np.nan, "", reason)
+        measured = float(np.nanmax(growth))
         kind = "it has no slope at g = 0" if none else "its slope at g = 0 is 0"
         return Found(
             measured,
@@ -263,12 +284,14 @@ def _schedule(evidence: Evidence) -> Found:
             "",
             "the rate at g = 0 is not what gradients meet: it depends on their size, and on those before",
         )
-    if evidence.run_rates is None:
-        measured, rates = evidence.measured("has_schedule"), responses.autonomous_learning_rates
-    else:
-        rates = evidence.run_rates
-        low, high = rates.min(), rates.max()
-        measured = float(high / low) if low > 0.0 else np.inf if high > 0.0 else np.nan
+    rates = (
+        responses.autonomous_learning_rates if evidence.run_rates is None else evidence.run_rates
+    )
+    ascends = " (it follows the gradient upward)" if np.all(rates < 0.0) else ""
+    # Of one that ascends throughout, how fast it does.
+    rates = (-rates if ascends else rates) + 0.0  # no negative zero
+    low, high = rates.min(), rates.max()
+    measured = float(high / low) if low > 0.0 else np.inf if high > 0.0 else np.nan
     if not np.all(np.isfinite(rates)) or not np.any(rates):
         return Found(
             np.nan, "", "its effective learning rate is 0, or not finite, without gradients"
@@ -281,7 +304,7 @@ def _schedule(evidence: Evidence) -> Found:
         told.append(f"rises to {rates[peak]:.3g} until iteration {peak}")
     if rates[-1] < 0.999 * rates[peak]:
         told.append(f"falls to {rates[-1]:.3g} at iteration {last}")
-    sentence = f"it is {rates[0]:.4g} at the start"
+    sentence = f"it is {rates[0]:.4g}{ascends} at the start"
     if not told and np.min(rates) < 0.999 * rates[peak]:
         told.append(f"varies between {np.min(rates):.3g} and {rates[peak]:.3g}")
     sentence += f", {' and '.join(told)}" if told else ", and stays so"
@@ -406,6 +429,10 @@ def _forgets(evidence: Evidence) -> Found:
     modes = evidence.results.linearization
     place = int(np.argmax(modes.momenta))
     largest, error = float(modes.momenta[place]), float(modes.eigenvalue_errors[place])
+    # Of modes that were merged because of their rates it is the mean; the slowest of them is slower.
+    slowest_of_all = float(np.max(np.abs(np.linalg.eigvals(modes.jacobian))))
+    if slowest_of_all - largest > max(1e-4, 0.1 * abs(1.0 - largest)):
+        largest = slowest_of_all
     if not error <= max(1e-9, 0.1 * abs(1.0 - largest)):
         return Found(
             largest, "", f"the largest eigenvalue {largest:.6g} is only known to {error:.2g}"

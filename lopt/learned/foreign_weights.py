@@ -46,8 +46,15 @@ def read_weights(
     Raises:
         StoreError: if the file is missing or damaged, lacks an array, or an array is not finite or of
             another shape than the family needs; the message names the field, the array and both shapes.
-        ValueError: if ``names`` names what is no field of the theta, or a function of it fails.
+        ValueError: if ``family`` is none, if ``names`` is no mapping or names what is no field of the theta,
+            or a function of it fails.
     """
+    if isinstance(family, type) or not hasattr(family, "theta_type"):
+        raise ValueError(
+            f"the family is {brief(repr(family))}, expected one with its sizes, as lopt.MLP(units=32)"
+        )
+    if names is not None and not isinstance(names, Mapping):
+        raise ValueError(f"names is a {type(names).__name__}, expected a dictionary of fields")
     arrays, names = read_arrays(path), dict(names or {})
     expected = jax.eval_shape(family.init, jax.random.key(0))
     fields = named(expected)
@@ -92,7 +99,10 @@ def _checked(
         where += " (as made of the file's arrays)"
     else:
         array, where = source, f"{where} (as given)"
-    array = np.asarray(array)
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise StoreError(f"{where} is no array: its rows differ in length") from None
     if array.dtype.kind not in "fiu":
         raise StoreError(f"{where} is {array.dtype}, expected real numbers")
     if array.shape != shape:

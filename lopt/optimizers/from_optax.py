@@ -15,7 +15,7 @@ point*, which ``.audit.operating_point`` states:
 A *run* freezes nothing: ``lopt.record`` of the result has the real iteration and parameter, and is optax's
 own run. Injected hyperparameters are constants, no state. What can't be read like this is refused when it is
 made, with the reason: what couples components (a global norm, a matrix), asks for the loss (a line search),
-draws random numbers, or cycles. See ``lopt.optimizers.optax_audit``.
+draws random numbers, or cycles for ever. See ``lopt.optimizers.optax_audit``.
 
 Example: momentum.
 
@@ -41,7 +41,7 @@ from jaxtyping import Array, Float
 
 from lopt.arguments import finite, whole_or_late
 from lopt.optimizers.component import ComponentOptimizer, Run, floating
-from lopt.optimizers.optax_audit import STEPS, Leaf, Unreadable, audit, late
+from lopt.optimizers.optax_audit import STEPS, Audit, Leaf, Unreadable, audit, late
 
 __all__ = ["OperatingPoint", "from_optax"]
 
@@ -85,7 +85,7 @@ def from_optax(
     parameter = finite("parameter", parameter)
     found = audit(transformation, parameter, dtype)
     if held_count == "late":
-        _refuse_cycles(found.leaves)
+        _refuse_cycles(found)
     shown = jnp.asarray(parameter, dtype)
     start = jax.tree.map(jnp.asarray, transformation.init(shown))
     leaves, structure = jax.tree.flatten(start)
@@ -118,7 +118,7 @@ def from_optax(
         parts = []
         for place, begin, end in zip(places, ends, ends[1:], strict=False):
             part = jnp.asarray(new[place]).astype(dtype).reshape(-1)
-            if not jnp.issubdtype(leaves[place].dtype, jnp.floating):
+            if jnp.issubdtype(leaves[place].dtype, jnp.integer):
                 # An integer passes no derivative on; its increment is a constant of the map.
                 part = h[begin:end] + part - jnp.asarray(old[place]).astype(dtype).reshape(-1)
             parts.append(part)
@@ -173,15 +173,21 @@ def _run(transformation: optax.GradientTransformation, places: Sequence[int], dt
     return Run(start, step, read)
 
 
-def _refuse_cycles(leaves: Sequence[Leaf]) -> None:
-    for leaf in leaves:
+def _refuse_cycles(found: Audit) -> None:
+    for leaf in found.leaves:
         if leaf.kind == "irregular":
+            values = leaf.values.reshape(len(leaf.values), -1)[-STEPS - 1 :, 0]
             raise Unreadable(
                 f"{leaf.name} of its state neither counts the steps nor comes to rest (in a run it is "
-                f"{', '.join(map(str, leaf.values.reshape(len(leaf.values), -1)[:6, 0]))}, ...): it is "
+                f"{', '.join(map(str, values[:6]))}, ...): it is "
                 "another optimizer at every step, and has no map at a late one. held_count=None carries it "
                 "along as a state entry"
             )
+    if not found.ends:
+        raise Unreadable(
+            "what it does depends on the step for ever, as on a cyclic schedule or with restarts: no late "
+            "step speaks for the others. held_count=k reads it at step k"
+        )
 
 
 def _held_late(leaves: Sequence[Array], kinds: Sequence[Leaf]) -> list[Array]:
@@ -204,7 +210,7 @@ def _held_at(
 ) -> list[Array]:
     """What is not state, as it is in a run before step ``count``."""
     irregular = {}
-    if count > STEPS and any(leaf.kind == "irregular" for leaf in kinds):
+    if count > STEPS and any(leaf.kind == "irregular" or leaf.settles_later for leaf in kinds):
 
         def step(_: Any, state: Any) -> Any:
             return transformation.update(jnp.ones_like(parameter), state, parameter)[1]
@@ -217,7 +223,7 @@ def _held_at(
             return array
         if leaf.kind == "counter":
             return jnp.asarray(leaf.values[0] + count, array.dtype)
-        if leaf.kind == "irregular" and count > STEPS:
+        if count > STEPS and (leaf.kind == "irregular" or leaf.settles_later):
             return irregular[place]
         return jnp.asarray(leaf.values[min(count, STEPS)], array.dtype)
 

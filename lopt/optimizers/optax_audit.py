@@ -8,10 +8,13 @@ It is run for a few steps, on one scalar parameter and on arrays of many, and lo
   hyperparameters), counters of steps, flags, random keys.
 * does it read the parameter?
 
+Where steps are counted, all of this is asked once more of a run that begins at ``LATE``: a momentum, a norm
+or a decay may begin later than the first run ends. And is a late step like the others, or is there a cycle?
+
 ``Unreadable`` is raised with the true reason where the answer is that it can't be read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,15 +22,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array
 
 __all__ = ["LATE", "Audit", "Leaf", "Unreadable", "audit"]
 
 LATE = 10**9
 """A step so late that everything that follows the iteration has come to its end."""
 STEPS = 16  # of the runs that are looked at
+KINDS = ("constant", "settled", "counter", "state", "irregular", "random")
+"""What leaves can be; of one that is several things in several runs the last counts."""
 SIDE = 128  # of the matrix: from this size on optax's factored optimizers factor
 # Its programs run once, and compiling them is what takes the time.
 ONCE = {"xla_backend_optimization_level": 0}
+LATE_STEPS, CHANGED = (
+    1024,
+    1e-3,
+)  # compared with each other; relative, far above what falls like a root
 COUPLED = {"float64": 1e-7, "float32": 1e-3}  # relative; above rounding, far below any coupling
 
 
@@ -42,7 +52,13 @@ class Leaf(NamedTuple):
     kind: str
     """state, constant, counter, settled (a flag that ends as one value), irregular."""
     values: np.ndarray
-    """Before each of the steps that were looked at, and after the last."""
+    """Before each of the steps that were looked at, and after the last; then, if it is something else there
+    or irregular, the same of late steps."""
+
+    @property
+    def settles_later(self) -> bool:
+        """Whether it comes to rest after the steps that were looked at."""
+        return self.kind == "settled" and len(self.values) > STEPS + 1
 
 
 class Audit(NamedTuple):
@@ -57,6 +73,8 @@ class Audit(NamedTuple):
     operating_point: Any = None
     again: Callable[[Any], Any] | None = None
     """Reads the transformation once more, in the floating-point type that it is given."""
+    ends: bool = True
+    """Whether late steps are all the same; if not, none of them speaks for the others."""
 
 
 def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: Any) -> Audit:
@@ -78,9 +96,58 @@ def audit(transformation: optax.GradientTransformation, parameter: Any, dtype: A
         ),
         "one scalar parameter",
     )
-    runs = _try(lambda: _runs(transformation, starts, gradients), "a matrix of parameters")
+    run = _runs_of(transformation)
+    runs = _try(lambda: run(starts, gradients, {}), "a matrix of parameters")
+    step = _one_step(transformation, jnp.asarray(gradients[STEPS // 2, 0, 0]), runs.states)
+    after = jax.jit(step, compiler_options=ONCE)
+    first = _audited(runs, after, starts, dtype)
+    counters = {leaf.name for leaf in first.leaves if leaf.kind == "counter"}
+    if not counters:
+        return first
+    late_runs = run(starts, gradients, counters)
+    later = _audited(late_runs, after, starts, dtype)
+    leaves = tuple(map(_united, first.leaves, later.leaves))
+    return Audit(
+        leaves,
+        first.reads_parameter or later.reads_parameter,
+        ends=_ends(step, leaves, starts[0, 0], late_runs.states),
+    )
+
+
+def _united(first: Leaf, later: Leaf) -> Leaf:
+    """Return what a leaf is that is one thing in the first steps, and perhaps another at late ones."""
+    before, after = map(KINDS.index, (first.kind, later.kind))
+    if before > after or (before == after and first.kind != "irregular"):
+        return first
+    return first._replace(kind=later.kind, values=np.concatenate([first.values, later.values]))
+
+
+def _ends(step: Callable, leaves: Sequence[Leaf], start: Any, states: Any) -> bool:
+    """Return whether updates and states are the same at many late steps, from one state."""
+    here = [jnp.asarray(stack[STEPS // 2]) for stack in jax.tree.leaves(states)]
+    counters = [leaf.kind == "counter" for leaf in leaves]
+
+    @partial(jax.jit, compiler_options=ONCE)
+    @jax.vmap
+    def at(offset: Any) -> tuple[Any, list[Any]]:
+        moved = [
+            leaf + offset.astype(leaf.dtype) if counts else leaf
+            for leaf, counts in zip(here, counters, strict=True)
+        ]
+        update, state = step(moved, start)
+        numbers = [leaf for leaf, kind in zip(state, leaves, strict=True) if kind.kind == "state"]
+        return update, numbers
+
+    def same(values: Any) -> bool:
+        scale = np.nanmax(np.abs(values), initial=0.0)
+        return np.allclose(values, values[:1], rtol=0.0, atol=CHANGED * scale, equal_nan=True)
+
+    return all(same(np.asarray(part)) for part in jax.tree.leaves(at(jnp.arange(LATE_STEPS))))
+
+
+def _audited(runs: "_Runs", after: Callable, starts: Any, dtype: Any) -> Audit:
+    """Return what some runs show."""
     one, other = (starts[0, entry] for entry in (0, 1))
-    after = _one_step(transformation, jnp.asarray(gradients[STEPS // 2, 0, 0]), runs.states)
     leaves = _leaves(after, one, runs.states)
     for leaf in leaves:
         if leaf.kind == "random":
@@ -109,6 +176,9 @@ class _Runs(NamedTuple):
     """The matrix's state after the last step ..."""
     each: Any
     """... and that of every entry."""
+    coupled: Callable[[], bool]
+    """Says whether the updates of entries of the matrix, or what is common to all, change with the gradients
+    of others."""
 
 
 def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -127,11 +197,13 @@ def _pushes(parameter: Any, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     return starts.astype(dtype), gradients.astype(dtype)
 
 
-def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: Any) -> _Runs:
+def _runs_of(transformation: optax.GradientTransformation) -> Callable[..., _Runs]:
+    """Return what runs it from ``starts`` with ``gradients``, some leaves of its state beginning late."""
+
     @partial(jax.jit, compiler_options=ONCE)
-    def run(starts: Any, gradients: Any) -> Any:
+    def run(starts: Any, gradients: Any, moved: Mapping[str, Array]) -> Any:
         def one(x: Any, g: Any) -> tuple[Any, Any]:
-            return _run(transformation, x, g)
+            return _run(transformation, x, g, moved)
 
         shared, together = one(starts, gradients)
         each = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))
@@ -143,23 +215,71 @@ def _runs(transformation: optax.GradientTransformation, starts: Any, gradients: 
         )
         return together.reshape(STEPS, -1), alone, first, shared, last
 
-    together, alone, first, shared, last = run(starts, gradients)
-    return _Runs(
-        np.asarray(together, np.float64), np.asarray(alone, np.float64), first, shared, last
-    )
+    # One program for all runs: where counters begin is an argument of it.
+    scalar = jax.eval_shape(transformation.init, jnp.zeros((), jnp.result_type(float)))
+    whole = {
+        _name(path): leaf.dtype
+        for path, leaf in jax.tree_util.tree_flatten_with_path(scalar)[0]
+        if jnp.issubdtype(getattr(leaf, "dtype", bool), jnp.integer)
+    }
+
+    def runs(starts: Any, gradients: Any, begin_late: Collection[str]) -> _Runs:
+        moved = {
+            name: np.asarray(late(dtype) if name in begin_late else 0, dtype)
+            for name, dtype in whole.items()
+        }
+        together, alone, first, shared, last = run(starts, gradients, moved)
+
+        def coupled() -> bool:
+            changed = np.random.default_rng(1).random(starts.shape) < 0.5
+            others = np.where(changed, -2.0 * gradients, gradients)
+            again, _, _, shared_again, _ = run(starts, others, moved)
+            pairs = [(part[:, ~changed.reshape(-1)] for part in (together, again))]
+            pairs += [
+                pair
+                for pair in zip(*map(jax.tree.leaves, (shared, shared_again)), strict=True)
+                if pair[0].size < starts.size and jnp.issubdtype(pair[0].dtype, jnp.floating)
+            ]
+            return not all(np.array_equal(*pair, equal_nan=True) for pair in pairs)
+
+        return _Runs(
+            np.asarray(together, np.float64),
+            np.asarray(alone, np.float64),
+            first,
+            shared,
+            last,
+            coupled,
+        )
+
+    return runs
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "state"
 
 
 def _run(
-    transformation: optax.GradientTransformation, start: Any, gradients: Any
+    transformation: optax.GradientTransformation,
+    start: Any,
+    gradients: Any,
+    moved: Mapping[str, Array] | None = None,
 ) -> tuple[Any, Any]:
-    """Return the states (before each step and after the last) and the updates of one run."""
+    """Return the states (before each step and after the last) and the updates of one run.
+
+    ``moved`` is added to leaves of the state before the first step, by name.
+    """
+
+    def begun(path: tuple, leaf: Any) -> Array:
+        leaf = jnp.asarray(leaf)
+        name = _name(path)
+        return leaf + moved[name].astype(leaf.dtype) if moved and name in moved else leaf
 
     def step(carry: tuple, g: Any) -> tuple:
         x, state = carry
         update, after = transformation.update(g, state, x)
         return (jax.tree.map(jnp.add, x, update), after), (state, update)
 
-    state = jax.tree.map(jnp.asarray, transformation.init(start))
+    state = jax.tree_util.tree_map_with_path(begun, transformation.init(start))
     (_, last), (states, updates) = jax.lax.scan(step, (start, state), gradients)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), states, last), updates
 
@@ -183,7 +303,6 @@ def _one_step(transformation: optax.GradientTransformation, gradient: Any, state
     """Return what maps the leaves of one state, and a parameter, to the update and the next leaves."""
     tree = jax.tree.structure(states)
 
-    @partial(jax.jit, compiler_options=ONCE)
     def after(leaves: list[Any], parameter: Any) -> tuple[Any, list[Any]]:
         update, state = transformation.update(gradient, tree.unflatten(leaves), parameter)
         return update, jax.tree.leaves(state)
@@ -200,7 +319,7 @@ def _leaves(after: Callable, start: Any, states: Any) -> tuple[Leaf, ...]:
 
 
 def _leaf(path: tuple, array: jax.Array, passes_through: bool) -> Leaf:
-    name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
+    name = _name(path)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         values = np.asarray(jax.random.key_data(array))
         fixed = bool(np.all(values == values[:1]))
@@ -268,6 +387,12 @@ def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
     together, alone, count = runs.together, runs.alone, SIDE * SIDE
     if not _same(together, alone, dtype):
         difference = np.linalg.norm(together - alone) / (np.linalg.norm(alone) or 1.0)
+        if not runs.coupled():
+            raise Unreadable(
+                "it treats a matrix otherwise than a scalar, as by a mask or a partition by shape (relative "
+                f"difference {difference:.2g}): these are several optimizers, of which each can be read by "
+                "itself"
+            )
         raise Unreadable(
             "it couples components: the updates of a matrix are not those of its entries, each alone "
             f"(relative difference {difference:.2g}), as with a norm over all of them; one component has "
@@ -279,7 +404,7 @@ def _refuse_coupling(runs: _Runs, dtype: Any) -> None:
             if not _same(np.broadcast_to(leaf, each.shape), each, dtype):
                 raise Unreadable(
                     "it couples components: "
-                    f"{jax.tree_util.keystr(path, simple=True, separator='.')} of its state is common to "
+                    f"{_name(path)} of its state is common to "
                     "all of them, and depends on their gradients"
                 )
 

@@ -53,15 +53,15 @@ def recorder(
         seed: chooses them.
 
     Raises:
-        ValueError: if ``steps`` or ``components`` is less than 1. ``update`` raises it if it is not given the
-            parameters.
+        ValueError: if ``steps`` or ``components`` is less than 1. ``init`` raises it if the parameters have
+            no entries, or complex ones; ``update`` if it is not given the parameters, or several losses.
     """
     steps, components = whole("steps", steps), whole("components", components)
     seed = whole("seed", seed, least=0)
     inner = optax.with_extra_args_support(transformation)
 
     def sample(tree: PyTree, dtype: Any) -> Float[Array, " components"]:
-        leaves = jax.tree.leaves(tree)
+        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
         sizes = np.array([leaf.size for leaf in leaves])
         total = int(sizes.sum())
         chosen = np.random.default_rng(seed).permutation(total)[:components]
@@ -75,7 +75,12 @@ def recorder(
 
     def init(params: PyTree) -> RecorderState:
         dtype = jnp.result_type(float)
-        count = min(components, sum(leaf.size for leaf in jax.tree.leaves(params)))
+        leaves = jax.tree.leaves(params)
+        count = min(components, sum(jnp.size(leaf) for leaf in leaves))
+        if count < 1:
+            raise ValueError("a recorder needs something to follow: the parameters have no entries")
+        if any(jnp.iscomplexobj(leaf) for leaf in leaves):
+            raise ValueError("a recorder follows real numbers, and some parameters are complex")
         empty = jnp.full((steps, count), jnp.nan, dtype)
         losses = jnp.full(steps, jnp.nan, dtype)
         zero = jnp.zeros((), jnp.int32)
@@ -91,13 +96,17 @@ def recorder(
         def put(buffer: Array, value: Array) -> Array:
             return buffer.at[state.count].set(value.astype(buffer.dtype), mode="drop")
 
+        loss = extra.get("value")
+        if loss is not None and jnp.size(loss) != 1:
+            raise ValueError(f"value has shape {list(jnp.shape(loss))}, expected one loss")
+        loss = jnp.nan if loss is None else jnp.reshape(loss, ())
         dtype = state.gradients.dtype
         return moves, RecorderState(
             inner=after,
             gradients=put(state.gradients, sample(updates, dtype)),
             x=put(state.x, sample(params, dtype)),
             updates=put(state.updates, sample(moves, dtype)),
-            losses=put(state.losses, jnp.asarray(extra.get("value", jnp.nan))),
+            losses=put(state.losses, jnp.asarray(loss)),
             count=jnp.minimum(state.count + 1, steps),
         )
 
@@ -108,7 +117,7 @@ def save_recording(path: str | Path, state: RecorderState | LoopRecorder) -> Non
     """Store what a recorder's state holds, or what a recorder of a loop that is not JAX has met.
 
     Raises:
-        ValueError: if it is no state of a recorder, or holds no step.
+        ValueError: if it is no state of a recorder, or those of several runs at once, or holds no step.
     """
     if isinstance(state, LoopRecorder):
         store.save(path, state.recorded_run())
@@ -117,6 +126,11 @@ def save_recording(path: str | Path, state: RecorderState | LoopRecorder) -> Non
         raise ValueError(
             f"expected the state of a recorder, got {type(state).__name__}: lopt.recorder(...) goes round "
             "the whole optimizer"
+        )
+    if np.ndim(state.count) > 0:
+        raise ValueError(
+            f"the state is of {np.size(state.count)} runs at once, as vmap makes them: save each by itself, "
+            "as jax.tree.map(lambda leaf: leaf[0], state)"
         )
     count = int(state.count)
     if count < 1:
