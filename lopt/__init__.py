@@ -78,7 +78,8 @@ HOMES = {
         "update_function",
     ],
     "lopt.analysis.validation": ["validate"],
-    "lopt.inspection.one_call": ["Analysis", "analyze"],
+    "lopt.inspection.analysis": ["Analysis"],
+    "lopt.inspection.one_call": ["analyze"],
 }
 _HOME_OF = {name: module for module, names in HOMES.items() for name in names}
 

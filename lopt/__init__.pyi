@@ -24,7 +24,7 @@ from lopt.analysis.validation import validate as validate
 from lopt.extensions import BASELINES as BASELINES
 from lopt.extensions import FAMILIES as FAMILIES
 from lopt.extensions import TASKS as TASKS
-from lopt.inspection.one_call import Analysis as Analysis
+from lopt.inspection.analysis import Analysis as Analysis
 from lopt.inspection.one_call import analyze as analyze
 from lopt.keys import stream as stream
 from lopt.learned import make_family as make_family

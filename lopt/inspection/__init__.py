@@ -5,6 +5,7 @@
     found.plot_momentum(); found.plot_clipping()        the panels of figures 2 to 5
     found.report("report.html")                         all of it on one page
 
-``subjects`` says what may be given, ``one_call`` computes, ``questions`` asks, ``drawn`` lets the study's
-figures read an analysis in memory, ``page`` and ``slider`` make the page.
+``subjects`` says what may be given and ``runs`` what is run, ``one_call`` computes, ``analysis`` tells it:
+``questions`` asks (in the form of ``asking``), ``causes`` says what each mechanism is worth, ``drawn`` lets
+the study's figures read an analysis in memory, ``page`` and ``slider`` make the page.
 """

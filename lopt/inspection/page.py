@@ -14,7 +14,7 @@ from lopt import report
 from lopt.analysis.gains import rates_at_zero
 from lopt.analysis.responses import update_function
 from lopt.claims.evidence import OptimizerResults
-from lopt.inspection.questions import Answer
+from lopt.inspection.asking import Answer
 from lopt.inspection.slider import MovingPath, moving_part
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records.analysis import Code

@@ -23,139 +23,43 @@ the study asks the same (``lopt.claims``), the number is the study's own, and so
 Source: arXiv 2011.02159, section 4, for the mechanisms.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Float
 
 from lopt.analysis.stability import linear_response
 from lopt.claims.adaptation import arm_rates
 from lopt.claims.clipping import ARMS, clipping_gradients, share_beyond
-from lopt.claims.evidence import AbsentError, OptimizerResults, TaskResults, absent
+from lopt.claims.evidence import AbsentError
 from lopt.claims.measure import CRITERIA
 from lopt.claims.modes import NOT_POINTS, whole_modes
+from lopt.inspection.asking import CANNOT_TELL, QUESTIONS, YES, Answer, Evidence, Found, question
 from lopt.magnitudes import share_outside
 from lopt.records.analysis import Code, RateCode
 
-__all__ = ["CANNOT_TELL", "QUESTIONS", "Answer", "Evidence", "answers"]
+__all__ = ["QUESTIONS", "answers"]
 
-YES, NO, CANNOT_TELL = "yes", "no", "can't tell"
 ROUNDING = 1e-9
-
-
-class Evidence(NamedTuple):
-    """What questions are answered from; stages that are missing raise ``AbsentError`` when they are asked."""
-
-    results: OptimizerResults
-    impulses: Float[np.ndarray, "2 steps"] | None
-    """Responses to a typical gradient of either sign at the convergence point, as learning rates; None
-    where there are no responses."""
-    run_rates: Float[np.ndarray, " steps"] | None
-    """Effective learning rate along the run without gradients, iterations being real."""
-    reads_parameter: bool | None
-    """Whether the update depends on the parameter (None: not known)."""
-    lost: int = 0
-    """How many runs there were, if all of them became non-finite."""
-    trained_on: Mapping[str, float] | None = None
-    """The smallest and the largest |g| of its training; None if nothing says, or there was none."""
-
-    def responses_to_impulses(self) -> Float[np.ndarray, "2 steps"]:
-        """Return ``impulses``; raise ``AbsentError`` where there are none."""
-        if self.impulses is None:
-            raise AbsentError("there are no responses")
-        return self.impulses
-
-    def measured(self, criterion: str) -> float:
-        """Return the number that one of the study's criteria is about."""
-        task = TaskResults(absent("evaluation"), {}, {0: self.results}, 0)
-        return CRITERIA[criterion].measure(task, 0)
-
-
-class Answer(NamedTuple):
-    """One question and what was found."""
-
-    name: str
-    question: str
-    answer: str
-    """yes, no, or can't tell."""
-    sentence: str
-    """What was found, with numbers; of "can't tell", why."""
-    criterion: str
-    measured: float
-    """NaN where the number does not exist."""
-
-
-class Found(NamedTuple):
-    """A measured number, what it says, and, if it says nothing, why."""
-
-    measured: float
-    sentence: str
-    doubt: str = ""
-
-
-class Question(NamedTuple):
-    """A question; ``yes`` and ``no`` are the numbers at which these answers begin, going outward."""
-
-    text: str
-    number: str
-    yes: float
-    no: float
-    measure: Callable[[Evidence], Found]
-
-    @property
-    def criterion(self) -> str:
-        """The criterion in words."""
-        more = self.yes > self.no
-        first, second = ("at least", "at most") if more else ("at most", "at least")
-        return f"yes if {self.number} is {first} {self.yes:g}, no if {second} {self.no:g}"
-
-    def answer(self, measured: float) -> str:
-        """Return yes, no, or can't tell for a number.
-
-        >>> QUESTIONS["momentum"].answer(0.9), QUESTIONS["momentum"].answer(0.3)
-        ('yes', "can't tell")
-        """
-        sign = 1.0 if self.yes > self.no else -1.0
-        if sign * measured >= sign * self.yes:
-            return YES
-        return NO if sign * measured <= sign * self.no else CANNOT_TELL
-
-
-_QUESTIONS: dict[str, Question] = {}
-QUESTIONS: Mapping[str, Question] = _QUESTIONS
-"""What is asked, by name, in order."""
-
-
-def _question(name: str, text: str, number: str, yes: float, no: float) -> Callable:
-    def enter(measure: Callable[[Evidence], Found]) -> Callable:
-        _QUESTIONS[name] = Question(text, number, yes, no, measure)
-        return measure
-
-    return enter
 
 
 def answers(evidence: Evidence) -> tuple[Answer, ...]:
     """Ask every question; "home" only of an optimizer that says what it met in its training."""
     given = []
-    for name, question in QUESTIONS.items():
+    for name, asked in QUESTIONS.items():
         if name == "home" and evidence.trained_on is None:
             continue
         try:
-            found = question.measure(evidence)
+            found = asked.measure(evidence)
         except AbsentError as error:
             found = Found(np.nan, "", str(error))
-        verdict = CANNOT_TELL if found.doubt else question.answer(found.measured)
+        verdict = CANNOT_TELL if found.doubt else asked.answer(found.measured)
         sentence = found.doubt or found.sentence
         if verdict == CANNOT_TELL and not found.doubt and np.isnan(found.measured):
             sentence = "the number does not exist for this optimizer"
-        given.append(
-            Answer(name, question.text, verdict, sentence, question.criterion, found.measured)
-        )
+        given.append(Answer(name, asked.text, verdict, sentence, asked.criterion, found.measured))
     return tuple(given)
 
 
-@_question(
+@question(
     "momentum",
     "Does it have momentum?",
     "the share of what a gradient does that comes after the first step",
@@ -213,7 +117,7 @@ def _goes_on(response: Float[np.ndarray, " steps"]) -> bool:
     return bool(np.sum(later[len(later) // 2 :]) > 0.1 * np.sum(later))
 
 
-@_question(
+@question(
     "saturation",
     "Does the update stop growing with the gradient (clipping, normalization)?",
     CRITERIA["initial_update_saturates"].number,
@@ -266,7 +170,7 @@ def _saturation(evidence: Evidence) -> Found:
     return Found(measured, sentence)
 
 
-@_question(
+@question(
     "schedule",
     "Does its learning rate follow a schedule of its own?",
     CRITERIA["has_schedule"].number,
@@ -311,7 +215,7 @@ def _schedule(evidence: Evidence) -> Found:
     return Found(measured, sentence)
 
 
-@_question(
+@question(
     "adaptation",
     "Do gradients that persist lower its learning rate?",
     CRITERIA["learning_rate_falls_along_both_arms"].number,
@@ -346,7 +250,7 @@ def _adaptation(evidence: Evidence) -> Found:
     return Found(measured, sentence)
 
 
-@_question(
+@question(
     "drift",
     "Does it move the parameters where the gradient is 0?",
     "that update over the size of its answer to a typical gradient",
@@ -378,7 +282,7 @@ def _drift(evidence: Evidence) -> Found:
     return Found(measured, sentence)
 
 
-@_question(
+@question(
     "one_point",
     "Do all runs end at one point of the state?",
     "the number of stable fixed points that runs and searches from the states visited end at",
@@ -418,7 +322,7 @@ def _one_point(evidence: Evidence) -> Found:
     return Found(count, f"{count:.0f} stable fixed point{'s' if count > 1 else ''}; {arrives}")
 
 
-@_question(
+@question(
     "forgets",
     "Does it forget what it has seen?",
     "the largest |eigenvalue| at the convergence point",
@@ -444,7 +348,7 @@ def _forgets(evidence: Evidence) -> Found:
     return Found(largest, slowest)
 
 
-@_question(
+@question(
     "home",
     "Are the gradients of the sizes that it was trained on?",
     "the share of them that are smaller or larger than all but 0.1 % of those in its training",
@@ -463,7 +367,7 @@ def _home(evidence: Evidence) -> Found:
     )
 
 
-@_question(
+@question(
     "linearity",
     "Is its learning rate at g = 0 the one that gradients meet?",
     "the factor between the gain at a typical gradient and the derivative at g = 0",
@@ -499,7 +403,7 @@ def _linearity(evidence: Evidence) -> Found:
     )
 
 
-@_question(
+@question(
     "reads_parameter",
     "Does it read the parameter (weight decay)?",
     "the number of parameters, of two with the same gradients, that change the updates",
@@ -514,7 +418,7 @@ def _reads_parameter(evidence: Evidence) -> Found:
     return Found(0.0, "the same gradients give the same updates at another parameter")
 
 
-@_question(
+@question(
     "finite_runs",
     "Do all runs stay finite?",
     "the number of runs that became non-finite",
