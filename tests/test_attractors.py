@@ -211,6 +211,20 @@ def test_slow_and_far_from_linear_is_an_approach_all_the_same():
     assert found.codes.tolist() == [Code.CONVERGED] and found.basin_shares.tolist() == [1.0]
 
 
+def test_linear_and_too_slow_to_be_seen_falling_is_an_approach_too():
+    jacobian = jnp.diag(jnp.array([1.0 - 1e-10, 0.5]))
+    component = optimizer(lambda h, g: h @ jacobian + g[..., None], 2)
+    found = find_attractors(component, [[0.5, 1.0], [-0.2, 1.0]])
+    assert found.codes.tolist() == [Code.CONVERGED] and found.basin_shares.tolist() == [1.0]
+
+
+def test_what_turns_and_hardly_decays_ends_at_no_point():
+    turn = (1.0 - 1e-10) * jnp.array([[np.cos(1.0), -np.sin(1.0)], [np.sin(1.0), np.cos(1.0)]])
+    component = optimizer(lambda h, g: h @ turn.T + 0.0 * g[..., None], 2)
+    found = find_attractors(component, [[0.5, 1.0], [-0.2, 1.0]])
+    assert found.basin_shares[found.codes == Code.LIMIT_CYCLE].sum() == 1.0
+
+
 def test_a_slow_rotation_is_one_cycle_and_finds_no_points_on_it():
     cosine, sine = np.cos(1e-3), np.sin(1e-3)
 

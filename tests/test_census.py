@@ -20,7 +20,8 @@ from lopt.figures import fig8_census
 from lopt.figures.figS_similarity import nearest
 from lopt.learned import make_family
 from lopt.records import collection, store, stored
-from lopt.records.census import NOT_LEARNED
+from lopt.records.census import NOT_LEARNED, Dynamics
+from lopt.records.census_card import census_card
 from lopt.records.published import Published, published_values
 from lopt.records.results import Results
 from lopt.records.store import StoreError
@@ -537,3 +538,30 @@ def test_a_variant_has_one_color_where_tasks_have_different_variants(tmp_path):
         points = [line for line in panel.lines if line.get_marker() == "o"]
         drawn = {line.get_markerfacecolor() for line in points}
         assert drawn == {told[data.roles.label(name)] for name in column.variants}
+
+
+@pytest.mark.parametrize(
+    ("failed", "told"),
+    [
+        ((0, 0), "No training failed."),
+        ((0, 1), "One training failed; its `run.json`"),
+        ((1, 1), "2 trainings failed; their `run.json`"),
+    ],
+)
+def test_the_card_counts_optimizers_failures_and_bytes(failed, told):
+    same = {"task": TASK, "family": "gru", "optimizers": 3, "numbers": 1234}
+    rows = pd.DataFrame(
+        {"variant": ["gru_4", "gru_8"], "failed": failed} | {k: [v] * 2 for k, v in same.items()}
+    )
+    card = census_card(rows, 3_400_000)
+    assert "# A census of learned optimizers: 6 on 1 tasks" in card and told in card
+    assert "3.4 MB together" in card and f"| gru | 1,234 | 3 | {failed[1]} |" in card
+
+
+def test_the_modes_of_one_optimizer_are_its_own():
+    numbers = 10.0 * np.arange(2)[:, None] + np.arange(3)
+    spectrum = Dynamics(
+        np.array(["a", "b"]), np.arange(2), numbers[..., None], numbers, -numbers, numbers
+    ).spectrum(1)
+    for found, sign in zip(spectrum, (1, -1, 1), strict=True):
+        assert found.tolist() == [sign * 10.0, sign * 11.0, sign * 12.0]

@@ -99,6 +99,8 @@ def test_what_the_identity_no_longer_has_is_named_too(saved):
         state() | {"weights": np.zeros((4, 4), np.float32)},
         state() | {"weights": np.zeros((3, 4), np.float64)},
         state() | {"more": np.zeros(1)},
+        # As many bytes together.
+        state() | {"weights": np.zeros((3, 3), np.float32), "odd": np.zeros(7, np.float32)},
     ],
 )
 def test_a_state_of_another_form_is_refused(saved, template):

@@ -15,6 +15,7 @@ from fuzz.configuration import ANYTHING, ITSELF, Refuses, attempt
 
 from lopt import config_schema, registry
 from lopt.config import ConfigError, MetaTrainingSettings, digest, merge, resolve, settings
+from lopt.config_check import contradictions, range_contradictions, schema_error
 from lopt.config_files import check_files
 from lopt.config_schema import Schemas
 from lopt.learned import make_family
@@ -169,6 +170,58 @@ def test_a_recipe_may_leave_out_what_has_a_default():
     study = resolve(changed(TASK + "meta_training/problem_clip", 0.5), SCHEMA)["paper"]
     recipe = study["tasks"]["linear_regression"]["meta_training"]
     assert settings(MetaTrainingSettings, recipe).problem_clip == 0.5
+
+
+def test_what_lies_on_a_bound_is_told_from_what_is_beyond():
+    task = copy.deepcopy(resolve(CONFIG, SCHEMA)["smoke"]["tasks"]["linear_regression"])
+    training, tuning = task["meta_training"], task["tuning"]
+    ordered = (("log10_smallest_eigenvalue", "log10_largest_eigenvalue"),)
+    known = SimpleNamespace(constants={"ordered": ordered})
+    # Allowed: an early optimizer of the last meta-step, rungs as large as the search, as many trials
+    # as the rung before, a pool of the search, eigenvalues of one size.
+    task["early"] = {"seed": 9, "meta_steps": training["meta_steps"]}
+    interval = training["validation_interval"]
+    rungs = [{"trials": 4, "meta_steps": interval}, {"trials": 4, "meta_steps": 2 * interval}]
+    task["meta_search"]["rungs"] = rungs
+    tuning["rungs"] = [{"keep": 0.5, "problems": tuning["problems"], "steps": task["steps"]}]
+    tuning["pool"] = tuning["samples"]
+    task["problem"] |= dict.fromkeys(ordered[0], 0.5)
+    assert list(contradictions(task, known)) == []
+    # Refused: a rung no longer than the one before, and a range of gradients without extent.
+    rungs[1]["meta_steps"] = interval
+    gradients = task["analysis"]["gradients"]
+    gradients["log10_smallest"] = gradients["log10_largest"]
+    keys = [key for key, _ in contradictions(task, known)]
+    assert keys == ["meta_search.rungs.1", "analysis.gradients.log10_smallest"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scale", "keys"),
+    [
+        (1.0, 1.0, "linear", ["range.x.low"]),
+        (0.0, 1.0, "log", ["range.x.low"]),
+        (0.0, 1.0, "log_one_minus", ["range.x.high"]),
+        (0.0, 1.0, "linear", []),
+    ],
+)
+def test_a_search_range_has_an_extent_and_ends_on_its_scale(low, high, scale, keys):
+    found = range_contradictions("range", {"x": {"low": low, "high": high, "scale": scale}})
+    assert [key for key, _ in found] == keys
+
+
+def test_whole_numbers_have_64_bits():
+    assert schema_error(2**63 - 1, {"type": "integer"}) is None
+    key, told = schema_error(2**63, {"type": "integer"})
+    assert key == "(top level)" and told.endswith("should be a whole number of 64 bits")
+
+
+def test_the_memory_of_meta_training_is_that_of_its_own_problem():
+    """Of 30 components where the task has 5."""
+    path = "scales/smoke/settings/linear_regression/"
+    config = changed(path + "meta_training/memory_budget_gb", 1e-6)
+    assert "problems of 30 components" in complaint(
+        changed(path + "meta_training_problem", {"dimension": 30}, config)
+    )
 
 
 # What is wrong: the entry, what it becomes, the message.

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lopt.evaluation import DIVERGENCE_FACTOR, loss_curves, summarize
+from lopt.evaluation import DIVERGENCE_FACTOR, diverged_runs, loss_curves, summarize
 from lopt.records.evaluation import Evaluation, EvaluationRuns, gathered
 
 
@@ -73,6 +73,11 @@ def test_diverged_runs_are_counted_and_stay_in_the_means():
     assert list(table["diverged"]) == [0, 2, 1]
     assert table["meta_objective"][0] == 1.0 and math.isnan(table["meta_objective"][1])
     assert table["meta_objective"][2] == math.inf and table["final_loss"][2] == math.inf
+    # Where the factor leads beyond the largest float32, what is infinite is not below it.
+    assert diverged_runs(np.array([[1e36, 1.0], [1e36, np.inf]], np.float32)).tolist() == [
+        False,
+        True,
+    ]
 
 
 def test_parts_are_gathered_in_the_order_of_the_problems():

@@ -12,6 +12,7 @@ from lopt.analysis.fixed_points import (
     convergence_point,
     find_fixed_points,
 )
+from lopt.analysis.newton import bracket, newton
 from lopt.learned.gru import GRU, GRUTheta
 from lopt.learned.planted_gru import plant_gru
 from lopt.optimizers import ComponentOptimizer
@@ -52,6 +53,33 @@ def small_gru() -> GRUTheta:
     random = np.random.default_rng(3)
     shapes = jax.eval_shape(GRU(6).init, jax.random.key(0))
     return GRUTheta(*(jnp.asarray(0.7 * random.normal(size=leaf.shape)) for leaf in shapes))
+
+
+def test_newtons_method_bounds_every_entry_and_knows_which_have_memory():
+    jacobian = jnp.array([[0.5, 0.25, 0.0], [0.25, 0.5, 0.0], [1.0, -1.0, 0.0]])
+    inputs = jnp.array([1.0, 0.0, 0.0])
+
+    def linear(h, g):
+        return h @ jacobian.T + inputs * g[..., None]
+
+    spread = np.ones(3)
+    begun = newton(linear, np.array([1.0, 0.0, 7.0]), 0.0, spread, iterations=0)
+    assert begun.kept.tolist() == [True, True, False]  # which entries F depends on
+    # |A^-1| |f|, not |A^-1 f|, which is 1 and 0; and what is read of both.
+    np.testing.assert_allclose(begun.error, [5 / 3, 4 / 3, 3.0], rtol=1e-12)
+    ended = newton(linear, np.array([1.0, 0.0, 7.0]), 1.0, spread, iterations=20)
+    wrong = np.abs(ended.point - [8 / 3, 4 / 3, 4 / 3])
+    assert ended.found and np.all(wrong <= ended.error)
+    # Rounding, where f itself vanishes.
+    assert np.all(ended.error > 0.0) and np.all(ended.error < 1e-13)
+
+
+def test_a_flow_that_turns_at_a_right_angle_does_not_jump():
+    def turning(h, g):
+        angle = h[..., 0] + h[..., 1] + 0.0 * g
+        return h + 0.1 * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+    assert bracket(turning, np.zeros(2), 0.0) is None
 
 
 def test_agrees_with_scipy_and_numpy_on_a_gru(small_gru):

@@ -366,6 +366,71 @@ def test_injected_hyperparameters_are_no_state():
 STARTS = np.random.default_rng(2).normal(size=(20, 2))
 
 
+def numbered(rule, start=0, dtype=jnp.int32) -> optax.GradientTransformation:
+    """Gradient descent at a rate that is an integer of its state, which ``rule`` moves."""
+
+    def update(g, state, params=None):
+        return -g * state["number"], {"number": rule(state["number"]).astype(dtype)}
+
+    return optax.GradientTransformation(
+        lambda params: {"number": jnp.asarray(start, dtype)}, update
+    )
+
+
+def rate_of(transformation, **arguments) -> float:
+    component = from_optax(transformation, **arguments)
+    return float(effective_learning_rate(component, component.initial_state))
+
+
+def test_counters_are_held_where_a_run_has_them():
+    counting = numbered(lambda k: k + 1, start=5)
+    assert rate_of(counting, held_count=3) == 8.0 and rate_of(counting) == 1e9
+    assert rate_of(numbered(lambda k: k + 1, dtype=jnp.int8)) == 63.0  # with room to count on
+    carried = from_optax(counting, held_count=None)
+    assert float(carried.readout(carried.transition(jnp.array([6.75, 0.0]), 1.0))) == -7.0
+
+
+def test_what_settles_is_late_where_it_settled():
+    assert rate_of(numbered(lambda k: jnp.minimum(k + 1, 4))) == 4.0
+
+
+def test_what_cycles_is_held_where_a_run_has_it():
+    """Within the steps that were looked at, at their end, and beyond."""
+    cycling = numbered(lambda k: (k + 1) % 3)
+    assert [rate_of(cycling, held_count=count) for count in (2, 16, 20)] == [2.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [lambda k: (k + 1) % 1000, lambda k: jnp.minimum(k + 1, 12)],
+)
+def test_what_begins_again_or_has_hardly_settled_has_no_late_step(rule):
+    with pytest.raises(ValueError, match=CYCLES):
+        from_optax(numbered(rule))
+
+
+def test_a_scheduled_hyperparameter_is_no_state_and_a_peak_that_was_not_passed_is():
+    scheduled = optax.inject_hyperparams(optax.sgd)(optax.linear_schedule(1.0, 0.25, 10))
+    component = from_optax(scheduled)
+    assert component.audit.state_names == ("update",)
+
+    def update(g, state, params=None):
+        peak = jnp.maximum(state["peak"], jnp.abs(g))
+        return -g / peak, {"peak": peak}
+
+    peaks = optax.GradientTransformation(lambda x: {"peak": jnp.full_like(x, 10.0)}, update)
+    assert from_optax(peaks).audit.state_names == ("peak", "update")
+
+
+def test_a_number_that_is_common_to_all_components_couples_them():
+    def update(g, state, params=None):
+        return -g, {"norm": jnp.sum(g**2)}
+
+    common = optax.GradientTransformation(lambda x: {"norm": jnp.zeros((), x.dtype)}, update)
+    with pytest.raises(ValueError, match="couples components: norm of its state is common to all"):
+        from_optax(common)
+
+
 def test_the_audit_says_whether_the_parameter_is_read():
     assert not from_optax(optax.adam(0.1)).audit.reads_parameter
     decayed = from_optax(optax.adamw(0.1, weight_decay=0.5), parameter=2.0)

@@ -55,6 +55,16 @@ def test_a_run_has_the_real_iteration_and_parameter():
     np.testing.assert_allclose(found.losses, truth, rtol=1e-9)
     assert found.h.shape == (21, 5, 3)
     np.testing.assert_array_equal(found.h[1:, :, 2], found.updates)
+    # In the precision of the run, whichever that of the analysis is.
+    other = lopt.record(Bowls(), make_adamw(dtype="float32"), START, 20)
+    np.testing.assert_allclose(other.losses, truth, rtol=1e-9)
+
+
+def test_a_run_takes_a_matrix():
+    run, zeros = make_adamw().run, jnp.zeros((2, 3))
+    state, update = run.step(run.start(zeros), jnp.ones((2, 3)), zeros)
+    np.testing.assert_allclose(update, np.full((2, 3), -0.05), rtol=1e-6)
+    assert run.read(state).shape == (2, 3, 3)
 
 
 def make_adamw(**more):
@@ -77,6 +87,7 @@ def test_a_run_has_the_real_loss_and_tensor():
     update = mine.readout(mine.transition(mine.initial_state, jnp.asarray(2.0)))
     assert float(update) == pytest.approx(-0.25 * 2.0)
     assert str(mine.audit.operating_point) == "loss 1, context 4"
+    assert mine.audit.reads_parameter  # the context may depend on it
     with pytest.raises(ValueError, match="this optimizer reads the loss, which is not known here"):
         lopt.drive(mine, np.ones((3, 2)))
 
@@ -107,6 +118,7 @@ def test_the_state_is_raveled_and_keeps_its_names():
     )
     np.testing.assert_array_equal(mine.initial_state, [0, 1, 1, 1, 1, 2, 0])
     assert check_shapes(mine) == 7
+    assert mine.audit.operating_point is None
 
 
 def test_modes_and_clock_of_several_accumulators():

@@ -6,7 +6,7 @@ import pytest
 import scipy.integrate
 import synthetic_results as synthetic
 
-from lopt.analysis.gains import gain, rates_at_zero, secants
+from lopt.analysis.gains import DECADES, gain, rates_at_zero, secants
 from lopt.analysis.responses import typical_gradient
 from lopt.optimizers import ComponentOptimizer
 from lopt.optimizers.adam import Adam, AdamTheta
@@ -99,6 +99,14 @@ def test_a_slope_that_is_off_by_more_than_two_says_so():
         np.testing.assert_allclose(found.gains, at_the_typical, rtol=1e-9)
         assert (found.codes == code).all()
         np.testing.assert_allclose(found.learning_rates, 1.0)
+
+
+def test_what_bends_between_the_smallest_amplitudes_has_a_slope():
+    """One of the two that decide is beyond the bend, and gradients of typical size are."""
+    end = 10.0 ** (1.5 - DECADES)
+    found = rates_at_zero(memoryless(lambda g: -jnp.clip(g, -end, end)), STATES[:1], 1.0)
+    assert found.codes.tolist() == [RateCode.NOT_REPRESENTATIVE]
+    np.testing.assert_allclose(found.learning_rates, 1.0)
 
 
 def test_smooth_updates_are_left_alone_whatever_their_scale():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+import synthetic_results as synthetic
 from browsing import look_at
 from known_mechanisms import KNOWN, gradients, wrong
 from matplotlib.figure import Figure
@@ -19,13 +21,18 @@ from lopt.analysis.impulses import impulse_responses, run_learning_rates
 from lopt.analysis.recorded import drive, summarize_recording
 from lopt.analysis.stability import HeavyBall, stability_record
 from lopt.analysis.trajectories import summarize_trajectories
+from lopt.claims.evidence import OptimizerResults
 from lopt.claims.measure import CRITERIA
-from lopt.inspection import drawn
+from lopt.inspection import causes, drawn
+from lopt.inspection.asking import Evidence
 from lopt.inspection.causes import cause_sentences, intervention_costs
-from lopt.inspection.questions import QUESTIONS
+from lopt.inspection.page import moving_paths, page
+from lopt.inspection.questions import QUESTIONS, answers
+from lopt.inspection.slider import MovingPath, moving_part
 from lopt.keys import stream
 from lopt.learned.gru import GRU
 from lopt.optimizers import make_baseline
+from lopt.records.analysis import Code, RateCode
 from lopt.tasks import sample_batch
 from lopt.tasks.linear_regression import LinearRegression
 
@@ -126,6 +133,115 @@ def test_claims_and_summary_share_where_yes_begins():
         for number in (0.0, 0.1, 0.5, 1.0, 1.2, 2.0, 9.0):
             answered = QUESTIONS[name].answer(number)
             assert answered == "can't tell" or answered == CRITERIA[criterion].answer(number)
+
+
+def evidence(impulses=None, run_rates=None, **changes) -> Evidence:
+    """Of an optimizer in closed form (``synthetic_results``), with fields of its records changed."""
+    records = {
+        stage: getattr(synthetic, stage)("linear_regression", 0)
+        for stage in ("trajectories", "fixed_points", "linearization", "responses")
+    }
+    for stage, record in records.items():
+        own = {name: np.asarray(value) for name, value in changes.items() if name in record._fields}
+        records[stage] = record._replace(**own)
+    return Evidence(OptimizerResults(**records), impulses, run_rates, False)
+
+
+def answer_to(name, *arguments, **changes) -> tuple[str, float, str]:
+    found = {each.name: each for each in answers(evidence(*arguments, **changes))}[name]
+    return found.answer, found.measured, found.sentence
+
+
+NO_SLOPE = {"convergence_rate_code": RateCode.NOT_DIFFERENTIABLE}
+AT_ONCE, LATER = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+
+
+def test_without_a_slope_momentum_is_that_of_typical_gradients_of_either_sign():
+    assert answer_to("momentum", np.stack([AT_ONCE, AT_ONCE]), **NO_SLOPE)[:2] == ("no", 0.0)
+    answer, _, told = answer_to("momentum", np.stack([AT_ONCE, LATER]), **NO_SLOPE)
+    assert answer == "can't tell" and told.endswith("gradient: 0 %, 100 % come later")
+
+
+def test_an_arm_that_does_not_saturate_or_falls_again_is_told():
+    grid = np.array([-10.0, -1.0, -0.1, 0.1, 1.0, 10.0])
+    answer, growth, _ = answer_to(
+        "saturation",
+        update_gradients=grid,
+        initial_updates=np.where(grid < 0.0, 1.0, -grid),  # clipped on one side only
+        initial_rate_code=RateCode.NOT_DIFFERENTIABLE,
+    )
+    assert answer == "no" and growth == pytest.approx(1.0)
+    answer, slope, told = answer_to("saturation", saturation_slopes=[-0.2, -0.1])
+    assert (answer, slope) == ("can't tell", -0.1)
+    assert told == "beyond some gradient the update falls again"
+
+
+def test_a_schedule_from_zero_rises_without_bound_and_one_doubtful_rate_is_enough():
+    assert answer_to("schedule", run_rates=np.array([0.0, 0.5, 1.0]))[:2] == ("yes", np.inf)
+    codes = np.zeros_like(synthetic.responses("linear_regression", 0).autonomous_rate_codes)
+    codes[3] = RateCode.NOT_REPRESENTATIVE
+    answer, _, told = answer_to("schedule", autonomous_rate_codes=codes)
+    assert answer == "can't tell" and "it depends on their size" in told
+
+
+def test_adaptation_is_asked_where_every_point_and_rate_is_determined():
+    responses = synthetic.responses("linear_regression", 0)
+    assert answer_to("adaptation")[0] == "yes"
+    codes = np.zeros(len(responses.constant_gradients), int)
+    codes[0] = Code.FOLD
+    told = answer_to("adaptation", constant_gradient_codes=codes)[2]
+    assert told.startswith(f"under 1 of {len(codes)} constant gradients no fixed point")
+    wide = responses.constant_gradient_learning_rates[:, None] * [0.9, 1.1]
+    told = answer_to("adaptation", constant_gradient_learning_rate_intervals=wide)[2]
+    assert told == "its rate under constant gradients is not positive, or not determined"
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer"),
+    [((0.05, 0.06), "yes"), ((0.0005, 0.05), "can't tell"), ((-0.05, 0.05), "can't tell")],
+)
+def test_drift_is_measured_by_the_answer_to_a_typical_gradient(interval, answer):
+    """Which is 0.5 times 2 here."""
+    found = answer_to(
+        "drift",
+        0.5 * np.stack([AT_ONCE, AT_ONCE]),
+        typical_gradient=2.0,
+        convergence_update=0.05,
+        convergence_update_interval=interval,
+    )
+    assert found[:2] == (answer, pytest.approx(0.05))
+
+
+def test_runs_end_where_they_are_seen_to_end():
+    """On a cycle, whatever else is stable; at a point only if all of them do."""
+    answer, _, told = answer_to(
+        "one_point",
+        attractor_codes=[Code.LIMIT_CYCLE, Code.CONTINUUM, Code.CONVERGED],
+        attractor_basin_shares=[1.0, 0.0, 0.0],
+        attractor_periods=[2, 1, 1],
+    )
+    assert (answer, told) == ("no", "they end on a cycle")
+    answer, count, told = answer_to("one_point", basin_share=0.75, attractor_stable=[1, 0, 0])
+    assert (answer, count) == ("can't tell", 1.0) and "but only 75 %" in told
+
+
+def test_an_eigenvalue_known_to_half_of_its_distance_from_1_forgets_for_all_one_knows():
+    modes = synthetic.linearization("linear_regression", 0)
+    slowest = np.full_like(modes.momenta, 0.5)
+    slowest[0] = 0.99
+    errors = np.full_like(modes.eigenvalue_errors, 1e-12)
+    assert answer_to("forgets", momenta=slowest, eigenvalue_errors=errors)[0] == "yes"
+    answer, _, told = answer_to("forgets", momenta=slowest, eigenvalue_errors=errors + 0.005)
+    assert (answer, told) == ("can't tell", "the largest eigenvalue 0.99 is only known to 0.005")
+
+
+def test_whether_a_rate_is_representative_is_what_its_code_says():
+    amplitudes = synthetic.responses("linear_regression", 0).gain_amplitudes
+    same = {"convergence_learning_rate": 1.0, "convergence_gains": np.full_like(amplitudes, 1.0)}
+    code = {"convergence_rate_code": RateCode.NOT_REPRESENTATIVE}
+    assert answer_to("linearity", **same, **code)[0] == "no"
+    same["convergence_gains"] = 3.0 * same["convergence_gains"]
+    assert answer_to("linearity", **same, convergence_rate_code=RateCode.SMOOTH)[0] == "yes"
 
 
 def test_figures_of_one_and_of_several(found):
@@ -254,6 +370,41 @@ def test_what_interventions_are_measured_at_is_said():
     assert told[2:] == plain[1:]
 
 
+def test_a_small_cost_that_is_significant_is_one():
+    assert cause_sentences(costs_of(1.0, 1.0005), None, True)[1] == (
+        "removing the schedule costs x1 ± 0.01"
+    )
+
+
+def test_what_is_stable_again_and_what_lies_beyond_is_told():
+    met, weights, grid = np.array([0.25, 1.0]), np.array([0.7, 0.3]), np.geomspace(1e-4, 10.0, 5)
+    rows = [("learned", -1, HeavyBall.of(0.1, 0.0))]
+    record = stability_record(rows, grid, met, weights, np.zeros(2, int))
+    record = record._replace(stable_up_to=np.full(1, 0.5), largest_stable=np.full(1, 5.0))
+    assert cause_sentences(None, record, True) == [
+        "stable up to curvature 0.5, and again beyond it in places; those of the task reach up to 1, "
+        "30 % of the spectrum beyond"
+    ]
+
+
+def leaky(rate: float) -> lopt.ComponentOptimizer:
+    return lopt.ComponentOptimizer(
+        jnp.zeros(1), lambda h, g: 0.5 * h + g[..., None], lambda h: -rate * h[..., 0]
+    )
+
+
+def test_where_nothing_can_be_linearized_the_other_interventions_are_left(x64, monkeypatch):
+    task, problems = LinearRegression(3), quadratics(2, 3)
+    modes = lopt.linearize(leaky(0.1), jnp.zeros(1))
+    table = intervention_costs(leaky(0.1), modes, task, problems, steps=2, has_slope=False)
+    assert table.optimizer.tolist() == ["intact", "no_schedule", "no_memory", "no_drift"]
+    # Losses that differ by rounding alone.
+    still = np.array([[1.0, 1.0 + 2.0**-52, 1.0], [3.0, 3.0, 3.0 - 2.0**-51]])
+    monkeypatch.setattr(causes, "evaluate", lambda *arguments, **settings: still)
+    with pytest.raises(ValueError, match="the map at the operating point does not move"):
+        intervention_costs(leaky(0.0), modes, task, problems, steps=2, has_slope=False)
+
+
 def test_a_sum_of_all_gradients_ends_on_a_continuum():
     told, summary = asked(0.0, lambda h, i: (h + i.gradient, -0.1 * (h + i.gradient)), "one_point")
     assert told["one_point"][0] == "no" and "(at one of a continuum of fixed points)" in summary
@@ -329,6 +480,45 @@ def test_the_report_is_one_page_whose_slider_moves_the_state(found, tmp_path):
     ]
     assert len(heights[0]) == len(analysis.responses.update_gradients)
     assert np.ptp(heights[0] - heights[1]) < 0.02 and np.all(heights[0] > heights[1] + 1.0)
+
+
+def test_the_moving_part_ends_no_script_early_and_has_numbers_that_json_has():
+    updates = np.array([[0.5], [np.nan]])
+    path = MovingPath("</script>", "iteration", np.arange(2.0), updates, np.array([np.inf, 1.0]))
+    part = moving_part(np.zeros(1), [path])
+    assert part.count("</script>") == 2  # of the data, and of what moves it
+    assert '"updates": [[0.5], [null]], "rates": [null, 1.0]' in part
+
+
+def test_tables_and_paths_of_a_report_are_those_of_the_records():
+    results = evidence().results
+    points = results.fixed_points._replace(
+        attractor_points=results.fixed_points.attractor_points[:, :7]
+    )
+    size = len(results.fixed_points.convergence_point)
+    component = lopt.ComponentOptimizer(
+        jnp.zeros(size), lambda h, g: 0.5 * h + g[..., None], lambda h: -h.sum(-1)
+    )
+    names = tuple(f"s{entry}" for entry in range(size))
+    heads = np.arange(size) % 8 == 1
+    modes = results.linearization._replace(heads=heads.astype(int))
+    results = results._replace(fixed_points=points, linearization=modes)
+    text = page("t", ["<i>"], answers(evidence()), results, names, component, {})
+    assert "&lt;i&gt;" in text and "<i>" not in text
+    attractors, modes = text.split("Where runs end")[1].split("Modes at the convergence point")
+    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in attractors.split("<tr")[2:]]
+    assert [row[1] for row in rows] == ["yes", "yes", "no"]
+    assert all(row[-1].endswith("s5 = 0.1, ...") for row in rows[:1])
+    assert modes.count("<tr") - 1 == heads.sum() == 3
+    strongest = np.argmax(np.where(heads, results.linearization.whole_sizes, -1.0))
+    first = re.findall("<td[^>]*>(.*?)</td>", modes.split("<tr")[2])
+    assert float(first[0]) == pytest.approx(results.linearization.momenta[strongest], rel=1e-3)
+    # Along the slow mode, to where the furthest update function was taken, and in its direction.
+    slow = moving_paths(component, results)[1]
+    reach = np.abs(results.responses.slow_mode_positions).max()
+    assert (slow.places[0], slow.places[-1]) == (-reach, reach)
+    change = -0.5 * 2.0 * reach * results.responses.slow_mode_direction.sum()
+    np.testing.assert_allclose(slow.updates[-1] - slow.updates[0], change, rtol=1e-9)
 
 
 def test_a_report_of_what_is_missing_says_so(tmp_path):

@@ -16,6 +16,7 @@ from lopt.analysis.linearization import linearize
 from lopt.keys import stream
 from lopt.learned.gru import GRU
 from lopt.learned.planted_gru import plant_gru
+from lopt.optimizers.component import ComponentOptimizer
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.momentum import Momentum, MomentumTheta
 from lopt.optimizers.planted import plant_modes
@@ -108,6 +109,21 @@ def test_what_can_not_be_intervened_on_is_refused(x64, gru):
         intervene("no_memory", scheduled, modes.point, modes.jacobian)
 
 
+def test_without_adaptation_a_linear_optimizer_is_itself_about_a_point_that_rests():
+    """Also where the point, or the offset, is known to a few digits only."""
+    jacobian, inputs = jnp.array([[0.5, 0.3], [0.0, 0.2]]), jnp.array([1.0, -1.0])
+    point, offset = jnp.array([0.3, -0.7]), 0.01
+
+    def transition(h, g):
+        return point + offset + (h - point) @ jacobian.T + g[..., None] * inputs
+
+    mine = ComponentOptimizer(point, transition, lambda h: h[..., 0])
+    found = intervene("no_adaptation", mine, point, jacobian).transition
+    np.testing.assert_array_equal(found(point, jnp.zeros(())), point)
+    h, g = jnp.array([1.0, 2.0]), jnp.asarray(0.5)
+    np.testing.assert_allclose(found(h, g), transition(h, g) - offset, rtol=1e-6)
+
+
 def runs(losses, problems=(0, 1, 2)) -> InterventionRuns:
     count = len(problems)
     curvatures = np.stack([np.zeros(count), 1.0 + np.asarray(problems, float)], axis=1)
@@ -142,6 +158,16 @@ def test_costs_by_hand():
     assert changed.broken == 1 and changed.diverged == 0
     assert (changed.broken_curvature, changed.other_curvature) == (1.0, 2.5)
     assert changed.curvature_correlation == pytest.approx(-1.0)
+
+
+def test_what_was_not_trained_is_compared_with_baselines_too():
+    """Whose seed is the same, -1; the median is over problems: 1/3, 1 and 4/3 of 0.75."""
+    evaluation = Evaluation(
+        EVALUATION.optimizers[[0, 2]], np.full(2, -1), EVALUATION.losses[[0, 2]]
+    )
+    table = cost_table("task", -1, runs([[4, -2], [4, 2], [4, 4]]), evaluation)
+    assert table.optimizer.tolist() == ["intact", "no_memory", "adam"]
+    assert table.median_ratio[1] == pytest.approx(1.0)
 
 
 def test_the_error_of_a_cost_is_that_of_a_ratio():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +28,12 @@ from lopt.meta_training import loop
 from lopt.meta_training.abreast import initial_states, of_seed, train_abreast
 from lopt.meta_training.gradient import meta_gradient
 from lopt.meta_training.loop import (
+    ChunkRecord,
     CurvePoint,
     MetaTrainingError,
     Training,
     check_learned,
+    curve_point,
     initial_state,
     meta_train,
     train_chunk,
@@ -331,6 +334,21 @@ def test_too_many_failures_in_a_row_end_the_run():
     assert done == [3, 6]
     for words in ("3 meta-gradients in a row", "meta-step 7 of 18", "smaller learning_rate, clip"):
         assert words in str(caught.value)
+
+
+def test_of_equal_validations_the_first_is_kept(monkeypatch):
+    monkeypatch.setattr(loop, "evaluate", lambda *arguments, **settings: jnp.ones((2, 3)))
+    training = trained_on(Rosenbrock())
+    state = initial_state(training, SEED)
+    state = state._replace(best_validation=jnp.float32(1.0), best_step=6, step=12)
+    after, objective = loop._validate(training, state, None)
+    assert objective == 1.0 and after.best_step == 6
+
+
+def test_the_curve_averages_the_steps_that_were_done():
+    state = SimpleNamespace(step=6, optimizer=SimpleNamespace(total_notfinite=1))
+    chunk = ChunkRecord([1.0, np.nan, 3.0], [2.0, np.inf, 4.0], [0, 1, 0])
+    assert curve_point(state, chunk, 0.5) == CurvePoint(6, 2.0, 0.5, 3.0, 1)
 
 
 def test_seeds_in_one_program_are_the_single_runs():

@@ -54,6 +54,18 @@ def test_a_pair_counts_whole_everywhere():
     assert modes.mode_code == ModeCode.RESOLVED and len(set(modes.clusters)) == 3
 
 
+def test_eigenvalues_that_rounding_splits_are_one_also_where_nothing_reads_them():
+    jacobian = jordan(np.random.default_rng(2), 2, 0.9, [0.5, -0.2])[0]
+    assert abs(np.subtract(*np.sort(np.abs(np.linalg.eigvals(jacobian)))[-2:])) > 0.0
+    assert eigenmodes(jacobian).defective.tolist() == [True, True, False, False]
+
+
+def test_the_leading_mode_is_the_largest_though_it_hardly_moves_along_the_gradient():
+    rates = [1.0, 0.1 - 0.8j]  # a pair of size 1.6 and learning rate 0.2
+    modes = linearize(*optimizer(*plant_modes(np.random.default_rng(0), [0.99, 0.9 + 0.1j], rates)))
+    assert modes.leading_mode == 1 and modes.whole_learning_rates[1] == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
 def test_error_bars_hold_for_perturbed_matrices_and_are_not_idle(gap):
     random = np.random.default_rng(2)

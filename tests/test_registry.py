@@ -1,5 +1,6 @@
 """Extensions are found by their file, and their facts read without importing it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -203,11 +204,44 @@ def test_fields_are_inherited_within_a_file_and_from_another(package):
         }
 
 
+def test_of_two_bases_the_first_one_counts(package):
+    text = """
+        class One:
+            label = "one"
+        class Two:
+            label = "two"
+        @dataclass(frozen=True)
+        class Toy(One, Two, Task):
+            pass
+    """
+    assert read_facts(package("toy", text), "Task").constants["label"] == "one"
+
+
+def test_a_base_that_a_package_hands_on_is_found(package):
+    package("first", toy_with("size: Count = 3"))
+    package("__init__", "from .first import Toy")
+    text = """
+        from toys import Toy
+        @dataclass(frozen=True)
+        class Second(Toy):
+            more: int = 1
+    """
+    assert list(read_facts(package("second", text), "Task").fields) == ["size", "more"]
+
+
+def test_without_a_docstring_of_the_class_the_files_is_its_summary(package):
+    text = '"""All about toys."""\n' + toy_with("size: int = 3")
+    assert read_facts(package("toy", text), "Task").summary == "All about toys."
+
+
 def test_a_changed_file_is_read_again(package):
     path = package("toy", toy_with("size: int = 3"))
     assert read_facts(path, "Task").fields["size"].default == 3
     package("toy", toy_with("size: int = 4444"))
     assert read_facts(path, "Task").fields["size"].default == 4444
+    package("toy", toy_with("size: int = 5555"))  # as long as before
+    os.utime(path, (1, 1))
+    assert read_facts(path, "Task").fields["size"].default == 5555
 
 
 def test_a_new_file_is_a_new_name(package):
@@ -233,6 +267,7 @@ def test_a_new_file_is_a_new_name(package):
         ('sizes = "size"', "sizes is 'size', expected"),
         ('ordered = (("siz", "size"),)', "ordered is .* larger field.* of its fields size"),
         ('ordered = ("size", "size")', "ordered is .* larger field"),
+        ('ordered = (("size", "size", "size"),)', "ordered is .* larger field"),
         ('least_components = "siz"', "least_components names siz, expected its fields size"),
     ],
 )

@@ -11,6 +11,7 @@ from lopt.analysis.stability import (
     closed_loop,
     curvature_grid,
     decaying,
+    linear_response,
     optimal_heavy_ball,
     stability_record,
     stable_range,
@@ -35,6 +36,11 @@ def run(component: ComponentOptimizer, curvature: float, steps: int, x: float) -
         state, update = stepping.step(state, curvature * x, x)
         x = x + update
     return np.array(found)
+
+
+def test_a_response_has_its_sign():
+    response = linear_response(HeavyBall.of(0.1, -0.5), 3)
+    np.testing.assert_allclose(response, [0.1, -0.05, 0.025], rtol=1e-12)
 
 
 def test_known_answers(x64):

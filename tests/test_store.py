@@ -285,6 +285,16 @@ def test_a_missing_file_is_named(tmp_path):
             load(tmp_path / "nowhere")
 
 
+def test_a_damaged_array_is_noticed_by_whom_the_metadata_alone_concerns(path):
+    stored = np.arange(5000.0)  # more than is read with its header
+    store.save(path, Other(stored), {"seed": 1})
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(stored.tobytes()) + stored.nbytes - 1] ^= 1
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(store.StoreError, match="damaged"):
+        store.load_metadata(path)
+
+
 def test_a_damaged_file_is_refused_or_read_right(path):
     """Truncated at any length, or a bit of any byte flipped: never an array that was not stored."""
     store.save(path, Other(np.arange(3.0)), {"seed": 1})

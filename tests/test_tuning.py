@@ -159,6 +159,15 @@ def test_contenders_within_two_standard_errors_of_the_winner_are_alike(monkeypat
     assert found.fresh_rank == 2
 
 
+def test_what_diverged_is_no_contender(monkeypatch):
+    scores = np.array([[0.3, 0.3], [np.inf, 0.1], [0.2, 0.2]])
+    given = iter([scores, scores[[2, 0]]])
+    monkeypatch.setattr(tuning.random_search, "run_trials", lambda *arguments: next(given))
+    ranges = {"learning_rate": SearchRange(0.5, 8.0), "momentum": NO_MOMENTUM}
+    found = search(UNIT_PARABOLA, Momentum(), ranges, samples=3, problems=2, steps=1, seed=0)
+    assert (found.winner.trial, found.winner.contenders) == (2, 2)
+
+
 def test_a_score_that_is_not_a_number_has_diverged():
     """Of a run that overflowed and then came to infinity minus infinity."""
     score, error, diverged = _summarize(np.array([[0.5, np.nan], [0.5, 0.25]], np.float32), 1e6)

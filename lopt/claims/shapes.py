@@ -31,7 +31,7 @@ def standard_score(differences: Float[np.ndarray, " problems"]) -> float:
 def largest_over_smallest(rates: Float[np.ndarray, " rates"]) -> float:
     """Return the ratio of the extremes; infinite where the smallest is not positive.
 
-    >>> largest_over_smallest(np.array([1.0, 3.0, 2.0])), largest_over_smallest(np.array([-1.0, 1.0]))
+    >>> largest_over_smallest(np.array([1.0, 3.0, 2.0])), largest_over_smallest(np.array([0.0, 1.0]))
     (3.0, inf)
     """
     return np.inf if rates.min() <= 0.0 else float(rates.max() / rates.min())

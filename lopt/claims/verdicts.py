@@ -33,7 +33,7 @@ def sampling_error(comparison: str, ours: Measurement) -> float:
         return twice
     center = ours.value if math.isnan(ours.center) else ours.center
     # Upwards, where it is finite however heavy the tail of the problems is.
-    return math.log10(1.0 + twice / center) if center > 0.0 and math.isfinite(center) else 0.0
+    return math.log10(1.0 + twice / center) if center > 0.0 else 0.0
 
 
 def tolerance(reading_error: float, allowance: float, sampling: float) -> float:
