@@ -116,10 +116,11 @@ def take(
                 raise StoreError(
                     f"{released}: lacks seeds {missing} of {variant}; it has {known or 'none'}. {ANEW}"
                 )
-            for seed in seeds if settings else ():
+            asked = settings[variant] if settings else {}
+            for seed in seeds if asked else ():
                 metadata = store.load_metadata(folder / variant / f"seed_{seed}" / "theta.npz")
-                wanted = _flat(settings[variant])
-                had = _flat({key: metadata.get(key) for key in settings[variant]})
+                wanted = _flat(asked)
+                had = _flat({key: metadata.get(key) for key in asked})
                 for key in sorted({*wanted, *had} - HOW):
                     if had.get(key) != wanted.get(key):
                         raise StoreError(
