@@ -9,36 +9,24 @@ import numpy as np
 import pytest
 
 import lopt
-from lopt.config import MetaTrainingSettings
 from lopt.learned import stored as optimizers
 from lopt.learned.base import LearnedFamily
 from lopt.learned.theta import is_flat, named, shaped
 from lopt.meta_training.loop import Training, meta_train
 from lopt.meta_training.outcome import store_trained
+from lopt.meta_training.recipes import make_recipe
 from lopt.optimizers.component import ComponentOptimizer
 from lopt.records import store
 from lopt.records.store import StoreError
 from lopt.tasks.linear_regression import LinearRegression
 
-SETTINGS = MetaTrainingSettings(
-    meta_steps=20,
-    problems=4,
-    learning_rate=0.05,
-    decay_factor=1.0,
-    decay_steps=20,
-    b1=0.9,
-    b2=0.9,
-    epsilon=1e-6,
-    clip=0.5,
-    theta_penalty=1e-6,
-    chunk=10,
-    validation_problems=8,
-    validation_interval=10,
-    checkpoint_seconds=0.0,
-    skipped_in_a_row=4,
-    memory_budget_gb=1.0,
-    precision="highest",
-)
+QUICK = {
+    "meta_steps": 20,
+    "problems": 4,
+    "learning_rate": 0.05,
+    "validation_problems": 8,
+    "validation_interval": 10,
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,7 @@ def family(monkeypatch):
 
 
 def test_a_nested_theta_is_trained_stored_and_exported(family, tmp_path):
-    training = Training(LinearRegression(2), family, SETTINGS, 5)
+    training = Training(LinearRegression(2), family, make_recipe("laptop", QUICK).settings, 5)
     state = meta_train(training, 0)
     path, again = tmp_path / "theta.npz", tmp_path / "again.npz"
     facts = {
