@@ -1131,7 +1131,7 @@ def test_nulls_are_taken_where_they_are_stored(tmp_path):
     np.testing.assert_array_equal(told.nulls["untrained"].losses, own.losses[0])
     momentum = synthetic.evaluation(task).losses[len(synthetic.SEEDS[task])]
     np.testing.assert_array_equal(told.nulls["momentum"].losses, momentum)
-    with pytest.raises(AbsentError, match="there is no responses"):
+    with pytest.raises(AbsentError, match="there are no responses"):
         _ = told.nulls["untrained"].optimizer.responses.slow_mode_updates
     answers = null_answers(CRITERIA["has_schedule"], told)
     assert answers == {"untrained": "unknown", "momentum": "no"}

@@ -128,6 +128,13 @@ def test_maps_without_modes_are_errors():
     adam = from_optax(optax.adam(0.1), held_count=10)
     with pytest.raises(ValueError, match="not differentiable"):
         linearize(adam, adam.initial_state)
+    root = ComponentOptimizer(
+        jnp.zeros(1),
+        lambda h, g: jnp.sign(g)[..., None] * jnp.sqrt(jnp.abs(g))[..., None],
+        lambda h: h[..., 0],
+    )
+    with pytest.raises(ValueError, match="dF/dg is not finite"):
+        linearize(root, [0.0])
     after_unit_gradient = np.array([1.0, 1.0, -0.1])
     found = linearize(adam, after_unit_gradient, 1.0)
     np.testing.assert_allclose(found.momenta, [0.999, 0.9, 0.0], atol=1e-12)

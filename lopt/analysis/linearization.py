@@ -82,7 +82,8 @@ def linearize(
     size = check_component(component)
     h = check_states("point", np.asarray(point)[None], size)[0]
     update, jacobian, input_vector, readout_vector = _derivatives(component, h, g)
-    for name, part in (("dF/dh", jacobian), ("dF/dg", input_vector), ("readout", readout_vector)):
+    # An infinite slope in g makes autodiff's dF/dh NaN, too: the cause is named first.
+    for name, part in (("dF/dg", input_vector), ("dF/dh", jacobian), ("readout", readout_vector)):
         if not np.all(np.isfinite(part)):
             raise ValueError(
                 f"{name} is not finite at this point: the map is not differentiable there"

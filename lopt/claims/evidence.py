@@ -42,7 +42,8 @@ class Absent:
         self._stage = stage
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AbsentError(f"there is no {self._stage}")
+        several = self._stage.partition(" (")[0].endswith("s")
+        raise AbsentError(f"there {'are' if several else 'is'} no {self._stage}")
 
 
 def absent(stage: str) -> Any:
