@@ -665,7 +665,7 @@ def test_what_has_no_analysis_says_why():
     assert analysis.answer("reads_parameter").answer == "no"
     assert analysis.answer("finite_runs").sentence == "1 of 1 runs became non-finite"
     assert "there are no responses (rests on traj" in analysis.answer("schedule").sentence
-    with pytest.raises(ValueError, match="there is no figure of the momentum: there is no"):
+    with pytest.raises(ValueError, match="there is no figure of the momentum: there are no"):
         analysis.plot_momentum()
     with pytest.raises(KeyError, match="there is no question 'charm'; there are momentum"):
         analysis.answer("charm")

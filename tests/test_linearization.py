@@ -15,7 +15,7 @@ from lopt.optimizers.adam import Adam, AdamTheta
 from lopt.optimizers.from_optax import from_optax
 from lopt.optimizers.planted import plant_modes
 from lopt.records import store
-from lopt.records.analysis import Linearization
+from lopt.records.analysis import Linearization, ModeCode
 
 pytestmark = pytest.mark.usefixtures("x64")
 EIGENVALUES = [0.97, 0.9 + 0.05j, 0.6, -0.3, 0.2 - 0.0j]
@@ -138,6 +138,18 @@ def test_maps_without_modes_are_errors():
     after_unit_gradient = np.array([1.0, 1.0, -0.1])
     found = linearize(adam, after_unit_gradient, 1.0)
     np.testing.assert_allclose(found.momenta, [0.999, 0.9, 0.0], atol=1e-12)
+
+
+def test_an_entry_that_nothing_reads_hides_no_mode():
+    """Adam's update is 1 / epsilon times its averages, and eigenvalues are known to rounding of the whole."""
+    adam = from_optax(optax.adam(0.1))
+    found = linearize(adam, adam.initial_state + jnp.array([0.0, 1e-30, 0.0]))
+    np.testing.assert_allclose(found.momenta, [0.999, 0.9, 0.0], atol=1e-12)
+    np.testing.assert_allclose(found.learning_rates, [0.0, 1e6, 0.0], atol=1e-3, rtol=1e-6)
+    np.testing.assert_allclose(found.left_vectors @ found.right_vectors, np.eye(3), atol=1e-12)
+    rebuilt = found.right_vectors * found.eigenvalues @ found.left_vectors
+    np.testing.assert_allclose(rebuilt, found.jacobian, rtol=1e-9)
+    assert found.mode_code == ModeCode.RESOLVED
 
 
 def test_results_fit_their_file(modes, tmp_path):

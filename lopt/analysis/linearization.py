@@ -37,6 +37,7 @@ from lopt.analysis.modes import (
     Modes,
     eigenmodes,
     perturbation_errors,
+    unread_units,
     whole_rates,
     whole_sizes,
 )
@@ -88,8 +89,10 @@ def linearize(
             raise ValueError(
                 f"{name} is not finite at this point: the map is not differentiable there"
             )
-    modes = eigenmodes(jacobian, input_vector, readout_vector)
-    alphas = _learning_rates(modes, input_vector, readout_vector)
+    units = unread_units(jacobian)
+    scaled = _in_units(units, jacobian, input_vector, readout_vector)
+    modes = eigenmodes(*scaled)
+    alphas = _learning_rates(modes, *scaled[1:])
     rates = whole_rates(modes.eigenvalues, alphas)
     sizes = whole_sizes(modes.eigenvalues, alphas)
     # A cluster counts once, with its first member; a pair with the positive imaginary part.
@@ -101,12 +104,12 @@ def linearize(
     if np.all(np.isfinite(error)) and error.any():
         moved = _derivatives(component, h + error, g)
         change = moved[1] - jacobian, moved[2] - input_vector, moved[3] - readout_vector
+        change = _in_units(units, *change)
         if not all(np.all(np.isfinite(part)) for part in change):
             change = None
-    rounding = BACKWARD_ERROR * EPSILON * float(np.linalg.norm(jacobian))
-    value_errors, rate_errors = perturbation_errors(
-        modes, input_vector, readout_vector, rounding, change
-    )
+    rounding = BACKWARD_ERROR * EPSILON * float(np.linalg.norm(scaled[0]))
+    value_errors, rate_errors = perturbation_errors(modes, *scaled[1:], rounding, change)
+    right_vectors, left_vectors = units[:, None] * modes.right_vectors, modes.left_vectors / units
     if not np.all(np.isfinite(error)):
         value_errors, rate_errors = np.full((2, size), np.inf)
     code = ModeCode.RESOLVED
@@ -123,8 +126,8 @@ def linearize(
         input_vector=input_vector,
         readout_vector=readout_vector,
         eigenvalues=modes.eigenvalues,
-        right_vectors=modes.right_vectors,
-        left_vectors=modes.left_vectors,
+        right_vectors=right_vectors,
+        left_vectors=left_vectors,
         momenta=np.abs(modes.eigenvalues),
         complex_learning_rates=alphas,
         learning_rates=np.real(alphas),
@@ -136,7 +139,7 @@ def linearize(
         learning_rate_errors=rate_errors,
         mode_code=np.asarray(int(code)),
         timescales=timescale(np.abs(modes.eigenvalues)),
-        condition_number=np.asarray(np.linalg.cond(modes.right_vectors)),
+        condition_number=np.asarray(np.linalg.cond(right_vectors)),
         reconstruction_error=np.asarray(modes.reconstruction_error),
         slow_mode=np.asarray(_slow_mode(sizes, heads)),
         leading_mode=np.asarray(int(np.argmax(np.where(heads, sizes, -1.0)))),
@@ -146,6 +149,16 @@ def linearize(
         typical_complex_learning_rates=typical_alphas,
         typical_learning_rates=typical_rates,
     )
+
+
+def _in_units(
+    units: Float[np.ndarray, " state"],
+    jacobian: Float[np.ndarray, "state state"],
+    input_vector: Float[np.ndarray, " state"],
+    readout_vector: Float[np.ndarray, " state"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return J, j and r of a state whose entries are measured in ``units``."""
+    return jacobian * units / units[:, None], input_vector / units, readout_vector * units
 
 
 def _learning_rates(
@@ -174,9 +187,11 @@ def _typical(
         _, jacobian, input_vector, readout_vector = _derivatives(component, point, g)
         rates[arm] = -readout_vector @ input_vector
         if np.all(np.isfinite(jacobian)) and np.isfinite(rates[arm]):
-            modes = eigenmodes(jacobian, input_vector, readout_vector)
+            units = unread_units(jacobian)
+            scaled = _in_units(units, jacobian, input_vector, readout_vector)
+            modes = eigenmodes(*scaled)
             values[arm] = modes.eigenvalues
-            alphas[arm] = _learning_rates(modes, input_vector, readout_vector)
+            alphas[arm] = _learning_rates(modes, *scaled[1:])
     return values, alphas, rates
 
 

@@ -36,7 +36,14 @@ from jaxtyping import Bool, Complex, Float, Int
 from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Modes", "eigenmodes", "perturbation_errors", "whole_rates", "whole_sizes"]
+__all__ = [
+    "Modes",
+    "eigenmodes",
+    "perturbation_errors",
+    "unread_units",
+    "whole_rates",
+    "whole_sizes",
+]
 
 EPSILON = float(np.finfo(np.float64).eps)
 BACKWARD_ERROR = 10.0  # of the eigenvalue computation, in units of eps ||J||_F
@@ -115,6 +122,26 @@ def eigenmodes(
             nearest = int(np.argmin(outside))
             for pair in ((member, nearest), (mirror[member], mirror[nearest])):
                 linked[pair] = linked[pair[::-1]] = True
+
+
+def unread_units(jacobian: Float[np.ndarray, "state state"]) -> Float[np.ndarray, " state"]:
+    """Return units of the state in which no entry that none reads dwarfs the others; all 1 if none does.
+
+    An entry whose column is 0, such as the update that an optimizer keeps, adds an eigenvalue 0 and nothing
+    else, but its row may be as large as 1 over an epsilon (Adam's), and eigenvalues are known to rounding of
+    the whole matrix. The units are powers of two, so that nothing is rounded by them.
+
+    >>> unread_units(np.array([[0.9, 0.0], [1e15, 0.0]])).tolist()
+    [1.0, 1125899906842624.0]
+    """
+    units = np.ones(len(jacobian))
+    unread = ~np.any(jacobian, axis=0)
+    others = float(np.linalg.norm(jacobian[~unread]))
+    if others > 0.0:
+        sizes = np.linalg.norm(jacobian, axis=1) / others
+        large = unread & (sizes > 1.0)
+        units[large] = 2.0 ** np.ceil(np.log2(sizes[large]))
+    return units
 
 
 def _rates(modes: Modes, input_vector: np.ndarray, readout_vector: np.ndarray) -> np.ndarray:
