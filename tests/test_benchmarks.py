@@ -34,6 +34,6 @@ def test_what_cannot_be_measured_is_refused_in_a_line(call, told):
 
 
 def test_a_released_optimizer_has_meta_gradients_problem_by_problem():
-    told = run("problem_gradients", "weights/digits/seed_0.npz", "--problems", "2")
+    told = run("problem_gradients", "weights/rosenbrock/seed_0.npz", "--problems", "2")
     assert told.returncode == 0, told.stderr
     assert " 1.00" in told.stdout.splitlines()[-1]
