@@ -81,7 +81,9 @@ def cost_table(
     reference = objectives(intact)
     for name, kind, modes, losses in everything:
         found = objectives(losses)
-        broken, ratios = _broken(found, reference), _ratios(found, reference)
+        broken = _broken(found, reference)
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN where both diverged
+            differences, ratios = found - reference, found / reference
         rows.append(
             {
                 "task": task,
@@ -93,8 +95,8 @@ def cost_table(
                 "diverged": int(np.isinf(found).sum()),
                 **_mean("meta_objective", found),
                 **_mean("final_loss", _final_losses(losses)),
-                **_mean("difference", _less(found, reference)),
-                **_cost(found, reference),
+                **_mean("difference", differences),
+                **_cost(found, reference, ratios),
                 "broken": int(broken.sum()),
                 **_split("curvature", runs.start_curvatures[:, 1], broken),
                 **_split("gradient", runs.start_gradients, broken),
@@ -165,25 +167,12 @@ def _mean(name: str, values: Float[np.ndarray, " problem"]) -> Mapping[str, floa
     }
 
 
-def _less(
-    found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
-) -> Float[np.ndarray, " problem"]:
-    with np.errstate(invalid="ignore"):
-        return found - reference
-
-
-def _ratios(
-    found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
-) -> Float[np.ndarray, " problem"]:
-    """Return m_p / m_p^0, NaN where both diverged."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return found / reference
-
-
 def _cost(
-    found: Float[np.ndarray, " problem"], reference: Float[np.ndarray, " problem"]
+    found: Float[np.ndarray, " problem"],
+    reference: Float[np.ndarray, " problem"],
+    ratios: Float[np.ndarray, " problem"],
 ) -> Mapping[str, float]:
-    scale, ratios = float(np.mean(reference)), _ratios(found, reference)
+    scale = float(np.mean(reference))
     known = ratios[~np.isnan(ratios)]
     # Of infinitely much everything finite would be nothing.
     cost = float(np.mean(found)) / scale if np.isfinite(scale) and scale > 0.0 else np.nan

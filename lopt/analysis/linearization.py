@@ -89,9 +89,7 @@ def linearize(
             raise ValueError(
                 f"{name} is not finite at this point: the map is not differentiable there"
             )
-    units = unread_units(jacobian)
-    scaled = _in_units(units, jacobian, input_vector, readout_vector)
-    modes = eigenmodes(*scaled)
+    units, scaled, modes = _modes(jacobian, input_vector, readout_vector)
     alphas = _learning_rates(modes, *scaled[1:])
     rates = whole_rates(modes.eigenvalues, alphas)
     sizes = whole_sizes(modes.eigenvalues, alphas)
@@ -151,6 +149,17 @@ def linearize(
     )
 
 
+def _modes(
+    jacobian: Float[np.ndarray, "state state"],
+    input_vector: Float[np.ndarray, " state"],
+    readout_vector: Float[np.ndarray, " state"],
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray], Modes]:
+    """Return units in which no entry hides a mode, J, j and r in them, and the modes of these."""
+    units = unread_units(jacobian)
+    scaled = _in_units(units, jacobian, input_vector, readout_vector)
+    return units, scaled, eigenmodes(*scaled)
+
+
 def _in_units(
     units: Float[np.ndarray, " state"],
     jacobian: Float[np.ndarray, "state state"],
@@ -187,9 +196,7 @@ def _typical(
         _, jacobian, input_vector, readout_vector = _derivatives(component, point, g)
         rates[arm] = -readout_vector @ input_vector
         if np.all(np.isfinite(jacobian)) and np.isfinite(rates[arm]):
-            units = unread_units(jacobian)
-            scaled = _in_units(units, jacobian, input_vector, readout_vector)
-            modes = eigenmodes(*scaled)
+            _, scaled, modes = _modes(jacobian, input_vector, readout_vector)
             values[arm] = modes.eigenvalues
             alphas[arm] = _learning_rates(modes, *scaled[1:])
     return values, alphas, rates
